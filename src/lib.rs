@@ -15,6 +15,8 @@ pub mod roster;
 #[cfg(feature = "programs")]
 pub mod screen;
 #[cfg(feature = "programs")]
+pub mod signals;
+#[cfg(feature = "programs")]
 pub mod stdio;
 #[cfg(feature = "programs")]
 pub mod transcript;

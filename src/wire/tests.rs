@@ -1,0 +1,161 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use proptest::prelude::*;
+
+/// Everything a decoder makes of `pieces`: the messages, then how it ended.
+fn decode(framing: Framing, longest: usize, pieces: &[&[u8]]) -> (Vec<Vec<u8>>, String) {
+    let mut decoder = Decoder::new(framing, longest);
+    let mut messages = Vec::new();
+    for mut piece in pieces.iter().copied() {
+        loop {
+            match decoder.next(&mut piece) {
+                Ok(Some(message)) => messages.push(message.to_vec()),
+                Ok(None) => break,
+                Err(TooLong) => return (messages, "too long".into()),
+            }
+        }
+    }
+    let end = match decoder.end() {
+        Ok(End::Clean) => "clean".into(),
+        Ok(End::Message(rest)) => {
+            messages.push(rest.to_vec());
+            "clean".into()
+        }
+        Ok(End::CutShort(got)) => format!("cut short after {got}"),
+        Err(TooLong) => "too long".into(),
+    };
+    (messages, end)
+}
+
+#[test]
+fn a_stream_cut_at_every_index_gives_the_same_messages() {
+    let lines: &[u8] = b"one\r\n\n\r\r\ntwo\0\xff\nrest";
+    let frames: &[u8] = b"\0\0\0\x03one\0\0\0\0\0\0\0\x02\n\n\0\0\0\x05ab";
+    for (framing, stream) in [(Framing::Lines, lines), (Framing::Length, frames)] {
+        let whole = decode(framing, 10, &[stream]);
+        for i in 0..=stream.len() {
+            for j in i..=stream.len() {
+                let pieces = [&stream[..i], &stream[i..j], &stream[j..]];
+                assert_eq!(decode(framing, 10, &pieces), whole, "{framing} cut at {i} and {j}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_keep_all_but_the_newline_and_one_carriage_return() {
+    let (messages, end) = decode(Framing::Lines, 100, &[b"a\r\n\r\n\nb\r\r\nc\r"]);
+    assert_eq!(messages, [b"a".as_slice(), b"", b"", b"b\r", b"c\r"]);
+    assert_eq!(end, "clean");
+}
+
+#[test]
+fn a_line_is_accepted_up_to_the_limit_and_refused_beyond_it() {
+    for (stream, expected) in [
+        (b"abc\n".as_slice(), "clean"),
+        (b"abcd\n", "clean"),
+        (b"abcd\r\n", "clean"),
+        (b"abcde\n", "too long"),
+        (b"abcde", "too long"),
+        (b"abcd\re", "too long"),
+        (b"abcd\r", "too long"),
+        (b"abcd", "clean"),
+    ] {
+        for cut in 0..=stream.len() {
+            let (_, end) = decode(Framing::Lines, 4, &[&stream[..cut], &stream[cut..]]);
+            assert_eq!(end, expected, "{stream:?} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_too_long_is_refused_by_its_count_alone() {
+    assert_eq!(decode(Framing::Length, 4, &[b"\0\0\0\x04abcd"]), (vec![b"abcd".to_vec()], "clean".into()));
+    assert_eq!(decode(Framing::Length, 4, &[b"\0\0\0\x05"]).1, "too long");
+    assert_eq!(decode(Framing::Length, 4, &[b"\xff", b"\xff\xff", b"\xff"]).1, "too long");
+}
+
+#[test]
+fn a_frame_that_the_end_of_stream_cuts_short_is_no_message() {
+    assert_eq!(decode(Framing::Length, 9, &[b"\0\0\0\x02ab\0\0"]), (vec![b"ab".to_vec()], "cut short after 2".into()));
+}
+
+#[test]
+fn an_idle_decoder_holds_no_memory() {
+    let mut decoder = Decoder::new(Framing::Lines, 100_000);
+    let (mut start, mut end): (&[u8], &[u8]) = (&[b'x'; 50_000], b"\n");
+    assert_eq!(decoder.next(&mut start), Ok(None));
+    assert_eq!(decoder.next(&mut end).unwrap().unwrap().len(), 50_000);
+    assert_eq!(decoder.next(&mut end), Ok(None));
+    assert_eq!(decoder.partial.capacity(), 0);
+}
+
+fn replies(framing: Framing, pieces: &[&[u8]]) -> Vec<String> {
+    let (mut replies, mut seen) = (Replies::new(framing), Vec::new());
+    for piece in pieces {
+        replies.read(piece, |reply| {
+            seen.push(match reply {
+                Reply::Ack => "ack".into(),
+                Reply::Notice(notice) => notice.text().into(),
+                Reply::Wrong(bytes) => format!("wrong {}", String::from_utf8_lossy(bytes)),
+            });
+        });
+    }
+    seen
+}
+
+#[test]
+fn acks_and_the_notice_are_told_apart_however_the_bytes_are_cut() {
+    let stream = b"ACKACKserver is full";
+    for cut in 0..stream.len() {
+        let seen = replies(Framing::Bytes, &[&stream[..cut], &stream[cut..]]);
+        assert_eq!(seen, ["ack", "ack", "server is full"], "cut at {cut}");
+    }
+}
+
+#[test]
+fn anything_but_acks_and_one_notice_is_a_wrong_answer() {
+    assert_eq!(replies(Framing::Bytes, &[b"ACKNOWLEDGED"]), ["wrong ACKNOWLEDGED"]);
+    assert_eq!(replies(Framing::Bytes, &[b"hello", b"ACK"]), ["wrong hello", "ack"]);
+    assert_eq!(replies(Framing::Lines, &[b"ACK", b"ack"]), ["ack", "wrong ack"]);
+    assert_eq!(replies(Framing::Lines, &[b"idle timeout", b"ACK"]), ["idle timeout", "wrong ACK"]);
+}
+
+#[test]
+fn the_replies_are_known_for_what_they_are_and_nothing_else_is() {
+    for reply in ["check", "ACK", "server is shutting down", "idle timeout", "message too long", "server is full"] {
+        assert!(is_reply(reply.as_bytes()), "{reply}");
+        assert!(!is_reply(format!("{reply}\n").as_bytes()), "{reply} with a newline");
+    }
+    assert!(!is_reply(b""));
+}
+
+fn cut_anywhere(stream: &[u8], cuts: &[proptest::sample::Index]) -> Vec<&[u8]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+    at.extend([0, stream.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect()
+}
+
+proptest! {
+    #[test]
+    fn any_segmentation_of_encoded_messages_gives_them_back(
+        messages in proptest::collection::vec(proptest::collection::vec(any::<u8>().prop_filter("no line ends", |b| !b"\r\n".contains(b)), 0..40), 0..20),
+        framing in proptest::sample::select(vec![Framing::Lines, Framing::Length]),
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..30),
+    ) {
+        let mut stream = Vec::new();
+        messages.iter().for_each(|message| framing.encode(message, &mut stream));
+        prop_assert_eq!(decode(framing, 40, &cut_anywhere(&stream, &cuts)), (messages, "clean".to_string()));
+    }
+
+    #[test]
+    fn any_bytes_in_any_pieces_mean_what_they_mean_in_one_piece(
+        stream in proptest::collection::vec(proptest::sample::select(b"\0\x01\x02\r\nab".to_vec()), 0..60),
+        framing in proptest::sample::select(vec![Framing::Lines, Framing::Length]),
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..30),
+    ) {
+        prop_assert_eq!(decode(framing, 5, &cut_anywhere(&stream, &cuts)), decode(framing, 5, &[&stream]));
+    }
+}
