@@ -131,7 +131,7 @@ fn the_replies_are_known_for_what_they_are_and_nothing_else_is() {
     assert!(!is_reply(b""));
 }
 
-fn cut_anywhere(stream: &[u8], cuts: &[proptest::sample::Index]) -> Vec<&[u8]> {
+fn cut_anywhere<'a>(stream: &'a [u8], cuts: &[proptest::sample::Index]) -> Vec<&'a [u8]> {
     let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
     at.extend([0, stream.len()]);
     at.sort_unstable();
