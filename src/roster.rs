@@ -58,6 +58,11 @@ impl Peer {
         self.state
     }
 
+    /// Whether it counts as a client: neither dismissed nor doomed.
+    pub fn is_client(&self) -> bool {
+        matches!(self.state, State::Open | State::Finishing)
+    }
+
     /// The peer has ended its side: it is done when what it is owed has gone out.
     pub fn finish(&mut self) {
         self.state = State::Finishing;
@@ -155,7 +160,7 @@ impl Roster {
     #[inline]
     pub fn progress(&mut self, key: Key, now: Instant) {
         if let Some(peer) = self.get_mut(key)
-            && matches!(peer.state, State::Open | State::Finishing)
+            && peer.is_client()
         {
             peer.progress = now;
             self.idle.touch(key.slot());
@@ -165,7 +170,7 @@ impl Roster {
     /// Its last word is queued: from now on it lingers, for the grace at most.
     pub fn dismiss(&mut self, key: Key, now: Instant) {
         if let Some(peer) = self.get_mut(key)
-            && matches!(peer.state, State::Open | State::Finishing)
+            && peer.is_client()
         {
             peer.state = State::Dismissed;
             peer.progress = now;
@@ -242,6 +247,11 @@ impl Roster {
         self.refused
     }
 
+    /// Whether `key` is one of those.
+    pub fn is_refused(&self, key: Key) -> bool {
+        self.peers.get(key.slot() as usize).is_some_and(|peer| peer.key == key && peer.refused)
+    }
+
     /// Connections of every kind: each holds a descriptor.
     pub fn len(&self) -> usize {
         self.peers.len()
@@ -255,7 +265,7 @@ impl Roster {
     /// The clients, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &Peer)> {
         let peers = self.peers.iter().map(|(_, peer)| (peer.key, peer));
-        peers.filter(|(_, peer)| matches!(peer.state, State::Open | State::Finishing))
+        peers.filter(|(_, peer)| peer.is_client())
     }
 
     /// Every connection that is not doomed, in the order of their slots.

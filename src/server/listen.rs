@@ -1,0 +1,126 @@
+//! The server's sockets: all of them are bound, or none.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+
+use socket2::{Domain, Protocol as Transport, Socket, Type};
+
+use crate::error::Error;
+use crate::wire::Protocol;
+
+/// Clients that may wait to be accepted: with mio's own 128 a burst of a
+/// thousand connects loses most of them to a stall of ours.
+const BACKLOG: i32 = 4096;
+/// How many port numbers are tried until one is free for TCP and UDP alike.
+const PORT_TRIES: usize = 100;
+
+/// The first address of `host`, a name or a literal (`::1`, `[::1]`, `fe80::1%eth0`).
+///
+/// # Errors
+/// It does not resolve.
+pub fn resolve(host: &str, port: u16) -> Result<SocketAddr, Error> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let failed = |error| Error::Resolve(host.to_owned(), error);
+    let mut addresses = (bare, port).to_socket_addrs().map_err(failed)?;
+    addresses.next().ok_or_else(|| Error::NoAddress(host.to_owned(), "usable"))
+}
+
+/// The sockets that were asked for, bound to one address and one port.
+#[derive(Debug)]
+pub struct Sockets {
+    /// The TCP listener.
+    pub tcp: Option<TcpListener>,
+    /// The UDP socket.
+    pub udp: Option<UdpSocket>,
+}
+
+impl Sockets {
+    /// Binds `address` for TCP, UDP or both. With port 0 the system chooses a
+    /// number for TCP and UDP takes the same; where it is in use, both are
+    /// given up and tried again.
+    ///
+    /// # Errors
+    /// The first that cannot be bound, with its address and the cause.
+    pub fn bind(address: SocketAddr, tcp: bool, udp: bool) -> Result<Sockets, Error> {
+        let mut tries = if address.port() == 0 && tcp && udp { PORT_TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match Sockets::try_bind(address, tcp, udp) {
+                Err(Error::Bind(Protocol::Udp, _, error)) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn try_bind(mut address: SocketAddr, tcp: bool, udp: bool) -> Result<Sockets, Error> {
+        let tcp = tcp.then(|| listener(address)).transpose()?;
+        if let Some(tcp) = &tcp {
+            address = tcp.local_addr().map_err(|error| Error::Listen(address, error))?;
+        }
+        let bound = |address| {
+            let socket = open(address, Type::DGRAM, Transport::UDP)?;
+            socket.bind(&address.into())?;
+            Ok(UdpSocket::from(socket))
+        };
+        let udp = udp.then(|| bound(address).map_err(|error| Error::Bind(Protocol::Udp, address, error))).transpose()?;
+        Ok(Sockets { tcp, udp })
+    }
+}
+
+fn listener(address: SocketAddr) -> Result<TcpListener, Error> {
+    let bind = || -> io::Result<Socket> {
+        let socket = open(address, Type::STREAM, Transport::TCP)?;
+        // On Unix this lets a restart bind while old connections are in TIME_WAIT; on Windows it would share the port.
+        if cfg!(unix) {
+            socket.set_reuse_address(true)?;
+        }
+        socket.bind(&address.into())?;
+        Ok(socket)
+    };
+    let socket = bind().map_err(|error| Error::Bind(Protocol::Tcp, address, error))?;
+    // Accepted connections inherit it on Linux; elsewhere each is told by itself.
+    let listen = socket.set_tcp_nodelay(true).and_then(|()| socket.listen(BACKLOG));
+    listen.map_err(|error| Error::Listen(address, error))?;
+    Ok(socket.into())
+}
+
+fn open(address: SocketAddr, kind: Type, protocol: Transport) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn port_zero_gives_tcp_and_udp_one_number() {
+        let sockets = Sockets::bind(resolve("127.0.0.1", 0).unwrap(), true, true).unwrap();
+        let (tcp, udp) = (sockets.tcp.unwrap().local_addr().unwrap(), sockets.udp.unwrap().local_addr().unwrap());
+        assert_eq!(tcp, udp);
+        assert_ne!(tcp.port(), 0);
+    }
+
+    #[test]
+    fn an_address_in_use_is_named_with_its_protocol_and_nothing_stays_bound() {
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = Sockets::bind(address, true, true).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot bind udp {address}: Address already in use"));
+        drop(taken);
+        Sockets::bind(address, true, true).unwrap();
+    }
+
+    #[test]
+    fn literals_resolve_to_themselves_with_and_without_brackets() {
+        for host in ["::1", "[::1]"] {
+            assert_eq!(resolve(host, 7).unwrap().to_string(), "[::1]:7");
+        }
+    }
+}
