@@ -1,0 +1,186 @@
+//! The server's UDP socket: batches of datagrams in, answers out from the address that was asked.
+//!
+//! One turn is [`flush`](Datagrams::flush), [`receive`](Datagrams::receive), then [`next`](Datagrams::next) and
+//! [`reply`](Datagrams::reply) for each datagram, and `flush` again. On Linux a batch is one `recvmmsg` and its answers one
+//! `sendmmsg`; elsewhere both are plain `recv_from` and `send_to`, behind the same calls.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux::Batches;
+
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(not(target_os = "linux"))]
+use portable::Batches;
+
+#[cfg(test)]
+mod tests;
+
+/// What the kernel should at least hold for us while we are busy: some 2,500 small datagrams on Linux.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// The answers that may wait for the kernel to take them.
+const OUTBOX: usize = 2048;
+
+/// What a [`receive`](Datagrams::receive) says about the socket, whatever it returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// There may be more: ask again without waiting for an event.
+    More,
+    /// There was no more: an event will tell.
+    Drained,
+}
+
+/// One datagram of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Who sent it, as received: an IPv4 peer of an IPv6 socket is `::ffff:a.b.c.d`.
+    pub peer: SocketAddr,
+    /// The address it was sent to.
+    pub local: Local,
+    /// The payload, possibly empty.
+    pub bytes: &'a [u8],
+}
+
+/// The address of ours that a datagram was sent to, and that its answer leaves from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Local {
+    /// Unspecified where the system has to choose: outside Linux on a wildcard bind, and for a multicast datagram.
+    ip: IpAddr,
+    /// The interface's index where the address is not unique without it (link-local), else 0.
+    interface: u32,
+}
+
+/// One UDP socket that answers.
+#[derive(Debug)]
+pub struct Datagrams {
+    socket: mio::net::UdpSocket,
+    address: SocketAddr,
+    batches: Batches,
+    registration: Option<(Registry, Token)>,
+    awaits_room: bool,
+}
+
+impl Datagrams {
+    /// Takes a bound socket over: makes it non-blocking, gives it a receive buffer of 1 MiB or what the system allows, and
+    /// on a wildcard bind has the system tell each datagram's own address.
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        widen(&socket)?;
+        let address = socket.local_addr()?;
+        Ok(Self {
+            batches: Batches::new(&socket, address)?,
+            socket: mio::net::UdpSocket::from_std(socket),
+            address,
+            registration: None,
+            awaits_room: false,
+        })
+    }
+
+    /// The address the socket is bound to.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Has `registry` report datagrams under `token`, and, while answers [wait](Self::waiting), room for them.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        // Not writable as well: every datagram that leaves would come back as an event.
+        registry.register(&mut self.socket, token, Interest::READABLE)?;
+        self.registration = Some((registry.try_clone()?, token));
+        Ok(())
+    }
+
+    /// Receives one batch, which replaces the one before, and says whether there may be more. While answers
+    /// [wait](Self::waiting) nothing is received: the event that ends the waiting is the one to look again.
+    ///
+    /// An error is the system's note on one datagram, perhaps on one sent earlier; it does not drain the socket.
+    pub fn receive(&mut self) -> io::Result<Received> {
+        if self.waiting() {
+            return Ok(Received::Drained);
+        }
+        loop {
+            match self.batches.receive(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Drained);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The next datagram of the batch.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a datagram borrows from the batch, an iterator's item cannot"
+    )]
+    pub fn next(&mut self) -> Option<Datagram<'_>> {
+        self.batches.next()
+    }
+
+    /// Whether `peer` is this very socket, so that an answer would come back as the next datagram.
+    pub fn is_own_address(&self, peer: SocketAddr, local: Local) -> bool {
+        let unknown = local.ip.to_canonical().is_unspecified();
+        let same_host =
+            peer.ip() == local.ip || (unknown && peer.ip().to_canonical().is_loopback());
+        same_host && peer.port() == self.address.port()
+    }
+
+    /// Queues an answer to `peer` that leaves from `local`; [`flush`](Self::flush) sends it. False where 2048 are waiting
+    /// already, or where `peer` is of a family the socket cannot reach: then it is dropped.
+    pub fn reply(&mut self, peer: SocketAddr, local: Local, bytes: &'static [u8]) -> bool {
+        self.batches.queued() < OUTBOX && self.batches.push(peer, local, bytes)
+    }
+
+    /// Sends what is queued and returns how many datagrams left. One that cannot be sent is told to `failed` and dropped,
+    /// the others go on; what the system has no room for waits.
+    pub fn flush(&mut self, failed: impl FnMut(SocketAddr, io::Error)) -> usize {
+        let sent = self.batches.flush(&self.socket, failed);
+        self.await_room(self.waiting());
+        sent
+    }
+
+    /// Whether answers wait for the system to have room.
+    pub fn waiting(&self) -> bool {
+        self.batches.queued() > 0
+    }
+
+    fn await_room(&mut self, wanted: bool) {
+        let Some((registry, token)) = &self.registration else {
+            return;
+        };
+        if wanted == self.awaits_room {
+            return;
+        }
+        let interests = if wanted {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        match registry.reregister(&mut self.socket, *token, interests) {
+            Ok(()) => self.awaits_room = wanted,
+            // The next datagram's event flushes as well.
+            Err(error) => log::warn!("cannot wait for room to send datagrams: {error}"),
+        }
+    }
+}
+
+/// Raises the receive buffer; a smaller one than wished for is no error.
+fn widen(socket: &UdpSocket) -> io::Result<()> {
+    let options = SockRef::from(socket);
+    if options.recv_buffer_size()? < RECEIVE_BUFFER {
+        let _ = options.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    #[cfg(target_os = "linux")]
+    if options.recv_buffer_size()? < RECEIVE_BUFFER {
+        linux::force_receive_buffer(socket, RECEIVE_BUFFER);
+    }
+    Ok(())
+}

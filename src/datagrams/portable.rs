@@ -1,0 +1,75 @@
+//! Batches where the system has none: one datagram at a time.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use super::{Datagram, Local, Received};
+
+/// Room for the longest datagram.
+const BUFFER: usize = 65_536;
+
+#[derive(Debug)]
+pub(super) struct Batches {
+    bound: Local,
+    buffer: Vec<u8>,
+    arrived: Option<(usize, SocketAddr)>,
+    outbox: VecDeque<(SocketAddr, &'static [u8])>,
+}
+
+impl Batches {
+    #[expect(clippy::unnecessary_wraps, reason = "Linux has options to set here")]
+    pub(super) fn new(_: &UdpSocket, bound: SocketAddr) -> io::Result<Self> {
+        Ok(Self {
+            bound: Local {
+                ip: bound.ip(),
+                interface: 0,
+            },
+            buffer: vec![0; BUFFER],
+            arrived: None,
+            outbox: VecDeque::new(),
+        })
+    }
+
+    pub(super) fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<Received> {
+        self.arrived = None;
+        self.arrived = Some(socket.recv_from(&mut self.buffer)?);
+        Ok(Received::More)
+    }
+
+    pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
+        let (length, peer) = self.arrived.take()?;
+        Some(Datagram {
+            peer,
+            local: self.bound,
+            bytes: self.buffer.get(..length)?,
+        })
+    }
+
+    pub(super) fn push(&mut self, peer: SocketAddr, _: Local, bytes: &'static [u8]) -> bool {
+        self.outbox.push_back((peer, bytes));
+        true
+    }
+
+    pub(super) fn flush(
+        &mut self,
+        socket: &mio::net::UdpSocket,
+        mut failed: impl FnMut(SocketAddr, io::Error),
+    ) -> usize {
+        let mut sent = 0;
+        while let Some(&(peer, bytes)) = self.outbox.front() {
+            match socket.send_to(bytes, peer) {
+                Ok(_) => sent += 1,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => failed(peer, error),
+            }
+            self.outbox.pop_front();
+        }
+        sent
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.outbox.len()
+    }
+}

@@ -1,0 +1,109 @@
+//! Socket addresses as people read them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// An address with the one spelling used everywhere: `IP:PORT`, with IPv6 in brackets.
+///
+/// An IPv4-mapped IPv6 address is shown as the IPv4 address that it is; a scope is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(SocketAddr);
+
+impl Address {
+    /// The address to be shown for `address`.
+    #[must_use]
+    pub fn new(mut address: SocketAddr) -> Address {
+        // Set only where it changes something: setting it would lose the scope.
+        if let ip @ IpAddr::V4(_) = address.ip().to_canonical() {
+            address.set_ip(ip);
+        }
+        Address(address)
+    }
+
+    /// The IP, bare, with its scope (`fe80::1%2`), and the port.
+    #[must_use]
+    pub fn parts(self) -> (impl fmt::Display, u16) {
+        (Ip(self.0), self.0.port())
+    }
+
+    /// Appends the address to `out`. Every message needs one: IPv4 does without the formatting machinery.
+    pub fn push_to(self, out: &mut String) {
+        let SocketAddr::V4(address) = self.0 else {
+            return super::push!(out, "{}", self.0);
+        };
+        for (octet, end) in address.ip().octets().into_iter().zip(*b"...:") {
+            push_number(out, octet.into());
+            out.push(end.into());
+        }
+        push_number(out, address.port());
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+struct Ip(SocketAddr);
+
+impl fmt::Display for Ip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => write!(f, "{}%{}", v6.ip(), v6.scope_id()),
+            other => other.ip().fmt(f),
+        }
+    }
+}
+
+fn push_number(out: &mut String, mut number: u16) {
+    let mut digits = [b'0'; 5];
+    let mut start = digits.len();
+    while number > 0 || start == digits.len() {
+        start -= 1;
+        digits[start] += (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend(digits[start..].iter().map(|&digit| char::from(digit)));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_spelling() {
+        let table = [
+            ("127.0.0.1:6666", "127.0.0.1:6666", "127.0.0.1"),
+            (
+                "255.255.100.0:65535",
+                "255.255.100.0:65535",
+                "255.255.100.0",
+            ),
+            ("0.0.0.0:0", "0.0.0.0:0", "0.0.0.0"),
+            ("[::1]:80", "[::1]:80", "::1"),
+            ("[::]:6666", "[::]:6666", "::"),
+            ("[::ffff:10.0.0.5]:9", "10.0.0.5:9", "10.0.0.5"),
+            ("[fe80::1%2]:6666", "[fe80::1%2]:6666", "fe80::1%2"),
+        ];
+        for (given, whole, ip) in table {
+            let address = Address::new(given.parse().unwrap());
+            let mut pushed = String::new();
+            address.push_to(&mut pushed);
+            assert_eq!(pushed, whole);
+            assert_eq!(address.to_string(), whole);
+            assert_eq!(address.parts().0.to_string(), ip);
+        }
+    }
+
+    #[test]
+    fn every_port_is_written_as_the_number_it_is() {
+        for port in 0..=u16::MAX {
+            let mut out = String::new();
+            push_number(&mut out, port);
+            assert_eq!(out, port.to_string());
+        }
+    }
+}
