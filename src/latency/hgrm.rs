@@ -1,4 +1,4 @@
-//! HdrHistogram's percentile text format, `.hgrm`, which its plotter and its ports in other languages read.
+//! HdrHistogram's percentile text format, `.hgrm`, which its plotter and its ports read.
 
 use std::io::{self, Write};
 
