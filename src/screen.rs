@@ -418,6 +418,7 @@ mod tests {
 
     use nix::fcntl::{FcntlArg, fcntl};
     use nix::pty::openpty;
+    use nix::sys::termios::{FlowArg, tcflow};
 
     use super::*;
 
@@ -705,23 +706,32 @@ mod tests {
         assert_eq!(read_some(&mut reader), "gap 6\ntwo\n");
     }
 
+    /// What comes out of a terminal, up to `end`; it may come in pieces.
+    fn read_to(master: &mut File, end: &[u8]) -> Vec<u8> {
+        let mut seen = Vec::new();
+        while !seen.ends_with(end) {
+            let mut bytes = [0; 64];
+            let count = master.read(&mut bytes).unwrap();
+            seen.extend_from_slice(&bytes[..count]);
+        }
+        seen
+    }
+
     #[test]
     fn a_terminal_stopped_by_its_user_stalls_and_goes_on() {
         let pty = openpty(None, None).unwrap();
         let mut master = File::from(pty.master);
-        let mut screen = screen(Descriptor::writer(pty.slave), LIMIT);
+        let mut screen = screen(Descriptor::writer(pty.slave.try_clone().unwrap()), LIMIT);
         assert!(screen.is_terminal());
-        master.write_all(b"\x13").unwrap();
+        tcflow(&pty.slave, FlowArg::TCOOFF).unwrap();
         screen.print("one\n");
         screen.flush();
         assert!(screen.is_stalled());
         assert_eq!(screen.pending(), 4);
-        master.write_all(b"\x11").unwrap();
+        tcflow(&pty.slave, FlowArg::TCOON).unwrap();
         screen.finish(Duration::from_secs(9));
         assert_eq!(screen.pending(), 0);
-        let mut bytes = [0; 64];
-        let count = master.read(&mut bytes).unwrap();
-        assert!(bytes[..count].ends_with(b"one\r\n"));
+        assert_eq!(read_to(&mut master, b"\n"), b"one\r\n");
     }
 
     #[test]
@@ -733,9 +743,7 @@ mod tests {
         terminal.flush();
         terminal.print("done\n");
         terminal.flush();
-        let mut bytes = [0; 64];
-        let count = master.read(&mut bytes).unwrap();
-        assert_eq!(&bytes[..count], b"\r1 %\x1b[K\r\x1b[Kdone\r\n");
+        assert_eq!(read_to(&mut master, b"\n"), b"\r1 %\x1b[K\r\x1b[Kdone\r\n");
 
         let (_reader, mut pipe) = on_a_pipe(LIMIT);
         pipe.live("1 %");

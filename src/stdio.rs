@@ -440,6 +440,7 @@ mod unix {
             assert!(fill(&mut output) > 0);
             let mut master = File::from(pty.master);
             master.write_all(b"hi\n").unwrap();
+            input.poll(PollFlags::POLLIN, PollTimeout::MAX).unwrap();
             assert_eq!(input.read(&mut buffer).unwrap(), 3);
             assert_eq!((flags(&pty.slave), tcgetattr(&pty.slave).unwrap()), before);
         }
@@ -461,6 +462,7 @@ mod unix {
             assert_eq!(input.access, Access::Polled);
             assert!(would_block(input.read(&mut [0; 10])));
             File::from(pty.slave).write_all(b"hi").unwrap();
+            input.poll(PollFlags::POLLIN, PollTimeout::MAX).unwrap();
             assert_eq!(input.read(&mut [0; 10]).unwrap(), 2);
         }
 
