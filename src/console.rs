@@ -165,10 +165,7 @@ impl Console {
         let (line_end, next) = match self.newline() {
             Some(at) => (at, at + 1),
             None if self.ended() && self.skipped + self.waiting() > 0 => (self.end, self.end),
-            None => {
-                self.skip_if_too_long();
-                return None;
-            }
+            None => return None,
         };
         let line = self.start..line_end;
         let length = self.skipped + line.len() as u64;

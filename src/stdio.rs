@@ -154,8 +154,8 @@ mod unix {
         /// # Errors
         ///
         /// `EBADF` where `fd` was opened for reading only, `EPIPE` where it is a
-        /// named pipe that nobody reads any more (one without a
-        /// name says so at the first write).
+        /// named pipe that nobody reads any more; one without a name says so at
+        /// the first write.
         pub fn writer(fd: impl Into<OwnedFd>) -> io::Result<Self> {
             Self::open(fd.into(), OFlag::O_WRONLY)
         }
@@ -364,7 +364,7 @@ mod unix {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     mod tests {
         #![allow(clippy::unwrap_used)]
 
@@ -668,7 +668,6 @@ mod elsewhere {
 
         /// Always: nothing is registered here.
         #[must_use]
-        #[expect(clippy::unused_self)]
         pub fn always_ready(&self) -> bool {
             true
         }
@@ -678,7 +677,6 @@ mod elsewhere {
         /// # Errors
         ///
         /// None.
-        #[expect(clippy::unused_self)]
         pub fn register(&mut self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
             Ok(())
         }
@@ -688,7 +686,6 @@ mod elsewhere {
         /// # Errors
         ///
         /// None.
-        #[expect(clippy::unused_self)]
         pub fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Ok(0)
         }
@@ -712,7 +709,6 @@ mod elsewhere {
         /// # Errors
         ///
         /// None.
-        #[expect(clippy::unused_self)]
         pub fn wait_writable(&self, _: Duration) -> io::Result<()> {
             Ok(())
         }
