@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Client, ServerBuilder, server};
+use crate::harness::{Client, ServerBuilder, server, wait_until};
 
 /// The idle timeout of these tests; [`ARGS`] says the same.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -100,8 +100,8 @@ fn a_client_that_takes_none_of_its_acks_is_cut() {
     let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 0.4 --grace 0.2").operated().start();
     let mut client = Client::connect_narrow(server.tcp());
     client.send_until_stuck(&[b'\n'; 65536], Duration::from_millis(200));
-    crate::harness::wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
-    crate::harness::wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+    wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
+    wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_cut_client_that_does_not_close_is_not_kept_for_ever() {
     let mut server = ServerBuilder::new("-t --idle-timeout 0.4 --grace 0.2").operated().start();
     let mut client = server.client();
     client.expect_last("idle timeout");
-    crate::harness::wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+    wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How many clients are served, and what the next one is told.
 
-use crate::harness::{Client, ServerBuilder, server};
+use crate::harness::{Client, ServerBuilder, server, wait_until};
 
 #[test]
 fn one_client_more_is_told_that_the_server_is_full() {
@@ -84,7 +84,7 @@ fn far_too_many_clients_at_once_leave_nobody_hanging() {
     first.exchange("hello", "ACK");
     drop(crowd);
     // Whatever the crowd got, who comes when it has left is served.
-    crate::harness::wait_until("service", || {
+    wait_until("service", || {
         let mut late = Client::connect(server.tcp());
         late.send("hello");
         late.finish_writing();

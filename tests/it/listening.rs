@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
+use nix::sys::signal::Signal::SIGTERM;
+
 use crate::harness::{Client, Launch, Peer, private_loopback, server};
 
 #[test]
@@ -100,7 +102,7 @@ fn a_port_can_be_taken_again_at_once_after_a_shutdown_under_clients() {
         process.stdout.expect(&format!("UDP server listening on {host}:7001"));
         let mut client = Client::connect(format!("{host}:7001").parse().unwrap());
         client.exchange("hello", "ACK");
-        process.signal(nix::sys::signal::Signal::SIGTERM);
+        process.signal(SIGTERM);
         client.expect_last("server is shutting down");
         drop(client);
         assert_eq!(process.wait_exit(), 0);

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::Signal::SIGTERM;
+
 use crate::harness::{Output, Server, ServerBuilder};
 
 /// Looks again and again while TCP, UDP, the operator, a stalled stdout and the diagnostics are all busy.
@@ -21,7 +23,7 @@ fn has_one_task_while_busy(mut server: Server) {
         server.type_in("clients\n");
     }
     server.stdout.resume();
-    server.signal(nix::sys::signal::Signal::SIGTERM);
+    server.signal(SIGTERM);
     clients[0].expect_last("server is shutting down");
     assert_eq!(server.proc().tasks(), 1);
     drop(clients);

@@ -54,24 +54,24 @@ impl Drop for Scratch {
 }
 
 #[test]
-fn dev_null() {
+fn it_may_be_dev_null() {
     serves_and_sleeps(&with_stdin(File::open("/dev/null").unwrap()));
 }
 
 #[test]
-fn closed() {
+fn it_may_be_closed() {
     let server = ServerBuilder::new("").with(|launch| launch.through_shell("exec \"$0\" \"$@\" <&-")).start();
     serves_and_sleeps(&server);
 }
 
 #[test]
-fn everything_closed_but_stdout() {
+fn everything_but_stdout_may_be_closed() {
     let server = ServerBuilder::new("").with(|launch| launch.through_shell("exec \"$0\" \"$@\" <&- 2>&-")).start();
     serves_and_sleeps(&server);
 }
 
 #[test]
-fn a_pipe_that_ends() {
+fn it_may_be_a_pipe_that_ends() {
     let mut server = ServerBuilder::new("").operated().start();
     server.type_in("clients\n");
     server.end_input();
@@ -80,12 +80,12 @@ fn a_pipe_that_ends() {
 }
 
 #[test]
-fn a_pipe_that_nobody_ever_writes_to() {
+fn it_may_be_a_pipe_that_nobody_ever_writes_to() {
     serves_and_sleeps(&ServerBuilder::new("").operated().start());
 }
 
 #[test]
-fn a_file_of_commands() {
+fn it_may_be_a_file_of_commands() {
     let script = Scratch::new("commands");
     fs::write(&script.0, "clients\nstats\nfrobnicate").unwrap();
     let server = with_stdin(File::open(&script.0).unwrap());
@@ -96,14 +96,14 @@ fn a_file_of_commands() {
 }
 
 #[test]
-fn an_empty_file() {
+fn it_may_be_an_empty_file() {
     let script = Scratch::new("empty");
     fs::write(&script.0, "").unwrap();
     serves_and_sleeps(&with_stdin(File::open(&script.0).unwrap()));
 }
 
 #[test]
-fn a_file_that_ends_in_shutdown() {
+fn a_file_may_end_in_an_unterminated_shutdown() {
     let script = Scratch::new("shutdown");
     fs::write(&script.0, "clients\nshutdown").unwrap();
     let mut server = with_stdin(File::open(&script.0).unwrap());
@@ -111,12 +111,12 @@ fn a_file_that_ends_in_shutdown() {
 }
 
 #[test]
-fn a_directory() {
+fn it_may_be_a_directory() {
     serves_and_sleeps(&with_stdin(File::open("/").unwrap()));
 }
 
 #[test]
-fn a_fifo_whose_writers_come_and_go() {
+fn it_may_be_a_fifo_whose_writers_come_and_go() {
     let fifo = Scratch::new("fifo");
     mkfifo(&fifo.0, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     // Opened for both, so that neither side waits for the other.
@@ -132,7 +132,7 @@ fn a_fifo_whose_writers_come_and_go() {
 }
 
 #[test]
-fn a_socket() {
+fn it_may_be_a_socket() {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let copy = theirs.try_clone().unwrap();
     let server = with_stdin(OwnedFd::from(theirs));

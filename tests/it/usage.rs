@@ -45,9 +45,11 @@ fn fractions_of_a_second_are_taken() {
     server.client().exchange("hello", "ACK");
 }
 
+/// Takes the arguments of a program.
+type Launcher = fn(&[&str]) -> Launch;
+
 /// Each program as its launcher and its name.
-const PROGRAMS: [(fn(&[&str]) -> Launch, &str); 2] =
-    [(Launch::server, "reactor-server"), (Launch::client, "reactor-client")];
+const PROGRAMS: [(Launcher, &str); 2] = [(Launch::server, "reactor-server"), (Launch::client, "reactor-client")];
 
 #[test]
 fn help_has_five_examples() {
@@ -81,7 +83,7 @@ fn version_names_the_program_and_its_version() {
 }
 
 #[track_caller]
-fn printed(launch: fn(&[&str]) -> Launch, option: &str) -> Vec<String> {
+fn printed(launch: Launcher, option: &str) -> Vec<String> {
     let mut process = launch(&[option]).start();
     assert_eq!(process.wait_exit(), 0);
     assert_eq!(process.stderr.to_end(), [""; 0]);

@@ -2,7 +2,7 @@
 
 use std::net::Shutdown;
 
-use crate::harness::{Client, server};
+use crate::harness::{Client, server, wait_until};
 
 #[test]
 fn each_message_in_its_turn_is_answered_with_ack() {
@@ -96,7 +96,7 @@ fn descriptors_are_given_back() {
     for (index, client) in clients.into_iter().enumerate() {
         if index % 2 == 0 { client.reset() } else { drop(client) }
     }
-    crate::harness::wait_until("the descriptors", || (server.proc().descriptors() == before).then_some(()));
+    wait_until("the descriptors", || (server.proc().descriptors() == before).then_some(()));
 }
 
 #[test]
