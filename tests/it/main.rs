@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod fairness;
 mod idle;
 mod interop;
 mod json;

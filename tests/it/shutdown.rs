@@ -223,7 +223,7 @@ fn a_signal_under_load_is_answered_at_once() {
     let mut server = server("-t -q --framing lines");
     let mut flooder = server.quiet_client();
     let mut sender = flooder.clone_handle();
-    let flood = thread::spawn(move || sender.send_while_accepted(&b"x\n".repeat(8192)));
+    let flood = thread::spawn(move || while sender.try_send(&b"x\n".repeat(8192)) {});
     flooder.expect("ACK\n".repeat(100_000));
     server.signal(Signal::SIGTERM);
     let all = flooder.read_to_end();

@@ -80,9 +80,14 @@ impl Client {
         }
     }
 
-    /// Sends this over and over until the connection does not take any more.
-    pub(crate) fn send_while_accepted(&mut self, bytes: &[u8]) {
-        while self.stream.write_all(bytes).is_ok() {}
+    /// Sends all of it, where the connection still takes it.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Takes some of what has come; false at the end.
+    pub(crate) fn take_some(&mut self) -> bool {
+        self.stream.read(&mut [0; 65536]).is_ok_and(|count| count > 0)
     }
 
     /// The next bytes must be exactly these.

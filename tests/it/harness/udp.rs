@@ -47,6 +47,11 @@ impl Peer {
         assert_eq!(self.socket.send(bytes).unwrap(), bytes.len());
     }
 
+    /// Sends one datagram, where anybody takes it.
+    pub(crate) fn try_send(&self, bytes: &[u8]) -> bool {
+        self.socket.send(bytes).is_ok()
+    }
+
     /// The next datagram.
     #[track_caller]
     pub(crate) fn receive(&self) -> Vec<u8> {
