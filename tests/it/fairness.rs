@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Server, ServerBuilder, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, wait_until};
 
 /// How long anybody may wait beside a flood: far more than a turn, far less than a starving client would.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,17 +19,17 @@ fn operated(args: &str) -> Server {
 /// Everything that floods a server, until it is dropped.
 struct Flood {
     over: Arc<AtomicBool>,
+    client: Client,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Flood {
     fn start(server: &Server) -> Flood {
         let over = Arc::new(AtomicBool::new(false));
-        let mut flood = Flood { over, threads: Vec::new() };
-        let mut client = server.quiet_client();
-        let mut reader = client.clone_handle();
+        let mut flood = Flood { over, client: server.quiet_client(), threads: Vec::new() };
+        let (mut writer, mut reader) = (flood.client.clone_handle(), flood.client.clone_handle());
         let messages = b"flood\n".repeat(8192);
-        flood.until_over(move || client.try_send(&messages));
+        flood.until_over(move || writer.try_send(&messages));
         flood.until_over(move || reader.take_some());
         let peer = server.peer();
         flood.until_over(move || peer.try_send(b"flood"));
@@ -45,6 +45,7 @@ impl Flood {
 impl Drop for Flood {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
+        self.client.give_up();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }

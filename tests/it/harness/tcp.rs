@@ -149,6 +149,12 @@ impl Client {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Shuts both sides, so that nobody who uses this connection waits any longer.
+    pub(crate) fn give_up(&self) {
+        // Where the server has ended it already, there is nothing to shut.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Ends the connection with a reset.
     #[track_caller]
     pub(crate) fn reset(self) {
