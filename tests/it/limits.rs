@@ -60,7 +60,7 @@ fn the_refused_are_counted() {
 fn by_default_the_descriptor_limit_decides_and_32_are_kept_in_reserve() {
     // The soft limit is below the hard one: the server raises it.
     let server = ServerBuilder::new("-t")
-        .with(|launch| launch.through_shell("ulimit -Hn 64; ulimit -Sn 40; exec \"$0\" \"$@\""))
+        .with(|launch| launch.through_shell("ulimit -Sn 40; ulimit -Hn 64; exec \"$0\" \"$@\""))
         .start();
     let mut clients: Vec<_> = (0..32).map(|_| server.client()).collect();
     for client in &mut clients {

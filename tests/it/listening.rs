@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Client, Launch, Peer, private_loopback, server};
+use crate::harness::{Client, Launch, Peer, Server, private_loopback, server};
 
 #[test]
 fn both_protocols_share_the_port_that_the_system_chose() {
@@ -33,19 +33,26 @@ fn tcp_is_announced_before_udp() {
     assert_eq!(server.stdout.so_far(), expected);
 }
 
+/// A server on an address of its own, where nobody else's ports can be mistaken for its.
+fn secluded(args: &str) -> Server {
+    server(&format!("{args} -p 7003 --host {}", private_loopback()))
+}
+
 #[test]
 fn with_t_alone_udp_is_not_bound() {
-    let server = server("-t");
+    let server = secluded("-t");
     server.client().exchange("hello", "ACK");
     Peer::connect(server.tcp()).expect_refused();
-    assert_eq!(server.stdout.count(), 2, "one listening line, one client: {:?}", server.stdout.so_far());
+    assert_eq!(server.stdout.so_far()[0], format!("TCP server listening on {}", server.tcp()));
+    assert!(!server.stdout.so_far().iter().any(|line| line.starts_with("UDP")));
 }
 
 #[test]
 fn with_u_alone_tcp_is_not_bound() {
-    let server = server("--udp");
+    let server = secluded("--udp");
     server.peer().check("hello");
     assert!(TcpStream::connect(server.udp()).is_err());
+    assert_eq!(server.stdout.so_far()[0], format!("UDP server listening on {}", server.udp()));
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn urgent_data_does_not_strand_what_follows_it() {
 #[test]
 fn a_client_that_reads_slowly_gets_every_ack_in_the_end() {
     let server = Lines.server("--quiet --idle-timeout 0");
-    let mut slow = Client::connect_narrow(server.tcp());
+    let mut slow = Client::connect_narrow(server.tcp(), 1 << 16);
     let mut other = server.quiet_client();
     let before = server.proc().resident();
     let mut sender = slow.clone_handle();

@@ -108,7 +108,12 @@ impl Lines {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !state.ended, "no sign of {what} in {:#?}", state.tail());
+            if left.is_zero() || state.ended {
+                let tail = state.tail().to_vec();
+                // A lock that is held by who panics is poisoned for the reading thread.
+                drop(state);
+                panic!("no sign of {what} in {tail:#?}");
+            }
             state = self.0.changed.wait_timeout(state, left).unwrap().0;
         }
     }

@@ -20,11 +20,11 @@ impl Client {
         Client::from(TcpStream::connect_timeout(&address, DEADLINE).unwrap())
     }
 
-    /// Connects with a receive buffer as small as the kernel allows.
+    /// Connects with a receive buffer of this size.
     #[track_caller]
-    pub(crate) fn connect_narrow(address: SocketAddr) -> Client {
+    pub(crate) fn connect_narrow(address: SocketAddr, buffer: usize) -> Client {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-        socket.set_recv_buffer_size(1).unwrap();
+        socket.set_recv_buffer_size(buffer).unwrap();
         socket.connect(&address.into()).unwrap();
         Client::from(TcpStream::from(socket))
     }
