@@ -64,19 +64,21 @@ fn t_and_u_together_ask_for_both() {
 
 #[test]
 fn a_taken_udp_port_leaves_nothing_bound_and_is_named() {
-    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
-    refuses_to_start(held.local_addr().unwrap(), "udp");
+    let address = (private_loopback(), 7004).into();
+    let _held = UdpSocket::bind(address).unwrap();
+    refuses_to_start(address, "udp");
 }
 
 #[test]
 fn a_taken_tcp_port_leaves_nothing_bound_and_is_named() {
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    refuses_to_start(held.local_addr().unwrap(), "tcp");
+    let address = (private_loopback(), 7004).into();
+    let _held = TcpListener::bind(address).unwrap();
+    refuses_to_start(address, "tcp");
 }
 
 #[test]
 fn a_second_server_on_the_same_port_is_refused_and_the_first_serves_on() {
-    let first = server("-u");
+    let first = secluded("-u");
     refuses_to_start(first.udp(), "udp");
     first.peer().check("hello");
 }
@@ -84,7 +86,7 @@ fn a_second_server_on_the_same_port_is_refused_and_the_first_serves_on() {
 /// Starts a server there for both protocols, which must name protocol, address and cause, and exit 1.
 #[track_caller]
 fn refuses_to_start(taken: SocketAddr, protocol: &str) {
-    let mut process = Launch::server(&["-p", &taken.port().to_string()]).start();
+    let mut process = Launch::server(&["--host", &taken.ip().to_string(), "-p", &taken.port().to_string()]).start();
     assert_eq!(process.wait_exit(), 1);
     let said = process.stderr.to_end().join("\n");
     assert!(said.to_lowercase().contains(protocol), "no protocol in {said:?}");

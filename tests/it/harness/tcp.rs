@@ -67,17 +67,10 @@ impl Client {
         assert_eq!(SockRef::from(&self.stream).send_out_of_band(&[byte]).unwrap(), 1);
     }
 
-    /// Sends this over and over until the server has taken nothing for `patience`.
-    #[track_caller]
-    pub(crate) fn send_until_stuck(&mut self, bytes: &[u8], patience: Duration) {
-        self.stream.set_write_timeout(Some(patience)).unwrap();
-        loop {
-            match self.stream.write(bytes) {
-                Ok(_) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
-                Err(error) => panic!("{error}"),
-            }
-        }
+    /// Sends this over and over until the server takes no more: nothing for a while, or it has ended the connection.
+    pub(crate) fn send_until_stuck(&mut self, bytes: &[u8]) {
+        self.stream.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+        while self.stream.write(bytes).is_ok() {}
     }
 
     /// Sends all of it, where the connection still takes it.
