@@ -278,7 +278,9 @@ impl ClientArgs {
 fn check_message(message: &[u8], protocol: Protocol, framing: Framing, longest: usize) -> Result<(), Error> {
     if message.len() > longest {
         let len = message.len();
-        return Err(Error::Usage(format!("a message given with -m has {len} bytes: at most {longest} are accepted here")));
+        return Err(Error::Usage(format!(
+            "a message given with -m has {len} bytes: at most {longest} are accepted here"
+        )));
     }
     let is_tcp_bytes = protocol == Protocol::Tcp && framing == Framing::Bytes;
     if message.is_empty() && is_tcp_bytes {

@@ -113,9 +113,7 @@ impl Console {
     /// has to look by itself. Certain once it has been registered.
     #[must_use]
     pub fn always_ready(&self) -> bool {
-        self.descriptor
-            .as_ref()
-            .is_none_or(Descriptor::always_ready)
+        self.descriptor.as_ref().is_none_or(Descriptor::always_ready)
     }
 
     /// Whether the end was seen. Lines may still wait to be taken.
@@ -177,10 +175,7 @@ impl Console {
         Some(if length > self.longest as u64 {
             Line::TooLong { number, length }
         } else {
-            Line::Whole {
-                number,
-                bytes: &self.buffer[line],
-            }
+            Line::Whole { number, bytes: &self.buffer[line] }
         })
     }
 
@@ -274,13 +269,7 @@ mod tests {
             writer.write_all(&[*byte]).unwrap();
             assert_eq!(console.fill(), Fill::Data);
             match byte {
-                b'\n' => assert!(matches!(
-                    console.next_line(),
-                    Some(Line::Whole {
-                        bytes: [_, _, _, _, _],
-                        ..
-                    })
-                )),
+                b'\n' => assert!(matches!(console.next_line(), Some(Line::Whole { bytes: [_, _, _, _, _], .. }))),
                 _ => assert_eq!(console.next_line(), None),
             }
         }
@@ -292,13 +281,7 @@ mod tests {
         writer.write_all(b"1234\n12345\nok\n1234567").unwrap();
         console.fill();
         assert_eq!(console.next_line(), whole(1, b"1234"));
-        assert_eq!(
-            console.next_line(),
-            Some(Line::TooLong {
-                number: 2,
-                length: 5
-            })
-        );
+        assert_eq!(console.next_line(), Some(Line::TooLong { number: 2, length: 5 }));
         assert_eq!(console.next_line(), whole(3, b"ok"));
         assert_eq!(console.next_line(), None);
         writer.write_all(b"89").unwrap();
@@ -307,30 +290,17 @@ mod tests {
         writer.write_all(b"\nok\n12345").unwrap();
         drop(writer);
         console.fill();
-        assert_eq!(
-            console.next_line(),
-            Some(Line::TooLong {
-                number: 4,
-                length: 9
-            })
-        );
+        assert_eq!(console.next_line(), Some(Line::TooLong { number: 4, length: 9 }));
         assert_eq!(console.next_line(), whole(5, b"ok"));
         assert_eq!(console.next_line(), None);
         assert_eq!(console.fill(), Fill::Ended);
-        assert_eq!(
-            console.next_line(),
-            Some(Line::TooLong {
-                number: 6,
-                length: 5
-            })
-        );
+        assert_eq!(console.next_line(), Some(Line::TooLong { number: 6, length: 5 }));
         assert_eq!(console.next_line(), None);
     }
 
     #[test]
     fn an_endless_line_takes_no_more_memory() {
-        let mut console =
-            Console::new(Descriptor::reader(File::open("/dev/zero").unwrap()), 65_536);
+        let mut console = Console::new(Descriptor::reader(File::open("/dev/zero").unwrap()), 65_536);
         for _ in 0..2000 {
             assert_eq!(console.fill(), Fill::Data);
             assert_eq!(console.next_line(), None);
@@ -384,10 +354,7 @@ mod tests {
         let mut directory = Console::new(Descriptor::reader(File::open("/").unwrap()), 100);
         directory.register(poll.registry(), Token(0)).unwrap();
         assert_eq!(directory.fill(), Fill::Ended);
-        assert_eq!(
-            directory.error().unwrap().kind(),
-            io::ErrorKind::IsADirectory
-        );
+        assert_eq!(directory.error().unwrap().kind(), io::ErrorKind::IsADirectory);
 
         let (_reader, writer) = pipe().unwrap();
         let mut write_only = Console::new(Descriptor::reader(writer), 100);
@@ -405,8 +372,7 @@ mod tests {
         let mut console = Console::new(Descriptor::reader(shared.try_clone().unwrap()), 100);
         console.register(poll.registry(), Token(3)).unwrap();
         peer.shutdown(std::net::Shutdown::Write).unwrap();
-        poll.poll(&mut events, Some(Duration::from_secs(9)))
-            .unwrap();
+        poll.poll(&mut events, Some(Duration::from_secs(9))).unwrap();
         assert_eq!(events.iter().next().unwrap().token(), Token(3));
         assert_eq!(console.fill(), Fill::Ended);
         drop(peer);
@@ -423,8 +389,7 @@ mod tests {
             return background_job();
         }
         let (mut pty, pts) = pty_process::blocking::open().unwrap();
-        let name =
-            "console::tests::a_background_job_reads_its_terminal_once_it_is_in_the_foreground";
+        let name = "console::tests::a_background_job_reads_its_terminal_once_it_is_in_the_foreground";
         let mut job = pty_process::blocking::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture", name])
             .env(JOB, "1")
@@ -434,11 +399,7 @@ mod tests {
         let status = job.wait().unwrap();
         let mut output = [0; 4096];
         let count = pty.read(&mut output).unwrap_or(0);
-        assert!(
-            status.success(),
-            "{}",
-            String::from_utf8_lossy(&output[..count])
-        );
+        assert!(status.success(), "{}", String::from_utf8_lossy(&output[..count]));
     }
 
     fn background_job() {
@@ -450,11 +411,7 @@ mod tests {
         // Another job takes the terminal, then gives it back.
         let mut other = {
             use std::os::unix::process::CommandExt;
-            Command::new("sleep")
-                .arg("60")
-                .process_group(0)
-                .spawn()
-                .unwrap()
+            Command::new("sleep").arg("60").process_group(0).spawn().unwrap()
         };
         foreground(Pid::from_raw(i32::try_from(other.id()).unwrap()));
         assert_eq!(console.fill(), Fill::Drained);
@@ -465,8 +422,7 @@ mod tests {
 
         let mut poll = Poll::new().unwrap();
         console.register(poll.registry(), Token(0)).unwrap();
-        poll.poll(&mut Events::with_capacity(4), Some(Duration::from_secs(9)))
-            .unwrap();
+        poll.poll(&mut Events::with_capacity(4), Some(Duration::from_secs(9))).unwrap();
         assert_eq!(console.fill(), Fill::Data);
         assert_eq!(console.next_line(), whole(1, b"stats"));
     }

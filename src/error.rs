@@ -53,8 +53,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Resolve(host, error) => write!(f, "cannot resolve the host name '{}': {}", escape(host.as_bytes()), cause(error)),
-            Error::NoAddress(host, family) => write!(f, "the host name '{}' has no {family} address", escape(host.as_bytes())),
+            Error::Resolve(host, error) => {
+                write!(f, "cannot resolve the host name '{}': {}", escape(host.as_bytes()), cause(error))
+            }
+            Error::NoAddress(host, family) => {
+                write!(f, "the host name '{}' has no {family} address", escape(host.as_bytes()))
+            }
             Error::Bind(protocol, address, error) => write!(f, "cannot bind {protocol} {address}: {}", cause(error)),
             Error::Listen(address, error) => write!(f, "cannot listen on tcp {address}: {}", cause(error)),
             Error::Socket(protocol, address, error) => {

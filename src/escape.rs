@@ -175,11 +175,7 @@ fn plain_prefix(bytes: &[u8]) -> usize {
     const BLOCK: usize = 16;
     let all_plain = |block: &&[u8]| block.iter().fold(true, |all, byte| all & is_plain(*byte));
     let blocks = bytes.chunks_exact(BLOCK).take_while(all_plain).count() * BLOCK;
-    blocks
-        + bytes[blocks..]
-            .iter()
-            .take_while(|byte| is_plain(**byte))
-            .count()
+    blocks + bytes[blocks..].iter().take_while(|byte| is_plain(**byte)).count()
 }
 
 fn write_valid(out: &mut impl Write, text: &str) -> fmt::Result {
@@ -211,15 +207,8 @@ mod tests {
     /// What must hold for any bytes: the text is safe, and it leads back to them.
     fn hold(bytes: &[u8]) {
         let text = escape(bytes).to_string();
-        assert!(
-            text.chars().all(|c| c == '\\' || is_safe(c)),
-            "{bytes:x?} leaves {text:?} unsafe"
-        );
-        assert_eq!(
-            unescape(&text).as_deref(),
-            Some(bytes),
-            "by way of {text:?}"
-        );
+        assert!(text.chars().all(|c| c == '\\' || is_safe(c)), "{bytes:x?} leaves {text:?} unsafe");
+        assert_eq!(unescape(&text).as_deref(), Some(bytes), "by way of {text:?}");
     }
 
     #[test]
@@ -280,20 +269,11 @@ mod tests {
             (b"\xff\xfe", r"\xff\xfe"),
             (b"caf\xc3", r"caf\xc3"),
             ("你好 café 😀".as_bytes(), "你好 café 😀"),
-            (
-                "\u{202e}\u{2066}\u{61c}".as_bytes(),
-                r"\u{202e}\u{2066}\u{061c}",
-            ),
-            (
-                "\u{200b}\u{feff}\u{ad}".as_bytes(),
-                r"\u{200b}\u{feff}\u{00ad}",
-            ),
+            ("\u{202e}\u{2066}\u{61c}".as_bytes(), r"\u{202e}\u{2066}\u{061c}"),
+            ("\u{200b}\u{feff}\u{ad}".as_bytes(), r"\u{200b}\u{feff}\u{00ad}"),
             ("\u{2028}\u{2029}".as_bytes(), r"\u{2028}\u{2029}"),
             ("\u{e0041}".as_bytes(), r"\u{e0041}"),
-            (
-                b"0123456789abcdef0123456789\x07",
-                r"0123456789abcdef0123456789\u{0007}",
-            ),
+            (b"0123456789abcdef0123456789\x07", r"0123456789abcdef0123456789\u{0007}"),
         ];
         for (bytes, text) in table {
             assert_eq!(escape(bytes).to_string(), text);
@@ -302,15 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_invisible_or_reorders_is_never_safe() {
-        let forbidden = [
-            '\u{ad}',
-            '\u{61c}',
-            '\u{180e}',
-            '\u{feff}',
-            '\u{3164}',
-            '\u{fffe}',
-            '\u{10ffff}',
-        ];
+        let forbidden = ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}', '\u{3164}', '\u{fffe}', '\u{10ffff}'];
         let ranges = [
             '\0'..='\x1f',
             '\x7f'..='\u{9f}',
@@ -331,14 +303,8 @@ mod tests {
         let exact = "x".repeat(SHOWN);
         assert_eq!(shown(exact.as_bytes()).to_string(), exact);
         let longer = exact.clone() + "y";
-        assert_eq!(
-            shown(longer.as_bytes()).to_string(),
-            exact.clone() + "… (1025 bytes)"
-        );
-        assert_eq!(
-            shown_of(longer.as_bytes(), 1026).to_string(),
-            exact + "… (1026 bytes)"
-        );
+        assert_eq!(shown(longer.as_bytes()).to_string(), exact.clone() + "… (1025 bytes)");
+        assert_eq!(shown_of(longer.as_bytes(), 1026).to_string(), exact + "… (1026 bytes)");
     }
 
     #[test]
@@ -355,20 +321,8 @@ mod tests {
 
     #[test]
     fn what_escape_cannot_have_written_is_refused() {
-        for text in [
-            "\\",
-            "\\q",
-            "\\x",
-            "\\x4",
-            "\\xg0",
-            "\\u",
-            "\\u{",
-            "\\u{d800}",
-            "\\u{}",
-            "\n",
-            "\\x字",
-            "\\x+f",
-        ] {
+        for text in ["\\", "\\q", "\\x", "\\x4", "\\xg0", "\\u", "\\u{", "\\u{d800}", "\\u{}", "\n", "\\x字", "\\x+f"]
+        {
             assert_eq!(unescape(text), None, "{text:?}");
         }
     }
@@ -379,9 +333,6 @@ mod tests {
         assert_eq!(cause(&error).to_string(), r"no\u{001b}[2J way");
         assert_eq!(cause(&io::Error::other("plain")).to_string(), "plain");
         #[cfg(target_os = "linux")]
-        assert_eq!(
-            cause(&io::Error::from_raw_os_error(111)).to_string(),
-            "Connection refused"
-        );
+        assert_eq!(cause(&io::Error::from_raw_os_error(111)).to_string(), "Connection refused");
     }
 }

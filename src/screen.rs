@@ -167,16 +167,14 @@ impl Screen {
             self.queue.push(b'\n');
         }
         if count > 1 {
-            self.blocks
-                .push_back(start..self.position(self.queue.len()));
+            self.blocks.push_back(start..self.position(self.queue.len()));
         }
     }
 
     /// Shows `text` as a progress line that the next one, or the next event,
     /// overwrites. Only on a terminal, and only while nothing waits before it.
     pub fn live(&mut self, text: &str) {
-        if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0
-        {
+        if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0 {
             self.live = true;
             self.queue.extend_from_slice(b"\r");
             self.queue.extend_from_slice(text.as_bytes());
@@ -230,8 +228,7 @@ impl Screen {
     /// queue fits when it is empty, and a reader that is not known to be
     /// stalled is first given what waits.
     fn has_room(&mut self, length: usize) -> bool {
-        let fits =
-            |screen: &Self| screen.pending() == 0 || screen.pending() + length <= screen.limit;
+        let fits = |screen: &Self| screen.pending() == 0 || screen.pending() + length <= screen.limit;
         if !fits(self) && !self.stalled {
             self.flush();
         }
@@ -242,17 +239,12 @@ impl Screen {
     /// Puts the gap line in its place once the queue has room again, and only
     /// then: until it stands there, nothing newer may.
     fn report_gap(&mut self) {
-        if self.unreported == 0
-            || self.gap.is_some()
-            || self.pending() > self.limit / 2
-            || self.failure.is_some()
-        {
+        if self.unreported == 0 || self.gap.is_some() || self.pending() > self.limit / 2 || self.failure.is_some() {
             return;
         }
         let line = (self.gap_line)(self.unreported);
         let start = self.position(self.queue.len());
-        self.queue
-            .extend_from_slice(line.trim_end_matches('\n').as_bytes());
+        self.queue.extend_from_slice(line.trim_end_matches('\n').as_bytes());
         self.queue.push(b'\n');
         self.gap = Some((start..self.position(self.queue.len()), self.unreported));
         self.unreported = 0;
@@ -262,18 +254,10 @@ impl Screen {
         self.head += count;
         self.torn = self.queue[self.head - 1] != b'\n';
         let written = self.position(self.head);
-        while self
-            .blocks
-            .front()
-            .is_some_and(|block| block.end <= written)
-        {
+        while self.blocks.front().is_some_and(|block| block.end <= written) {
             self.blocks.pop_front();
         }
-        if self
-            .gap
-            .as_ref()
-            .is_some_and(|(line, _)| line.end <= written)
-        {
+        if self.gap.as_ref().is_some_and(|(line, _)| line.end <= written) {
             self.gap = None;
         }
         // Forget what is written once that costs no more than writing it did.
@@ -517,10 +501,7 @@ mod tests {
         assert!(text.ends_with("\ngap 100\nlast\n"), "{text}");
         let text = text.strip_suffix("last\n").unwrap();
         assert_eq!(follow(text), produced);
-        assert_eq!(
-            text.lines().count() as u64 - 1 + screen.dropped_total(),
-            produced
-        );
+        assert_eq!(text.lines().count() as u64 - 1 + screen.dropped_total(), produced);
     }
 
     #[test]
@@ -543,11 +524,7 @@ mod tests {
         screen.flush();
         assert!(screen.pending() > 32 * 1024);
         screen.print(&format!("line {produced:010}\n"));
-        assert_eq!(
-            screen.dropped_total(),
-            2,
-            "there is room, but the gap does not stand yet"
-        );
+        assert_eq!(screen.dropped_total(), 2, "there is room, but the gap does not stand yet");
         let text = drain(&mut reader, &mut screen);
         assert!(text.contains("\ngap 2\n"));
     }
@@ -585,10 +562,7 @@ mod tests {
         text += &drain(&mut reader, &mut screen);
         let text = text.strip_suffix("last\n").unwrap();
         assert_eq!(follow(text), produced);
-        let printed: Vec<&str> = text
-            .lines()
-            .filter(|line| line.starts_with("line"))
-            .collect();
+        let printed: Vec<&str> = text.lines().filter(|line| line.starts_with("line")).collect();
         assert_eq!(printed.len() as u64 + screen.dropped_total(), produced);
         assert!(screen.dropped_total() > 0 && !printed.is_empty());
         let mut rest = &printed[..];
@@ -609,12 +583,7 @@ mod tests {
                 read_some(&mut reader);
             }
         }
-        assert!(
-            screen.queue.capacity() <= 64 * 1024,
-            "{}",
-            screen.queue.capacity()
-        );
-        assert_eq!(screen.dropped_total(), 0);
+        assert!(screen.queue.capacity() <= 64 * 1024, "{}", screen.queue.capacity());
     }
 
     #[test]
@@ -672,12 +641,7 @@ mod tests {
 
     #[test]
     fn an_event_cut_by_a_full_disk_is_completed_when_there_is_room_again() {
-        for (event, cut) in [
-            ("one\ntwo\n", 2),
-            ("one\ntwo\n", 4),
-            ("one\ntwo\n", 6),
-            ("one\n", 2),
-        ] {
+        for (event, cut) in [("one\ntwo\n", 2), ("one\ntwo\n", 4), ("one\ntwo\n", 6), ("one\n", 2)] {
             let (mut reader, mut screen) = on_a_pipe(LIMIT);
             screen.print(event);
             screen.print("dropped\n");
@@ -688,10 +652,7 @@ mod tests {
             assert_eq!(screen.dropped_total(), 3);
             screen.print("later\n");
             screen.flush();
-            assert_eq!(
-                read_some(&mut reader),
-                format!("{}gap 3\nlater\n", &event[cut..])
-            );
+            assert_eq!(read_some(&mut reader), format!("{}gap 3\nlater\n", &event[cut..]));
         }
     }
 
@@ -799,8 +760,7 @@ mod tests {
         poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(events.is_empty());
         read_some(&mut reader);
-        poll.poll(&mut events, Some(Duration::from_secs(9)))
-            .unwrap();
+        poll.poll(&mut events, Some(Duration::from_secs(9))).unwrap();
         assert_eq!(events.iter().next().unwrap().token(), Token(7));
         screen.flush();
         assert_eq!(screen.pending(), 0);
@@ -818,10 +778,7 @@ mod tests {
         let say = |number: u32| {
             log::Log::log(
                 &logger,
-                &log::Record::builder()
-                    .level(log::Level::Warn)
-                    .args(format_args!("{number}"))
-                    .build(),
+                &log::Record::builder().level(log::Level::Warn).args(format_args!("{number}")).build(),
             );
         };
         say(1);

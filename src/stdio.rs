@@ -161,8 +161,7 @@ mod unix {
         }
 
         fn open(fd: OwnedFd, direction: OFlag) -> io::Result<Self> {
-            let opened =
-                OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?) & OFlag::O_ACCMODE;
+            let opened = OFlag::from_bits_truncate(fcntl(&fd, FcntlArg::F_GETFL)?) & OFlag::O_ACCMODE;
             if opened != direction && opened != OFlag::O_RDWR {
                 return Err(Errno::EBADF.into());
             }
@@ -211,12 +210,7 @@ mod unix {
         /// # Errors
         ///
         /// The selector's, except the refusal of a device that is always ready.
-        pub fn register(
-            &mut self,
-            registry: &Registry,
-            token: Token,
-            interest: Interest,
-        ) -> io::Result<()> {
+        pub fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
             if self.always_ready {
                 return Ok(());
             }
@@ -259,11 +253,7 @@ mod unix {
                 Access::DontWait => send(self.fd.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT),
                 Access::Polled => {
                     self.poll(PollFlags::POLLOUT, PollTimeout::ZERO)?;
-                    let room = if self.is_terminal() {
-                        TERMINAL_ROOM
-                    } else {
-                        PIPE_ROOM
-                    };
+                    let room = if self.is_terminal() { TERMINAL_ROOM } else { PIPE_ROOM };
                     unistd::write(&self.fd, &bytes[..bytes.len().min(room)])
                 }
             })
@@ -350,9 +340,7 @@ mod unix {
 
     /// epoll refuses what is always ready with `EPERM`, kqueue with `EINVAL`.
     fn refused(error: &io::Error) -> bool {
-        [Errno::EPERM, Errno::EINVAL]
-            .iter()
-            .any(|&errno| error.raw_os_error() == Some(errno as i32))
+        [Errno::EPERM, Errno::EINVAL].iter().any(|&errno| error.raw_os_error() == Some(errno as i32))
     }
 
     fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
@@ -431,10 +419,7 @@ mod unix {
             let before = (flags(&pty.slave), tcgetattr(&pty.slave).unwrap());
             let mut input = Descriptor::reader(pty.slave.try_clone().unwrap()).unwrap();
             let mut output = Descriptor::writer(pty.slave.try_clone().unwrap()).unwrap();
-            assert_eq!(
-                (input.kind(), input.access),
-                (Kind::Terminal, Access::Direct)
-            );
+            assert_eq!((input.kind(), input.access), (Kind::Terminal, Access::Direct));
             let mut buffer = [0; 10];
             assert!(would_block(input.read(&mut buffer)));
             assert!(fill(&mut output) > 0);
@@ -503,63 +488,25 @@ mod unix {
         fn only_what_the_selector_refuses_is_always_ready() {
             let poll = Poll::new().unwrap();
             let register = |mut descriptor: Descriptor, interest| {
-                descriptor
-                    .register(poll.registry(), Token(0), interest)
-                    .unwrap();
+                descriptor.register(poll.registry(), Token(0), interest).unwrap();
                 descriptor.always_ready()
             };
-            let device = |path| {
-                OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .open(path)
-                    .unwrap()
-            };
+            let device = |path| OpenOptions::new().read(true).write(true).open(path).unwrap();
             for path in ["/dev/null", "/dev/zero", "/dev/full"] {
-                assert!(
-                    register(
-                        Descriptor::reader(device(path)).unwrap(),
-                        Interest::READABLE
-                    ),
-                    "{path}"
-                );
-                assert!(
-                    register(
-                        Descriptor::writer(device(path)).unwrap(),
-                        Interest::WRITABLE
-                    ),
-                    "{path}"
-                );
+                assert!(register(Descriptor::reader(device(path)).unwrap(), Interest::READABLE), "{path}");
+                assert!(register(Descriptor::writer(device(path)).unwrap(), Interest::WRITABLE), "{path}");
             }
             let file = File::open(std::env::current_exe().unwrap()).unwrap();
-            assert!(register(
-                Descriptor::reader(file).unwrap(),
-                Interest::READABLE
-            ));
-            assert!(register(
-                Descriptor::reader(File::open("/").unwrap()).unwrap(),
-                Interest::READABLE
-            ));
+            assert!(register(Descriptor::reader(file).unwrap(), Interest::READABLE));
+            assert!(register(Descriptor::reader(File::open("/").unwrap()).unwrap(), Interest::READABLE));
 
             let (reader, writer) = pipe().unwrap();
-            assert!(!register(
-                Descriptor::reader(reader.try_clone().unwrap()).unwrap(),
-                Interest::READABLE
-            ));
-            assert!(!register(
-                Descriptor::writer(writer).unwrap(),
-                Interest::WRITABLE
-            ));
+            assert!(!register(Descriptor::reader(reader.try_clone().unwrap()).unwrap(), Interest::READABLE));
+            assert!(!register(Descriptor::writer(writer).unwrap(), Interest::WRITABLE));
             let (peer, socket) = UnixStream::pair().unwrap();
-            assert!(!register(
-                Descriptor::reader(socket).unwrap(),
-                Interest::READABLE
-            ));
+            assert!(!register(Descriptor::reader(socket).unwrap(), Interest::READABLE));
             let pty = openpty(None, None).unwrap();
-            assert!(!register(
-                Descriptor::reader(pty.slave).unwrap(),
-                Interest::READABLE
-            ));
+            assert!(!register(Descriptor::reader(pty.slave).unwrap(), Interest::READABLE));
             drop((peer, reader, pty.master));
         }
 
@@ -615,10 +562,7 @@ mod elsewhere {
     ///
     /// None.
     pub fn stdin() -> io::Result<Descriptor> {
-        Ok(Descriptor {
-            output: None,
-            kind: kind(&io::stdin()),
-        })
+        Ok(Descriptor { output: None, kind: kind(&io::stdin()) })
     }
 
     /// The standard output.
@@ -627,10 +571,7 @@ mod elsewhere {
     ///
     /// None.
     pub fn stdout() -> io::Result<Descriptor> {
-        Ok(Descriptor {
-            output: Some(Box::new(io::stdout())),
-            kind: kind(&io::stdout()),
-        })
+        Ok(Descriptor { output: Some(Box::new(io::stdout())), kind: kind(&io::stdout()) })
     }
 
     /// The standard error output.
@@ -639,18 +580,11 @@ mod elsewhere {
     ///
     /// None.
     pub fn stderr() -> io::Result<Descriptor> {
-        Ok(Descriptor {
-            output: Some(Box::new(io::stderr())),
-            kind: kind(&io::stderr()),
-        })
+        Ok(Descriptor { output: Some(Box::new(io::stderr())), kind: kind(&io::stderr()) })
     }
 
     fn kind(stream: &impl IsTerminal) -> Kind {
-        if stream.is_terminal() {
-            Kind::Terminal
-        } else {
-            Kind::Device
-        }
+        if stream.is_terminal() { Kind::Terminal } else { Kind::Device }
     }
 
     impl Descriptor {

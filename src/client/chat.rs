@@ -293,7 +293,8 @@ impl Chat {
         self.progress = now;
         let Settings { protocol, framing, .. } = self.settings;
         if message.is_empty() && protocol == Protocol::Tcp && framing == Framing::Bytes {
-            self.stage.complain("an empty line is skipped: bytes framing has nothing to send for it, --framing lines has");
+            self.stage
+                .complain("an empty line is skipped: bytes framing has nothing to send for it, --framing lines has");
             return;
         }
         if protocol == Protocol::Udp && is_reply(&message) {
@@ -491,14 +492,7 @@ impl Chat {
 }
 
 /// Shows a reply and enters it into the ledger.
-fn show(
-    reply: Reply<'_>,
-    peer: SocketAddr,
-    settings: &Settings,
-    ledger: &mut Ledger,
-    stage: &mut Stage,
-    now: Instant,
-) {
+fn show(reply: Reply<'_>, peer: SocketAddr, settings: &Settings, ledger: &mut Ledger, stage: &mut Stage, now: Instant) {
     let Settings { protocol, framing, .. } = *settings;
     let bytes = match (reply, protocol) {
         (Reply::Ack, Protocol::Udp) => CHECK,

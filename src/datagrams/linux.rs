@@ -9,8 +9,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use nix::errno::Errno;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6,
-    SockaddrLike, recvmmsg, sendmmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg,
+    sendmmsg, setsockopt, sockopt,
 };
 
 use super::{Datagram, Local, Received};
@@ -70,11 +70,7 @@ impl Batches {
         }
     }
 
-    pub(super) fn flush(
-        &mut self,
-        socket: &impl AsRawFd,
-        failed: impl FnMut(SocketAddr, io::Error),
-    ) -> usize {
+    pub(super) fn flush(&mut self, socket: &impl AsRawFd, failed: impl FnMut(SocketAddr, io::Error)) -> usize {
         match self {
             Self::V4(family) => family.outbox.flush(socket.as_raw_fd(), failed),
             Self::V6(family) => family.outbox.flush(socket.as_raw_fd(), failed),
@@ -101,10 +97,7 @@ impl<S: Address> Family<S> {
         let control = || wildcard.then(S::control_space);
         Self {
             inbox: Inbox {
-                bound: Local {
-                    ip: bound,
-                    interface: 0,
-                },
+                bound: Local { ip: bound, interface: 0 },
                 headers: MultiHeaders::preallocate(BATCH, control()),
                 buffers: vec![0; BATCH * BUFFER],
                 arrivals: Vec::with_capacity(BATCH),
@@ -141,34 +134,16 @@ impl<S: Address> Inbox<S> {
         self.arrivals.clear();
         self.taken = 0;
         let mut buffers = self.buffers.chunks_exact_mut(BUFFER);
-        let mut slices: [_; BATCH] =
-            array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
-        for message in recvmmsg(
-            socket,
-            &mut self.headers,
-            &mut slices,
-            MsgFlags::empty(),
-            None,
-        )? {
+        let mut slices: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
+        for message in recvmmsg(socket, &mut self.headers, &mut slices, MsgFlags::empty(), None)? {
             // Without its own address (it has always been there) the bound one lets the system choose.
-            let local = message
-                .cmsgs()
-                .ok()
-                .and_then(|mut controls| controls.find_map(S::local));
+            let local = message.cmsgs().ok().and_then(|mut controls| controls.find_map(S::local));
             if let Some(peer) = message.address {
                 let (peer, length) = (peer.into(), message.bytes);
-                self.arrivals.push(Arrival {
-                    peer,
-                    local: local.unwrap_or(self.bound),
-                    length,
-                });
+                self.arrivals.push(Arrival { peer, local: local.unwrap_or(self.bound), length });
             }
         }
-        Ok(if self.arrivals.len() < BATCH {
-            Received::Drained
-        } else {
-            Received::More
-        })
+        Ok(if self.arrivals.len() < BATCH { Received::Drained } else { Received::More })
     }
 
     fn next(&mut self) -> Option<Datagram<'_>> {
@@ -176,11 +151,7 @@ impl<S: Address> Inbox<S> {
         let start = self.taken * BUFFER;
         let bytes = self.buffers.get(start..start + arrival.length)?;
         self.taken += 1;
-        Some(Datagram {
-            peer: arrival.peer,
-            local: arrival.local,
-            bytes,
-        })
+        Some(Datagram { peer: arrival.peer, local: arrival.local, bytes })
     }
 }
 
@@ -215,16 +186,10 @@ impl<S: Address> Outbox<S> {
     fn group(&mut self, local: Local) -> &mut Group<S> {
         let groups = &self.groups;
         let own = groups.iter().position(|group| group.local == local);
-        let index = own
-            .or_else(|| groups.iter().position(|group| group.peers.is_empty()))
-            .unwrap_or_else(|| {
-                self.groups.push(Group {
-                    local,
-                    peers: Vec::new(),
-                    answers: Vec::new(),
-                });
-                self.groups.len() - 1
-            });
+        let index = own.or_else(|| groups.iter().position(|group| group.peers.is_empty())).unwrap_or_else(|| {
+            self.groups.push(Group { local, peers: Vec::new(), answers: Vec::new() });
+            self.groups.len() - 1
+        });
         let group = &mut self.groups[index];
         group.local = local;
         group
@@ -236,13 +201,7 @@ impl<S: Address> Outbox<S> {
             let local = self.wildcard.then_some(group.local);
             let mut done = 0;
             while let Some(&peer) = group.peers.get(done) {
-                match send(
-                    socket,
-                    &mut self.headers,
-                    &group.answers[done..],
-                    &group.peers[done..],
-                    local,
-                ) {
+                match send(socket, &mut self.headers, &group.answers[done..], &group.peers[done..], local) {
                     Ok(0) | Err(Errno::EAGAIN) => break,
                     Ok(count) => {
                         done += count;
@@ -279,15 +238,7 @@ fn send<S: Address>(
 ) -> nix::Result<usize> {
     let info = local.map(S::packet_info);
     let control = info.as_ref().map(S::control);
-    sendmmsg(
-        socket,
-        headers,
-        answers,
-        peers,
-        control.as_slice(),
-        MsgFlags::empty(),
-    )
-    .map(Iterator::count)
+    sendmmsg(socket, headers, answers, peers, control.as_slice(), MsgFlags::empty()).map(Iterator::count)
 }
 
 /// What differs between the families: the address, and the control message that carries our own.
@@ -320,10 +271,7 @@ impl Address for SockaddrIn {
         };
         // Not the header's destination: that may be a broadcast address.
         let ip = Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes());
-        Some(Local {
-            ip: ip.into(),
-            interface: 0,
-        })
+        Some(Local { ip: ip.into(), interface: 0 })
     }
 
     fn packet_info(local: Local) -> in_pktinfo {
@@ -333,9 +281,7 @@ impl Address for SockaddrIn {
         };
         in_pktinfo {
             ipi_ifindex: 0,
-            ipi_spec_dst: in_addr {
-                s_addr: u32::from_ne_bytes(ip.octets()),
-            },
+            ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
             ipi_addr: in_addr { s_addr: 0 },
         }
     }
@@ -350,9 +296,7 @@ impl Address for SockaddrIn6 {
 
     fn of(address: SocketAddr) -> Option<Self> {
         Some(match address {
-            SocketAddr::V4(v4) => {
-                SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into()
-            }
+            SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
             SocketAddr::V6(v6) => v6.into(),
         })
     }
@@ -366,15 +310,8 @@ impl Address for SockaddrIn6 {
             return None;
         };
         let ip = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-        let interface = if ip.is_unicast_link_local() {
-            info.ipi6_ifindex
-        } else {
-            0
-        };
-        Some(Local {
-            ip: source(ip).into(),
-            interface,
-        })
+        let interface = if ip.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
+        Some(Local { ip: source(ip).into(), interface })
     }
 
     fn packet_info(local: Local) -> in6_pktinfo {
@@ -382,12 +319,7 @@ impl Address for SockaddrIn6 {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        in6_pktinfo {
-            ipi6_addr: in6_addr {
-                s6_addr: ip.octets(),
-            },
-            ipi6_ifindex: local.interface,
-        }
+        in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: local.interface }
     }
 
     fn control(info: &in6_pktinfo) -> ControlMessage<'_> {
@@ -398,9 +330,7 @@ impl Address for SockaddrIn6 {
 /// The address an answer to a datagram for `destination` may leave from; of the same kind, or the kernel refuses it.
 fn source(destination: Ipv6Addr) -> Ipv6Addr {
     match destination.to_ipv4_mapped() {
-        Some(v4) if v4.is_multicast() || v4.is_broadcast() => {
-            Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()
-        }
+        Some(v4) if v4.is_multicast() || v4.is_broadcast() => Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(),
         None if destination.is_multicast() => Ipv6Addr::UNSPECIFIED,
         _ => destination,
     }
@@ -418,8 +348,6 @@ impl<S> fmt::Debug for Inbox<S> {
 
 impl<S> fmt::Debug for Outbox<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbox")
-            .field("queued", &self.queued)
-            .finish_non_exhaustive()
+        f.debug_struct("Outbox").field("queued", &self.queued).finish_non_exhaustive()
     }
 }

@@ -117,10 +117,7 @@ impl Datagrams {
     }
 
     /// The next datagram of the batch.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a datagram borrows from the batch, an iterator's item cannot"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "a datagram borrows from the batch, an iterator's item cannot")]
     pub fn next(&mut self) -> Option<Datagram<'_>> {
         self.batches.next()
     }
@@ -128,8 +125,7 @@ impl Datagrams {
     /// Whether `peer` is this very socket, so that an answer would come back as the next datagram.
     pub fn is_own_address(&self, peer: SocketAddr, local: Local) -> bool {
         let unknown = local.ip.to_canonical().is_unspecified();
-        let same_host =
-            peer.ip() == local.ip || (unknown && peer.ip().to_canonical().is_loopback());
+        let same_host = peer.ip() == local.ip || (unknown && peer.ip().to_canonical().is_loopback());
         same_host && peer.port() == self.address.port()
     }
 
@@ -159,11 +155,7 @@ impl Datagrams {
         if wanted == self.awaits_room {
             return;
         }
-        let interests = if wanted {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::READABLE
-        };
+        let interests = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         match registry.reregister(&mut self.socket, *token, interests) {
             Ok(()) => self.awaits_room = wanted,
             // The next datagram's event flushes as well.

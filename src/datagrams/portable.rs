@@ -21,10 +21,7 @@ impl Batches {
     #[expect(clippy::unnecessary_wraps, reason = "Linux has options to set here")]
     pub(super) fn new(_: &UdpSocket, bound: SocketAddr) -> io::Result<Self> {
         Ok(Self {
-            bound: Local {
-                ip: bound.ip(),
-                interface: 0,
-            },
+            bound: Local { ip: bound.ip(), interface: 0 },
             buffer: vec![0; BUFFER],
             arrived: None,
             outbox: VecDeque::new(),
@@ -39,11 +36,7 @@ impl Batches {
 
     pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
         let (length, peer) = self.arrived.take()?;
-        Some(Datagram {
-            peer,
-            local: self.bound,
-            bytes: self.buffer.get(..length)?,
-        })
+        Some(Datagram { peer, local: self.bound, bytes: self.buffer.get(..length)? })
     }
 
     pub(super) fn push(&mut self, peer: SocketAddr, _: Local, bytes: &'static [u8]) -> bool {

@@ -33,26 +33,20 @@ impl Latencies {
     /// No samples yet; allocates all it will ever need.
     #[must_use]
     pub fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, HIGHEST, SIGNIFICANT_DIGITS)
-            .expect("the bounds are valid constants");
-        Self {
-            histogram,
-            extremes: None,
-        }
+        let histogram =
+            Histogram::new_with_bounds(1, HIGHEST, SIGNIFICANT_DIGITS).expect("the bounds are valid constants");
+        Self { histogram, extremes: None }
     }
 
     /// Adds one sample.
     pub fn record(&mut self, sample: Duration) {
-        self.histogram
-            .saturating_record(nanoseconds(sample).min(HIGHEST));
+        self.histogram.saturating_record(nanoseconds(sample).min(HIGHEST));
         self.widen(sample, sample);
     }
 
     /// Adds every sample of `other`, as if each had been recorded here.
     pub fn merge(&mut self, other: &Self) {
-        self.histogram
-            .add(&other.histogram)
-            .expect("all histograms have the same bounds");
+        self.histogram.add(&other.histogram).expect("all histograms have the same bounds");
         if let Some((min, max)) = other.extremes {
             self.widen(min, max);
         }
@@ -90,11 +84,7 @@ impl Latencies {
     /// What can honestly be said about the samples so far.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let carried = |permille| {
-            self.carries(permille)
-                .then(|| self.nearest_rank(permille))
-                .flatten()
-        };
+        let carried = |permille| self.carries(permille).then(|| self.nearest_rank(permille)).flatten();
         Summary {
             n: self.len(),
             min: self.min(),
@@ -169,10 +159,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("min/p50/p90/p99/max = ")?;
-        for (i, figure) in [self.min, self.p50, self.p90, self.p99, self.max]
-            .into_iter()
-            .enumerate()
-        {
+        for (i, figure) in [self.min, self.p50, self.p90, self.p99, self.max].into_iter().enumerate() {
             if i > 0 {
                 f.write_str("/")?;
             }
@@ -210,9 +197,7 @@ mod tests {
 
     fn latencies(samples: impl IntoIterator<Item = u64>) -> Latencies {
         let mut latencies = Latencies::new();
-        samples
-            .into_iter()
-            .for_each(|ns| latencies.record(Duration::from_nanos(ns)));
+        samples.into_iter().for_each(|ns| latencies.record(Duration::from_nanos(ns)));
         latencies
     }
 
@@ -224,37 +209,23 @@ mod tests {
     fn an_empty_sample_carries_nothing() {
         let summary = Latencies::new().summary();
         assert_eq!(summary.to_string(), "min/p50/p90/p99/max = -/-/-/-/- ms");
-        let nulls =
-            json!({"min": null, "p50": null, "p90": null, "p99": null, "p999": null, "max": null});
+        let nulls = json!({"min": null, "p50": null, "p90": null, "p99": null, "p999": null, "max": null});
         assert_eq!(summary.to_json(), nulls);
     }
 
     #[test]
     fn one_sample_has_extremes_and_a_median() {
         let summary = latencies([52_499]).summary();
-        assert_eq!(
-            (summary.min, summary.p50, summary.max),
-            (ns(52_499), ns(52_499), ns(52_499))
-        );
-        assert_eq!(
-            summary.to_string(),
-            "min/p50/p90/p99/max = 0.052/0.052/-/-/0.052 ms"
-        );
+        assert_eq!((summary.min, summary.p50, summary.max), (ns(52_499), ns(52_499), ns(52_499)));
+        assert_eq!(summary.to_string(), "min/p50/p90/p99/max = 0.052/0.052/-/-/0.052 ms");
     }
 
     #[test]
     fn the_nearest_rank_of_known_data_is_found() {
         // Below 2048 ns every value has its own bucket, so the figures are exact.
         let summary = latencies(1..=1000).summary();
-        let expected = Summary {
-            n: 1000,
-            min: ns(1),
-            p50: ns(500),
-            p90: ns(900),
-            p99: ns(990),
-            p999: None,
-            max: ns(1000),
-        };
+        let expected =
+            Summary { n: 1000, min: ns(1), p50: ns(500), p90: ns(900), p99: ns(990), p999: None, max: ns(1000) };
         assert_eq!(summary, expected);
         assert_eq!(latencies([10, 20, 30]).summary().p50, ns(20));
         assert_eq!(latencies([10, 20, 30, 40]).summary().p50, ns(20));
@@ -264,10 +235,7 @@ mod tests {
     fn a_percentile_appears_with_the_tenth_sample_beyond_it() {
         let carried = |n| {
             let summary = latencies(std::iter::repeat_n(7, n)).summary();
-            [summary.p50, summary.p90, summary.p99, summary.p999]
-                .iter()
-                .flatten()
-                .count()
+            [summary.p50, summary.p90, summary.p99, summary.p999].iter().flatten().count()
         };
         let sizes = [0, 1, 99, 100, 999, 1000, 9999, 10_000];
         assert_eq!(sizes.map(carried), [0, 1, 1, 2, 2, 3, 3, 4]);
@@ -279,25 +247,16 @@ mod tests {
         (0..10).for_each(|_| latencies.record(Duration::from_micros(81)));
         latencies.record(Duration::from_nanos(1_234_567));
         let summary = latencies.summary();
-        assert_eq!(
-            summary.to_string(),
-            "min/p50/p90/p99/max = 0.052/0.052/0.052/0.081/1.235 ms"
-        );
+        assert_eq!(summary.to_string(), "min/p50/p90/p99/max = 0.052/0.052/0.052/0.081/1.235 ms");
         let json = summary.to_json();
-        assert_eq!(
-            (&json["min"], &json["max"], &json["p999"]),
-            (&json!(52_000), &json!(1_234_567), &Value::Null)
-        );
+        assert_eq!((&json["min"], &json["max"], &json["p999"]), (&json!(52_000), &json!(1_234_567), &Value::Null));
     }
 
     #[test]
     fn zero_and_absurdly_long_samples_keep_their_extremes() {
         let mut latencies = latencies([0]);
         latencies.record(Duration::MAX);
-        assert_eq!(
-            (latencies.min(), latencies.max()),
-            (ns(0), Some(Duration::MAX))
-        );
+        assert_eq!((latencies.min(), latencies.max()), (ns(0), Some(Duration::MAX)));
         assert_eq!(latencies.summary().to_json()["max"], json!(u64::MAX));
         let two_hours = Duration::from_secs(7200);
         let mut latencies = Latencies::new();

@@ -53,11 +53,7 @@ const LOOKS: [Look; 4] = [
     Look(RGBColor(0xA0, 0x4B, 0x85), 22, 220, 60),
 ];
 
-fn draw(
-    title: &str,
-    curves: &[Curve<'_>],
-    svg: &mut String,
-) -> Result<(), DrawingAreaErrorKind<io::Error>> {
+fn draw(title: &str, curves: &[Curve<'_>], svg: &mut String) -> Result<(), DrawingAreaErrorKind<io::Error>> {
     let text = |size: i32| TextStyle::from((FONT, size)).color(&INK);
     let looks = || LOOKS.into_iter().cycle();
     let lines: Vec<_> = curves.iter().map(|curve| points(curve.latencies)).collect();
@@ -68,12 +64,7 @@ fn draw(
     let mut y = 580;
     for (curve, Look(color, width, dash, gap)) in curves.iter().zip(looks()) {
         let sample = [(LEFT, y), (LEFT + 480, y)].into_iter();
-        root.draw(&DashedPathElement::new(
-            sample,
-            dash,
-            gap,
-            color.stroke_width(width),
-        ))?;
+        root.draw(&DashedPathElement::new(sample, dash, gap, color.stroke_width(width)))?;
         root.draw(&Text::new(legend(curve), (LEFT + 600, y - 75), text(175)))?;
         y += 230;
     }
@@ -101,9 +92,7 @@ fn draw(
     for (line, Look(color, width, dash, gap)) in lines.iter().zip(looks()) {
         let stroke = color.stroke_width(width);
         chart.draw_series(DashedLineSeries::new(line.clone(), dash, gap, stroke))?;
-        let end = line
-            .last()
-            .map(|&end| Circle::new(end, 25 + width, color.filled()));
+        let end = line.last().map(|&end| Circle::new(end, 25 + width, color.filled()));
         chart.draw_series(end)?;
     }
     root.present()
@@ -138,18 +127,10 @@ fn milliseconds(ns: u64) -> f64 {
 
 /// From 0% to the last point. The ticks are the nines, and the median as long as there is room.
 fn percentile_axis(lines: &[Vec<(f64, f64)>]) -> WithKeyPoints<LogCoord<f64>> {
-    let last = lines
-        .iter()
-        .flatten()
-        .map(|point| point.0)
-        .fold(10.0, f64::max);
-    let nines = (0..20)
-        .map(|nines| 10_f64.powi(nines))
-        .take_while(|x| *x <= last);
+    let last = lines.iter().flatten().map(|point| point.0).fold(10.0, f64::max);
+    let nines = (0..20).map(|nines| 10_f64.powi(nines)).take_while(|x| *x <= last);
     let median = (last < 1e7).then_some(2.0);
-    (1.0..last * 1.1)
-        .log_scale()
-        .with_key_points(nines.chain(median).collect())
+    (1.0..last * 1.1).log_scale().with_key_points(nines.chain(median).collect())
 }
 
 /// The percentile at which 1/(1−p) is `x`.
@@ -165,22 +146,10 @@ fn latency_axis(lines: &[Vec<(f64, f64)>]) -> WithKeyPoints<LogCoord<f64>> {
     let min = values().reduce(f64::min).unwrap_or(0.02);
     let max = values().reduce(f64::max).unwrap_or(0.9);
     let every = round_values(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    let low = every
-        .iter()
-        .rfind(|value| **value < min)
-        .copied()
-        .unwrap_or(min);
-    let high = every
-        .iter()
-        .find(|value| **value > max)
-        .copied()
-        .unwrap_or(max);
-    let within = |values: Vec<f64>| -> Vec<f64> {
-        values
-            .into_iter()
-            .filter(|value| (low..=high).contains(value))
-            .collect()
-    };
+    let low = every.iter().rfind(|value| **value < min).copied().unwrap_or(min);
+    let high = every.iter().find(|value| **value > max).copied().unwrap_or(max);
+    let within =
+        |values: Vec<f64>| -> Vec<f64> { values.into_iter().filter(|value| (low..=high).contains(value)).collect() };
     let light = within(every);
     let mut bold = light.clone();
     for digits in [&[1, 2, 5][..], &[1]] {
@@ -188,10 +157,7 @@ fn latency_axis(lines: &[Vec<(f64, f64)>]) -> WithKeyPoints<LogCoord<f64>> {
             bold = within(round_values(digits));
         }
     }
-    (low..high)
-        .log_scale()
-        .with_key_points(bold)
-        .with_light_points(light)
+    (low..high).log_scale().with_key_points(bold).with_light_points(light)
 }
 
 /// `digits` in every decade that a duration can fall into, ascending. Divided where they are
@@ -216,10 +182,8 @@ fn legend(curve: &Curve<'_>) -> String {
         ("p99.9", summary.p999),
         ("max", summary.max),
     ];
-    let carried: Vec<_> = figures
-        .into_iter()
-        .filter_map(|(name, figure)| Some(format!("{name} {}", Millis(figure?))))
-        .collect();
+    let carried: Vec<_> =
+        figures.into_iter().filter_map(|(name, figure)| Some(format!("{name} {}", Millis(figure?)))).collect();
     let mut text = format!("{} (n = {})", printable(curve.name), summary.n);
     if !carried.is_empty() {
         text += &format!(": {} ms", carried.join(", "));
@@ -229,10 +193,7 @@ fn legend(curve: &Curve<'_>) -> String {
 
 /// XML has no way to write control characters, not even escaped.
 fn printable(text: &str) -> String {
-    text.replace(
-        |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}'),
-        "\u{FFFD}",
-    )
+    text.replace(|c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}'), "\u{FFFD}")
 }
 
 #[cfg(test)]
@@ -244,9 +205,7 @@ mod tests {
 
     fn latencies(samples: impl IntoIterator<Item = Duration>) -> Latencies {
         let mut latencies = Latencies::new();
-        samples
-            .into_iter()
-            .for_each(|sample| latencies.record(sample));
+        samples.into_iter().for_each(|sample| latencies.record(sample));
         latencies
     }
 
@@ -259,21 +218,9 @@ mod tests {
     #[test]
     fn a_curve_steps_at_every_rank_and_ends_at_the_maximum() {
         // Below 2048 ns every value has its own bucket, so the figures are exact.
-        let steps = points(&latencies(
-            [1000, 2000, 2000, 500].map(Duration::from_nanos),
-        ));
-        let steps: Vec<_> = steps
-            .iter()
-            .map(|(x, ms)| format!("{x:.3} {ms:.4}"))
-            .collect();
-        let expected = [
-            "1.000 0.0005",
-            "1.333 0.0005",
-            "1.333 0.0010",
-            "2.000 0.0010",
-            "2.000 0.0020",
-            "4.000 0.0020",
-        ];
+        let steps = points(&latencies([1000, 2000, 2000, 500].map(Duration::from_nanos)));
+        let steps: Vec<_> = steps.iter().map(|(x, ms)| format!("{x:.3} {ms:.4}")).collect();
+        let expected = ["1.000 0.0005", "1.333 0.0005", "1.333 0.0010", "2.000 0.0010", "2.000 0.0020", "4.000 0.0020"];
         assert_eq!(steps, expected);
     }
 
@@ -281,19 +228,9 @@ mod tests {
     fn a_curve_passes_through_the_percentiles_of_the_summary() {
         let latencies = latencies((0..2000).map(|i| Duration::from_micros(40 + i * i % 977)));
         let steps = points(&latencies);
-        let at = |x: f64| {
-            steps
-                .iter()
-                .rfind(|step| step.0 < x * (1.0 - 1e-9))
-                .unwrap()
-                .1
-        };
+        let at = |x: f64| steps.iter().rfind(|step| step.0 < x * (1.0 - 1e-9)).unwrap().1;
         let summary = latencies.summary();
-        for (x, figure) in [
-            (2.0, summary.p50),
-            (10.0, summary.p90),
-            (100.0, summary.p99),
-        ] {
+        for (x, figure) in [(2.0, summary.p50), (10.0, summary.p90), (100.0, summary.p99)] {
             assert_eq!(at(x), milliseconds(nanoseconds(figure.unwrap())));
         }
     }
@@ -310,18 +247,14 @@ mod tests {
         ];
         for rtt in &odd {
             for response in &odd {
-                let curves = [("rtt", rtt), ("response", response)]
-                    .map(|(name, latencies)| Curve { name, latencies });
+                let curves = [("rtt", rtt), ("response", response)].map(|(name, latencies)| Curve { name, latencies });
                 let svg = plotted("both", &curves);
                 assert!(svg.starts_with("<svg width=\"960\"") && svg.ends_with("</svg>\n"));
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
                 for text in ["rtt (n = ", "response (n = ", "latency (ms)", "percentile"] {
                     assert!(svg.contains(text), "{text} is missing");
                 }
-                let ends = curves
-                    .iter()
-                    .filter(|curve| !curve.latencies.is_empty())
-                    .count();
+                let ends = curves.iter().filter(|curve| !curve.latencies.is_empty()).count();
                 assert_eq!(svg.matches("<circle").count(), ends);
             }
         }
@@ -331,15 +264,9 @@ mod tests {
     #[test]
     fn two_curves_differ_in_colour_and_dash() {
         let samples = latencies((1..500).map(Duration::from_micros));
-        let curves = ["rtt", "response"].map(|name| Curve {
-            name,
-            latencies: &samples,
-        });
+        let curves = ["rtt", "response"].map(|name| Curve { name, latencies: &samples });
         let svg = plotted("both", &curves);
-        let strokes = |color| {
-            svg.matches(&format!("<polyline fill=\"none\" {color}"))
-                .count()
-        };
+        let strokes = |color| svg.matches(&format!("<polyline fill=\"none\" {color}")).count();
         // The curve and its sample in the legend; a dashed one is a line for each dash.
         assert_eq!(strokes("opacity=\"1\" stroke=\"#0072B2\""), 2);
         assert!(strokes("opacity=\"1\" stroke=\"#E67E00\"") > 20);
@@ -348,10 +275,7 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_break_the_document() {
         let samples = latencies([]);
-        let curve = Curve {
-            name: "a<b>&\u{1b}",
-            latencies: &samples,
-        };
+        let curve = Curve { name: "a<b>&\u{1b}", latencies: &samples };
         let svg = plotted("</text>\u{0}\u{ffff}", &[curve]);
         assert!(svg.contains("&lt;/text&gt;\u{fffd}\u{fffd}\n"), "{svg}");
         assert!(svg.contains("a&lt;b&gt;&amp;\u{fffd} (n = 0)"), "{svg}");
@@ -361,17 +285,11 @@ mod tests {
     fn the_legend_names_the_figures_that_the_sample_carries() {
         let legend_of = |n: u64| {
             let latencies = latencies((0..n).map(|_| Duration::from_micros(50)));
-            legend(&Curve {
-                name: "rtt",
-                latencies: &latencies,
-            })
+            legend(&Curve { name: "rtt", latencies: &latencies })
         };
         assert_eq!(legend_of(0), "rtt (n = 0)");
         assert_eq!(legend_of(99), "rtt (n = 99): p50 0.050, max 0.050 ms");
-        assert_eq!(
-            legend_of(100),
-            "rtt (n = 100): p50 0.050, p90 0.050, max 0.050 ms"
-        );
+        assert_eq!(legend_of(100), "rtt (n = 100): p50 0.050, p90 0.050, max 0.050 ms");
     }
 
     #[test]
@@ -379,13 +297,8 @@ mod tests {
         let nines = [1.0, 2.0, 10.0, 100.0, 1e3, 1e6].map(percentile_label);
         assert_eq!(nines, ["0%", "50%", "90%", "99%", "99.9%", "99.9999%"]);
         let lines = |low: f64, high: f64| latency_axis(&[vec![(1.0, low), (2.0, high)]]);
-        let labels = |low, high| -> Vec<String> {
-            lines(low, high)
-                .bold_points()
-                .iter()
-                .map(ToString::to_string)
-                .collect()
-        };
+        let labels =
+            |low, high| -> Vec<String> { lines(low, high).bold_points().iter().map(ToString::to_string).collect() };
         assert_eq!(labels(0.21, 0.43), ["0.2", "0.3", "0.4", "0.5"]);
         assert_eq!(labels(0.05, 0.05), ["0.04", "0.05", "0.06"]);
         assert_eq!(labels(0.04, 0.8), ["0.05", "0.1", "0.2", "0.5"]);

@@ -39,12 +39,7 @@ pub(super) enum Verdict {
 
 impl Desk {
     pub(super) fn new(journal: Journal) -> Desk {
-        Desk {
-            buffer: vec![0; READ_SIZE].into_boxed_slice(),
-            acks: Vec::new(),
-            stats: Stats::default(),
-            journal,
-        }
+        Desk { buffer: vec![0; READ_SIZE].into_boxed_slice(), acks: Vec::new(), stats: Stats::default(), journal }
     }
 
     /// One turn of one client: what waits for it goes out first, then its

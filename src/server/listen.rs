@@ -62,7 +62,8 @@ impl Sockets {
             socket.bind(&address.into())?;
             Ok(UdpSocket::from(socket))
         };
-        let udp = udp.then(|| bound(address).map_err(|error| Error::Bind(Protocol::Udp, address, error))).transpose()?;
+        let udp =
+            udp.then(|| bound(address).map_err(|error| Error::Bind(Protocol::Udp, address, error))).transpose()?;
         Ok(Sockets { tcp, udp })
     }
 }

@@ -100,23 +100,12 @@ impl<'a> Event<'a> {
     /// What a notice leads to.
     fn consequence(&self) -> Option<Event<'a>> {
         match *self {
-            Event::Notice {
-                protocol: Protocol::Tcp,
-                peer,
-                text: IDLE,
-            } => Some(Event::TimedOut {
-                protocol: Protocol::Tcp,
-                peer,
-                reason: "idle timeout",
-            }),
-            Event::Notice {
-                protocol: Protocol::Tcp,
-                peer,
-                ..
-            } => Some(Event::Closed {
-                protocol: Protocol::Tcp,
-                peer,
-            }),
+            Event::Notice { protocol: Protocol::Tcp, peer, text: IDLE } => {
+                Some(Event::TimedOut { protocol: Protocol::Tcp, peer, reason: "idle timeout" })
+            }
+            Event::Notice { protocol: Protocol::Tcp, peer, .. } => {
+                Some(Event::Closed { protocol: Protocol::Tcp, peer })
+            }
             _ => None,
         }
     }
@@ -137,13 +126,7 @@ impl<'a> Event<'a> {
                 (Lang::Zh, Protocol::Udp) => push_line!(out, "输入需要传输的信息: "),
                 (Lang::En | Lang::Zh, _) => {}
             },
-            Event::Reply {
-                protocol,
-                peer,
-                framing,
-                bytes,
-                ..
-            } => {
+            Event::Reply { protocol, peer, framing, bytes, .. } => {
                 let peer = Address::new(peer);
                 let (ip, port) = peer.parts();
                 match (lang, protocol) {
@@ -160,23 +143,14 @@ impl<'a> Event<'a> {
                 let (peer, cause) = (Address::new(peer), escape::cause(error));
                 match lang {
                     Lang::En => push_line!(out, "could not send to {peer}: {cause}"),
-                    Lang::Zh => push_line!(
-                        out,
-                        "oops! something goes wrong when sending message: {cause}"
-                    ),
+                    Lang::Zh => push_line!(out, "oops! something goes wrong when sending message: {cause}"),
                 }
             }
             // Its consequence says it.
-            Event::Notice {
-                protocol: Protocol::Tcp,
-                text: IDLE,
-                ..
-            } => {}
+            Event::Notice { protocol: Protocol::Tcp, text: IDLE, .. } => {}
             Event::Notice { text, .. } => push_line!(out, "{}", escape::shown(text)),
             Event::Closed { .. } => push_line!(out, "{CLOSED}"),
-            Event::TimedOut {
-                protocol, reason, ..
-            } => match (lang, protocol) {
+            Event::TimedOut { protocol, reason, .. } => match (lang, protocol) {
                 (Lang::En, _) => push_line!(out, "timed out: {}", escape::shown(reason.as_bytes())),
                 (Lang::Zh, Protocol::Tcp) => {
                     push_line!(out, "oops! something goes wrong!!(probably timeout)");
@@ -190,17 +164,9 @@ impl<'a> Event<'a> {
     fn json(&self, stamp: &Stamp, out: &mut String) {
         let event = |out, name| Object::event(out, stamp, name);
         match *self {
-            Event::Connected { peer } => event(out, "connected")
-                .protocol(Protocol::Tcp)
-                .address("peer", peer),
+            Event::Connected { peer } => event(out, "connected").protocol(Protocol::Tcp).address("peer", peer),
             Event::Prompt { .. } => return,
-            Event::Reply {
-                protocol,
-                peer,
-                framing,
-                bytes,
-                rtt,
-            } => {
+            Event::Reply { protocol, peer, framing, bytes, rtt } => {
                 let reply = event(out, "reply")
                     .protocol(protocol)
                     .address("peer", peer)
@@ -215,29 +181,18 @@ impl<'a> Event<'a> {
                 .protocol(Protocol::Udp)
                 .address("peer", peer)
                 .string("reason", &escape::cause(error)),
-            Event::Notice {
-                protocol,
-                peer,
-                text,
-            } => event(out, "notice")
+            Event::Notice { protocol, peer, text } => event(out, "notice")
                 .protocol(protocol)
                 .address("peer", peer)
                 .value("bytes", text.len())
                 .outside("text", text),
-            Event::Closed { protocol, peer } => event(out, "closed")
-                .protocol(protocol)
-                .address("peer", peer),
-            Event::TimedOut {
-                protocol,
-                peer,
-                reason,
-            } => event(out, "timeout")
-                .protocol(protocol)
-                .address("peer", peer)
-                .string("reason", reason),
-            Event::Summary { sent, acknowledged } => event(out, "summary")
-                .value("sent", sent)
-                .value("acknowledged", acknowledged),
+            Event::Closed { protocol, peer } => event(out, "closed").protocol(protocol).address("peer", peer),
+            Event::TimedOut { protocol, peer, reason } => {
+                event(out, "timeout").protocol(protocol).address("peer", peer).string("reason", reason)
+            }
+            Event::Summary { sent, acknowledged } => {
+                event(out, "summary").value("sent", sent).value("acknowledged", acknowledged)
+            }
         }
         .end_line();
     }

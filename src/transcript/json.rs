@@ -23,9 +23,7 @@ pub struct Object<'o> {
 impl<'o> Object<'o> {
     /// Begins an event: its `time` and its name come first.
     pub fn event(out: &'o mut String, stamp: &Stamp, event: &'static str) -> Object<'o> {
-        Object::begin(out)
-            .word("time", stamp.as_str())
-            .word("event", event)
+        Object::begin(out).word("time", stamp.as_str()).word("event", event)
     }
 
     fn begin(out: &'o mut String) -> Object<'o> {
@@ -105,11 +103,7 @@ impl<'o> Object<'o> {
     }
 
     /// An object within this one.
-    pub fn object(
-        mut self,
-        key: &'static str,
-        fill: impl FnOnce(Object<'_>) -> Object<'_>,
-    ) -> Self {
+    pub fn object(mut self, key: &'static str, fill: impl FnOnce(Object<'_>) -> Object<'_>) -> Self {
         self.key(key);
         fill(Object::begin(self.out)).end();
         self
@@ -210,12 +204,8 @@ mod tests {
 
     #[test]
     fn unsafe_characters_are_spelled_in_utf_16() {
-        let line =
-            written(|object| object.string("text", "\u{9b}\u{202e}\u{e0041}\x1b\x7f\"\\\n字"));
-        assert_eq!(
-            line,
-            r#"{"text":"\u009b\u202e\udb40\udc41\u001b\u007f\"\\\n字"}"#
-        );
+        let line = written(|object| object.string("text", "\u{9b}\u{202e}\u{e0041}\x1b\x7f\"\\\n字"));
+        assert_eq!(line, r#"{"text":"\u009b\u202e\udb40\udc41\u001b\u007f\"\\\n字"}"#);
     }
 
     #[test]

@@ -41,10 +41,7 @@ impl Lang {
     /// The language the environment asks for: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is not empty decides.
     #[must_use]
     pub fn auto(get: impl Fn(&str) -> Option<OsString>) -> Lang {
-        let wish = ["LC_ALL", "LC_MESSAGES", "LANG"]
-            .into_iter()
-            .filter_map(get)
-            .find(|value| !value.is_empty());
+        let wish = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(get).find(|value| !value.is_empty());
         match wish {
             Some(value) if value.as_encoded_bytes().starts_with(b"zh") => Lang::Zh,
             _ => Lang::En,
@@ -76,9 +73,7 @@ pub fn gap(style: Style, lines: u64) -> String {
         Format::Text => format!("… lines dropped: {lines}\n"),
         Format::Json => {
             let mut out = String::new();
-            Object::event(&mut out, &Stamp::new(), "lines-dropped")
-                .value("count", lines)
-                .end_line();
+            Object::event(&mut out, &Stamp::new(), "lines-dropped").value("count", lines).end_line();
             out
         }
     }
@@ -151,15 +146,8 @@ mod tests {
             assert_eq!(gap(Style { format, lang }, 123), "… lines dropped: 123\n");
         }
         let format = Format::Json;
-        let line = gap(
-            Style {
-                format,
-                lang: Lang::En,
-            },
-            123,
-        );
-        let value: serde_json::Value =
-            serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
+        let line = gap(Style { format, lang: Lang::En }, 123);
+        let value: serde_json::Value = serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
         assert_eq!(value["event"], "lines-dropped");
         assert_eq!(value["count"], 123);
         assert!(value["time"].is_string());

@@ -118,11 +118,7 @@ impl Render for Event<'_> {
 impl Event<'_> {
     fn text(&self, lang: Lang, out: &mut String) {
         match *self {
-            Event::Message {
-                peer,
-                framing,
-                bytes,
-            } => {
+            Event::Message { peer, framing, bytes } => {
                 match lang {
                     Lang::En => {
                         Address::new(peer).push_to(out);
@@ -212,10 +208,7 @@ impl Event<'_> {
                     let connected = client.connected.as_secs_f64();
                     let silent = client.silent.as_secs_f64();
                     let n = client.messages;
-                    push_line!(
-                        out,
-                        "{peer} connected {connected:.1} s, {n} messages, silent {silent:.1} s"
-                    );
+                    push_line!(out, "{peer} connected {connected:.1} s, {n} messages, silent {silent:.1} s");
                 }
             }
             Event::NoSuchClient(word) => {
@@ -230,17 +223,13 @@ impl Event<'_> {
 
     fn json(&self, stamp: &Stamp, out: &mut String) {
         match *self {
-            Event::Listening { protocol, address } => Object::event(out, stamp, "listening")
-                .protocol(protocol)
-                .address("address", address),
-            Event::Connected { peer } => Object::event(out, stamp, "connected")
-                .protocol(Protocol::Tcp)
-                .address("peer", peer),
-            Event::Message {
-                peer,
-                framing,
-                bytes,
-            } => Object::event(out, stamp, "message")
+            Event::Listening { protocol, address } => {
+                Object::event(out, stamp, "listening").protocol(protocol).address("address", address)
+            }
+            Event::Connected { peer } => {
+                Object::event(out, stamp, "connected").protocol(Protocol::Tcp).address("peer", peer)
+            }
+            Event::Message { peer, framing, bytes } => Object::event(out, stamp, "message")
                 .protocol(Protocol::Tcp)
                 .address("peer", peer)
                 .value("bytes", bytes.len())
@@ -250,12 +239,7 @@ impl Event<'_> {
                 .address("peer", peer)
                 .value("bytes", bytes.len())
                 .outside("text", visible(None, bytes)),
-            Event::Disconnected {
-                peer,
-                reason,
-                messages,
-                lasted,
-            } => Object::event(out, stamp, "disconnected")
+            Event::Disconnected { peer, reason, messages, lasted } => Object::event(out, stamp, "disconnected")
                 .protocol(Protocol::Tcp)
                 .address("peer", peer)
                 .value("reason", format_args!("\"{reason}\""))
@@ -274,14 +258,10 @@ impl Event<'_> {
             Event::Stats(stats) => stats
                 .counters()
                 .into_iter()
-                .fold(
-                    Object::event(out, stamp, "stats").seconds("uptime", stats.uptime),
-                    |object, (name, count)| object.value(name, count),
-                )
-                .value(
-                    "longest_turn_ms",
-                    format_args!("{:.3}", stats.longest_turn_ms()),
-                ),
+                .fold(Object::event(out, stamp, "stats").seconds("uptime", stats.uptime), |object, (name, count)| {
+                    object.value(name, count)
+                })
+                .value("longest_turn_ms", format_args!("{:.3}", stats.longest_turn_ms())),
             Event::Clients(clients) => {
                 Object::event(out, stamp, "clients").list("clients", clients, |object, client| {
                     object

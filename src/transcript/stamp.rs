@@ -46,10 +46,7 @@ pub(super) mod tests {
     fn a_stamp_always_has_six_digits_behind_the_second() {
         for nanos in [0, 123_456_789, 999_999_999] {
             let stamp = Stamp::at(Timestamp::new(1_795_420_800, nanos).unwrap());
-            assert_eq!(
-                stamp.as_str(),
-                format!("2026-11-23T08:00:00.{:06}Z", nanos / 1000)
-            );
+            assert_eq!(stamp.as_str(), format!("2026-11-23T08:00:00.{:06}Z", nanos / 1000));
         }
     }
 

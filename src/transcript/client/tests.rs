@@ -51,55 +51,17 @@ fn the_connection_stands() {
 #[test]
 fn the_prompt_comes_once_except_in_chinese_over_udp() {
     let en = "type a message, Enter sends it\n";
-    check(
-        Event::Prompt {
-            protocol: TCP,
-            first: true,
-        },
-        "输入要传输的数据\n",
-        en,
-        &[],
-    );
-    check(
-        Event::Prompt {
-            protocol: TCP,
-            first: false,
-        },
-        "",
-        "",
-        &[],
-    );
-    check(
-        Event::Prompt {
-            protocol: UDP,
-            first: true,
-        },
-        "输入需要传输的信息: \n",
-        en,
-        &[],
-    );
-    check(
-        Event::Prompt {
-            protocol: UDP,
-            first: false,
-        },
-        "输入需要传输的信息: \n",
-        "",
-        &[],
-    );
+    check(Event::Prompt { protocol: TCP, first: true }, "输入要传输的数据\n", en, &[]);
+    check(Event::Prompt { protocol: TCP, first: false }, "", "", &[]);
+    check(Event::Prompt { protocol: UDP, first: true }, "输入需要传输的信息: \n", en, &[]);
+    check(Event::Prompt { protocol: UDP, first: false }, "输入需要传输的信息: \n", "", &[]);
 }
 
 #[test]
 fn the_server_acknowledges_over_tcp() {
     let rtt = Some(Duration::from_nanos(52_001));
     check(
-        Event::Reply {
-            protocol: TCP,
-            peer: server(),
-            framing: Framing::Bytes,
-            bytes: b"ACK",
-            rtt,
-        },
+        Event::Reply { protocol: TCP, peer: server(), framing: Framing::Bytes, bytes: b"ACK", rtt },
         "上一条信息状态: ACK\n",
         "last message: ACK\n",
         &[json!({
@@ -112,13 +74,7 @@ fn the_server_acknowledges_over_tcp() {
 fn the_server_acknowledges_over_udp() {
     let rtt = Some(Duration::from_secs(1));
     check(
-        Event::Reply {
-            protocol: UDP,
-            peer: server(),
-            framing: Framing::Lines,
-            bytes: b"check\n",
-            rtt,
-        },
+        Event::Reply { protocol: UDP, peer: server(), framing: Framing::Lines, bytes: b"check\n", rtt },
         "收到('::1', 6666) 处返回数据: check\n",
         "[::1]:6666 answered: check\n",
         &[json!({
@@ -131,13 +87,7 @@ fn the_server_acknowledges_over_udp() {
 #[test]
 fn a_hostile_reply_is_shown_safely_and_has_no_round_trip_where_none_was_asked() {
     check(
-        Event::Reply {
-            protocol: TCP,
-            peer: server(),
-            framing: Framing::Lines,
-            bytes: b"\x1b]0;x\x07\n",
-            rtt: None,
-        },
+        Event::Reply { protocol: TCP, peer: server(), framing: Framing::Lines, bytes: b"\x1b]0;x\x07\n", rtt: None },
         "上一条信息状态: \\u{001b}]0;x\\u{0007}\\n\n",
         "last message: \\u{001b}]0;x\\u{0007}\\n\n",
         &[json!({
@@ -150,15 +100,10 @@ fn a_hostile_reply_is_shown_safely_and_has_no_round_trip_where_none_was_asked() 
 fn a_datagram_cannot_be_sent_or_is_refused() {
     let error = io::Error::other("Connection refused (os error 111)");
     check(
-        Event::SendFailed {
-            peer: server(),
-            error: &error,
-        },
+        Event::SendFailed { peer: server(), error: &error },
         "oops! something goes wrong when sending message: Connection refused\n",
         "could not send to [::1]:6666: Connection refused\n",
-        &[
-            json!({"event": "send-failed", "protocol": "udp", "peer": "[::1]:6666", "reason": "Connection refused"}),
-        ],
+        &[json!({"event": "send-failed", "protocol": "udp", "peer": "[::1]:6666", "reason": "Connection refused"})],
     );
 }
 
@@ -173,24 +118,13 @@ fn the_server_says_that_it_shuts_down() {
         })
     };
     check(
-        Event::Notice {
-            protocol: TCP,
-            peer: server(),
-            text,
-        },
+        Event::Notice { protocol: TCP, peer: server(), text },
         both,
         both,
-        &[
-            notice("tcp"),
-            json!({"event": "closed", "protocol": "tcp", "peer": "[::1]:6666"}),
-        ],
+        &[notice("tcp"), json!({"event": "closed", "protocol": "tcp", "peer": "[::1]:6666"})],
     );
     check(
-        Event::Notice {
-            protocol: UDP,
-            peer: server(),
-            text,
-        },
+        Event::Notice { protocol: UDP, peer: server(), text },
         "server is shutting down\n",
         "server is shutting down\n",
         &[notice("udp")],
@@ -201,10 +135,7 @@ fn the_server_says_that_it_shuts_down() {
 fn the_server_closes_unannounced() {
     let line = "connection has been closed by server\n";
     check(
-        Event::Closed {
-            protocol: TCP,
-            peer: server(),
-        },
+        Event::Closed { protocol: TCP, peer: server() },
         line,
         line,
         &[json!({"event": "closed", "protocol": "tcp", "peer": "[::1]:6666"})],
@@ -214,11 +145,7 @@ fn the_server_closes_unannounced() {
 #[test]
 fn the_server_cuts_the_client_for_idleness() {
     check(
-        Event::Notice {
-            protocol: TCP,
-            peer: server(),
-            text: b"idle timeout",
-        },
+        Event::Notice { protocol: TCP, peer: server(), text: b"idle timeout" },
         "oops! something goes wrong!!(probably timeout)\n",
         "timed out: idle timeout\n",
         &[
@@ -233,23 +160,16 @@ fn the_server_cuts_the_client_for_idleness() {
 #[test]
 fn nothing_comes_in_time() {
     let reason = "no reply within 30 s";
-    let timeout = |protocol: &str| json!({"event": "timeout", "protocol": protocol, "peer": "[::1]:6666", "reason": reason});
+    let timeout =
+        |protocol: &str| json!({"event": "timeout", "protocol": protocol, "peer": "[::1]:6666", "reason": reason});
     check(
-        Event::TimedOut {
-            protocol: TCP,
-            peer: server(),
-            reason,
-        },
+        Event::TimedOut { protocol: TCP, peer: server(), reason },
         "oops! something goes wrong!!(probably timeout)\n",
         "timed out: no reply within 30 s\n",
         &[timeout("tcp")],
     );
     check(
-        Event::TimedOut {
-            protocol: UDP,
-            peer: server(),
-            reason,
-        },
+        Event::TimedOut { protocol: UDP, peer: server(), reason },
         "client time out !\n",
         "timed out: no reply within 30 s\n",
         &[timeout("udp")],
@@ -261,11 +181,7 @@ fn another_notice_is_shown_before_the_end() {
     for text in ["message too long", "server is full"] {
         let lines = format!("{text}\nconnection has been closed by server\n");
         check(
-            Event::Notice {
-                protocol: TCP,
-                peer: server(),
-                text: text.as_bytes(),
-            },
+            Event::Notice { protocol: TCP, peer: server(), text: text.as_bytes() },
             &lines,
             &lines,
             &[
@@ -281,10 +197,7 @@ fn another_notice_is_shown_before_the_end() {
 #[test]
 fn the_summary_is_for_programs() {
     check(
-        Event::Summary {
-            sent: 7,
-            acknowledged: 6,
-        },
+        Event::Summary { sent: 7, acknowledged: 6 },
         "",
         "",
         &[json!({"event": "summary", "sent": 7, "acknowledged": 6})],

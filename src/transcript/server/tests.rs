@@ -21,25 +21,16 @@ fn check(event: Event<'_>, zh: &str, en: &str, mut json: Value) {
     assert_eq!(rendered(event, Format::Text, Lang::En), en);
     let line = rendered(event, Format::Json, Lang::En);
     assert_eq!(rendered(event, Format::Json, Lang::Zh), line);
-    assert!(
-        line.starts_with(r#"{"time":"2026-11-23T08:00:00.123456Z","event":""#),
-        "{line}"
-    );
+    assert!(line.starts_with(r#"{"time":"2026-11-23T08:00:00.123456Z","event":""#), "{line}");
     json["time"] = "2026-11-23T08:00:00.123456Z".into();
-    assert_eq!(
-        serde_json::from_str::<Value>(line.strip_suffix('\n').unwrap()).unwrap(),
-        json
-    );
+    assert_eq!(serde_json::from_str::<Value>(line.strip_suffix('\n').unwrap()).unwrap(), json);
     assert_eq!(line.lines().count(), 1);
 }
 
 #[test]
 fn tcp_listens() {
     check(
-        Event::Listening {
-            protocol: Protocol::Tcp,
-            address: at("127.0.0.1:6666"),
-        },
+        Event::Listening { protocol: Protocol::Tcp, address: at("127.0.0.1:6666") },
         "TCP Server正在监听: Host: 127.0.0.1 Port: 6666\n",
         "TCP server listening on 127.0.0.1:6666\n",
         json!({"event": "listening", "protocol": "tcp", "address": "127.0.0.1:6666"}),
@@ -49,10 +40,7 @@ fn tcp_listens() {
 #[test]
 fn udp_listens() {
     check(
-        Event::Listening {
-            protocol: Protocol::Udp,
-            address: at("[::]:6666"),
-        },
+        Event::Listening { protocol: Protocol::Udp, address: at("[::]:6666") },
         "UDP Server正在监听: Host: :: Port: 6666\n",
         "UDP server listening on [::]:6666\n",
         json!({"event": "listening", "protocol": "udp", "address": "[::]:6666"}),
@@ -62,9 +50,7 @@ fn udp_listens() {
 #[test]
 fn a_client_comes() {
     check(
-        Event::Connected {
-            peer: at("[::ffff:10.0.0.5]:4001"),
-        },
+        Event::Connected { peer: at("[::ffff:10.0.0.5]:4001") },
         "-----来自IP: 10.0.0.5 Port: 4001 的新连接已经建立-----\n",
         "10.0.0.5:4001 connected\n",
         json!({"event": "connected", "protocol": "tcp", "peer": "10.0.0.5:4001"}),
@@ -74,21 +60,13 @@ fn a_client_comes() {
 #[test]
 fn a_client_sends() {
     check(
-        Event::Message {
-            peer: at("10.0.0.5:4001"),
-            framing: Framing::Bytes,
-            bytes: "你好\n".as_bytes(),
-        },
+        Event::Message { peer: at("10.0.0.5:4001"), framing: Framing::Bytes, bytes: "你好\n".as_bytes() },
         "从IP: 10.0.0.5 Port: 4001 处接受到的信息: 你好\n",
         "10.0.0.5:4001 sent: 你好\n",
         json!({"event": "message", "protocol": "tcp", "peer": "10.0.0.5:4001", "bytes": 7, "text": "你好"}),
     );
     check(
-        Event::Message {
-            peer: at("[fe80::1%2]:4001"),
-            framing: Framing::Lines,
-            bytes: b"",
-        },
+        Event::Message { peer: at("[fe80::1%2]:4001"), framing: Framing::Lines, bytes: b"" },
         "从IP: fe80::1%2 Port: 4001 处接受到的信息: \n",
         "[fe80::1%2]:4001 sent: \n",
         json!({"event": "message", "protocol": "tcp", "peer": "[fe80::1%2]:4001", "bytes": 0, "text": ""}),
@@ -117,11 +95,7 @@ fn a_long_message_is_cut() {
     let bytes = [b'x'; 5000];
     let text = "x".repeat(1024);
     check(
-        Event::Message {
-            peer: at("10.0.0.5:4001"),
-            framing: Framing::Bytes,
-            bytes: &bytes,
-        },
+        Event::Message { peer: at("10.0.0.5:4001"), framing: Framing::Bytes, bytes: &bytes },
         &format!("从IP: 10.0.0.5 Port: 4001 处接受到的信息: {text}… (5000 bytes)\n"),
         &format!("10.0.0.5:4001 sent: {text}… (5000 bytes)\n"),
         json!({"event": "message", "protocol": "tcp", "peer": "10.0.0.5:4001", "bytes": 5000, "text": text}),
@@ -141,12 +115,7 @@ fn a_client_leaves_for_each_reason() {
     let (peer, lasted) = (at("10.0.0.5:4001"), Duration::from_millis(12_345));
     for (reason, word) in reasons {
         check(
-            Event::Disconnected {
-                peer,
-                reason,
-                messages: 6,
-                lasted,
-            },
+            Event::Disconnected { peer, reason, messages: 6, lasted },
             "-----从IP: 10.0.0.5 Port: 4001 处断开连接-----\n",
             &format!("10.0.0.5:4001 disconnected ({word})\n"),
             json!({
@@ -160,12 +129,7 @@ fn a_client_leaves_for_each_reason() {
 #[test]
 fn a_client_resets() {
     check(
-        Event::Disconnected {
-            peer: at("10.0.0.5:4001"),
-            reason: Reason::Reset,
-            messages: 0,
-            lasted: Duration::ZERO,
-        },
+        Event::Disconnected { peer: at("10.0.0.5:4001"), reason: Reason::Reset, messages: 0, lasted: Duration::ZERO },
         "oops!! something goes wrong!\n-----从IP: 10.0.0.5 Port: 4001 处断开连接-----\n",
         "10.0.0.5:4001 disconnected (reset)\n",
         json!({
@@ -178,9 +142,7 @@ fn a_client_resets() {
 #[test]
 fn a_client_is_refused() {
     check(
-        Event::Refused {
-            peer: at("10.0.0.5:4001"),
-        },
+        Event::Refused { peer: at("10.0.0.5:4001") },
         "10.0.0.5:4001 refused (server is full)\n",
         "10.0.0.5:4001 refused (server is full)\n",
         json!({"event": "refused", "protocol": "tcp", "peer": "10.0.0.5:4001", "reason": "server is full"}),
@@ -190,10 +152,7 @@ fn a_client_is_refused() {
 #[test]
 fn a_datagram_comes() {
     check(
-        Event::Datagram {
-            peer: at("10.0.0.5:4001"),
-            bytes: b"hello\n",
-        },
+        Event::Datagram { peer: at("10.0.0.5:4001"), bytes: b"hello\n" },
         "-----来自IP: 10.0.0.5 Port: 4001-----\n数据: hello\n",
         "10.0.0.5:4001 sent a datagram: hello\n",
         json!({"event": "message", "protocol": "udp", "peer": "10.0.0.5:4001", "bytes": 6, "text": "hello"}),
@@ -204,10 +163,7 @@ fn a_datagram_comes() {
 fn a_datagram_cannot_be_answered() {
     let error = io::Error::other("Network is\nunreachable (os error 101)");
     check(
-        Event::ReplyFailed {
-            peer: at("[::1]:4001"),
-            error: &error,
-        },
+        Event::ReplyFailed { peer: at("[::1]:4001"), error: &error },
         "oops! something goes wrong when sending message to ('::1', 4001) :Network is\\nunreachable\n",
         "could not answer [::1]:4001: Network is\\nunreachable\n",
         json!({"event": "reply-failed", "protocol": "udp", "peer": "[::1]:4001", "reason": "Network is\\nunreachable"}),
@@ -226,12 +182,7 @@ fn the_server_shuts_down() {
 
 #[test]
 fn the_shutdown_ends() {
-    check(
-        Event::ShutDown { cut: 0 },
-        "",
-        "",
-        json!({"event": "shutdown", "cut": 0}),
-    );
+    check(Event::ShutDown { cut: 0 }, "", "", json!({"event": "shutdown", "cut": 0}));
     check(
         Event::ShutDown { cut: 3 },
         "connections cut: 3\n",
@@ -275,12 +226,7 @@ fn the_operator_asks_for_stats() {
 
 #[test]
 fn the_operator_asks_for_clients() {
-    check(
-        Event::Clients(&[]),
-        "0 clients\n",
-        "0 clients\n",
-        json!({"event": "clients", "clients": []}),
-    );
+    check(Event::Clients(&[]), "0 clients\n", "0 clients\n", json!({"event": "clients", "clients": []}));
     let clients = [
         ClientLine {
             peer: at("10.0.0.5:4001"),
@@ -288,12 +234,7 @@ fn the_operator_asks_for_clients() {
             messages: 6,
             silent: Duration::from_millis(400),
         },
-        ClientLine {
-            peer: at("[::1]:4002"),
-            connected: Duration::ZERO,
-            messages: 0,
-            silent: Duration::ZERO,
-        },
+        ClientLine { peer: at("[::1]:4002"), connected: Duration::ZERO, messages: 0, silent: Duration::ZERO },
     ];
     let lines = "10.0.0.5:4001 connected 12.3 s, 6 messages, silent 0.4 s\n\
                  [::1]:4002 connected 0.0 s, 0 messages, silent 0.0 s\n";
@@ -327,21 +268,8 @@ fn the_operator_makes_a_mistake() {
 #[test]
 fn help_names_every_command() {
     let text = format!("{HELP}\n");
-    check(
-        Event::Help,
-        &text,
-        &text,
-        json!({"event": "operator", "text": HELP}),
-    );
-    for word in [
-        "help",
-        "clients",
-        "stats",
-        "close IP:PORT",
-        "shutdown",
-        "quit",
-        "exit",
-    ] {
+    check(Event::Help, &text, &text, json!({"event": "operator", "text": HELP}));
+    for word in ["help", "clients", "stats", "close IP:PORT", "shutdown", "quit", "exit"] {
         assert!(text.contains(word), "{word}");
     }
 }

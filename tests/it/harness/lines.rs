@@ -1,0 +1,144 @@
+//! An output of a child process, collected line by line.
+
+use std::io::Read;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use super::DEADLINE;
+
+/// The lines that a program has printed so far, in order; clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<String>,
+    unfinished: Vec<u8>,
+    paused: bool,
+    ended: bool,
+}
+
+impl Lines {
+    /// Collects what `source` yields until it ends. A thread of the test does the reading.
+    pub(crate) fn collect(mut source: impl Read + Send + 'static) -> Lines {
+        let lines = Lines::default();
+        let theirs = lines.clone();
+        thread::spawn(move || {
+            let mut buffer = vec![0; 65536];
+            loop {
+                let state = theirs.0.state.lock().unwrap();
+                drop(theirs.0.changed.wait_while(state, |state| state.paused).unwrap());
+                // A terminal whose other end has closed fails to be read; a pipe ends. Both are the end.
+                let count = source.read(&mut buffer).unwrap_or(0);
+                let mut state = theirs.0.state.lock().unwrap();
+                state.take(&buffer[..count]);
+                state.ended = count == 0;
+                theirs.0.changed.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        lines
+    }
+
+    /// Stops reading, after at most one more buffer of what the program prints.
+    pub(crate) fn pause(&self) {
+        self.0.state.lock().unwrap().paused = true;
+    }
+
+    /// Reads on.
+    pub(crate) fn resume(&self) {
+        self.0.state.lock().unwrap().paused = false;
+        self.0.changed.notify_all();
+    }
+
+    /// Every whole line so far.
+    pub(crate) fn so_far(&self) -> Vec<String> {
+        self.0.state.lock().unwrap().lines.clone()
+    }
+
+    /// How many whole lines there are; a mark for [`Lines::find_after`].
+    pub(crate) fn count(&self) -> usize {
+        self.0.state.lock().unwrap().lines.len()
+    }
+
+    /// Everything printed, once the output has ended. A rest without a newline is the last line.
+    #[track_caller]
+    pub(crate) fn to_end(&self) -> Vec<String> {
+        self.wait("its end", |state| state.ended.then(|| state.lines.clone()))
+    }
+
+    /// The first line, at or after the `mark`-th, that satisfies `wanted`.
+    #[track_caller]
+    pub(crate) fn find_after(&self, mark: usize, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let mut next = mark;
+        self.wait(what, |state| {
+            let fresh = state.lines.get(next..).unwrap_or_default();
+            next += fresh.len();
+            fresh.iter().find(|line| wanted(line)).cloned()
+        })
+    }
+
+    /// The first line that satisfies `wanted`.
+    #[track_caller]
+    pub(crate) fn find(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.find_after(0, what, wanted)
+    }
+
+    /// Waits for exactly this line.
+    #[track_caller]
+    pub(crate) fn expect(&self, line: &str) {
+        self.find(&format!("the line {line:?}"), |printed| printed == line);
+    }
+
+    #[track_caller]
+    fn wait<T>(&self, what: &str, mut probe: impl FnMut(&State) -> Option<T>) -> T {
+        let deadline = Instant::now() + DEADLINE;
+        let mut state = self.0.state.lock().unwrap();
+        loop {
+            if let Some(found) = probe(&state) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.ended {
+                let tail = state.tail().to_vec();
+                // A lock that is held by who panics is poisoned for the reading thread.
+                drop(state);
+                panic!("no sign of {what} in {tail:#?}");
+            }
+            state = self.0.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+}
+
+impl State {
+    fn take(&mut self, bytes: &[u8]) {
+        self.unfinished.extend_from_slice(bytes);
+        while let Some(end) = self.unfinished.iter().position(|&byte| byte == b'\n') {
+            let line: Vec<u8> = self.unfinished.drain(..=end).collect();
+            self.push(&line[..end]);
+        }
+        if bytes.is_empty() && !self.unfinished.is_empty() {
+            let rest = std::mem::take(&mut self.unfinished);
+            self.push(&rest);
+        }
+    }
+
+    fn push(&mut self, line: &[u8]) {
+        // A terminal turns every newline into a carriage return and a newline.
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.lines.push(String::from_utf8_lossy(line).into_owned());
+    }
+
+    fn tail(&self) -> &[String] {
+        &self.lines[self.lines.len().saturating_sub(20)..]
+    }
+}

@@ -1,0 +1,71 @@
+//! What the kernel says of a process: `/proc/PID`.
+
+use std::fs;
+use std::time::Duration;
+
+use super::wait_until;
+
+/// One process as the kernel shows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Proc(pub(crate) u32);
+
+impl Proc {
+    /// How many tasks (threads) it has.
+    pub(crate) fn tasks(self) -> usize {
+        self.entries("task")
+    }
+
+    /// How many descriptors it holds.
+    pub(crate) fn descriptors(self) -> usize {
+        self.entries("fd")
+    }
+
+    /// The processor time that it has used, to 10 ms.
+    pub(crate) fn cpu(self) -> Duration {
+        let ticks: u64 = self.stat()[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The memory that it holds, in bytes.
+    pub(crate) fn resident(self) -> u64 {
+        self.stat()[21].parse::<u64>().unwrap() * 4096
+    }
+
+    /// `S` sleeping, `R` running, `T` stopped, `Z` a zombie.
+    pub(crate) fn state(self) -> char {
+        self.stat()[0].chars().next().unwrap()
+    }
+
+    /// Its process group.
+    pub(crate) fn group(self) -> i32 {
+        self.stat()[2].parse().unwrap()
+    }
+
+    /// The process group in the foreground of its terminal.
+    pub(crate) fn foreground(self) -> i32 {
+        self.stat()[5].parse().unwrap()
+    }
+
+    /// Waits for a state.
+    #[track_caller]
+    pub(crate) fn wait_state(self, state: char) {
+        wait_until(&format!("state {state}"), || (self.state() == state).then_some(()));
+    }
+
+    /// Whether a signal (by its number) has a handler.
+    pub(crate) fn catches(self, number: i32) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        u64::from_str_radix(mask, 16).unwrap() >> (number - 1) & 1 == 1
+    }
+
+    fn entries(self, folder: &str) -> usize {
+        fs::read_dir(format!("/proc/{}/{folder}", self.0)).unwrap().count()
+    }
+
+    /// The fields of `stat` from the third, the state, on: the second is a name that may hold anything.
+    fn stat(self) -> Vec<String> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap();
+        stat[stat.rfind(')').unwrap() + 2..].split(' ').map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,224 @@
+//! A program under test as a child process: how it is started, watched, signalled and ended.
+
+use std::fs::File;
+use std::io::{PipeReader, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+use pty_process::blocking as pty;
+
+use super::{ENVIRONMENT, Lines, Proc, wait_until};
+
+/// What a program gets as its stdin.
+pub(crate) enum Input {
+    /// `/dev/null`.
+    Null,
+    /// A pipe; [`Process::type_in`] writes into it.
+    Pipe,
+    /// The controlling terminal; [`Process::type_in`] types at it.
+    Terminal,
+    /// Whatever the test made.
+    Given(Stdio),
+}
+
+/// What a program gets as its stdout or stderr.
+pub(crate) enum Output {
+    /// A pipe, read all the time into [`Process::stdout`] or [`Process::stderr`].
+    Lines,
+    /// The controlling terminal, read into [`Process::terminal`].
+    Terminal,
+    /// Whatever the test made; nothing is collected.
+    Given(Stdio),
+}
+
+/// A program about to be started.
+pub(crate) struct Launch {
+    command: Command,
+    stdin: Input,
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Launch {
+    /// The server.
+    pub(crate) fn server(args: &[&str]) -> Launch {
+        Launch::program(env!("CARGO_BIN_EXE_reactor-server"), args)
+    }
+
+    /// The client.
+    pub(crate) fn client(args: &[&str]) -> Launch {
+        Launch::program(env!("CARGO_BIN_EXE_reactor-client"), args)
+    }
+
+    /// Any program, in the clean environment of the tests.
+    pub(crate) fn program(program: &str, args: &[&str]) -> Launch {
+        let mut command = Command::new(program);
+        command.args(args).env_clear().envs(ENVIRONMENT);
+        Launch { command, stdin: Input::Null, stdout: Output::Lines, stderr: Output::Lines }
+    }
+
+    /// Has a shell start this program: in `script`, `"$0" "$@"` stands for it and its arguments.
+    pub(crate) fn through_shell(self, script: &str) -> Launch {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(script).arg(self.command.get_program()).args(self.command.get_args());
+        command.env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Launch { command, ..self }
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Launch {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Chooses stdin; `/dev/null` otherwise.
+    pub(crate) fn stdin(self, stdin: Input) -> Launch {
+        Launch { stdin, ..self }
+    }
+
+    /// Chooses stdout; collected lines otherwise.
+    pub(crate) fn stdout(self, stdout: Output) -> Launch {
+        Launch { stdout, ..self }
+    }
+
+    /// Chooses stderr; collected lines otherwise.
+    pub(crate) fn stderr(self, stderr: Output) -> Launch {
+        Launch { stderr, ..self }
+    }
+
+    /// Starts it. With a terminal among its streams it leads a session of its own, controlled by that terminal.
+    pub(crate) fn start(self) -> Process {
+        let on_terminal = matches!(self.stdin, Input::Terminal)
+            || matches!(self.stdout, Output::Terminal)
+            || matches!(self.stderr, Output::Terminal);
+        let (stdin, held_stdin, stdin_writer) = match self.stdin {
+            Input::Null => (Some(Stdio::null()), None, None),
+            Input::Pipe => {
+                let (reader, writer) = std::io::pipe().unwrap();
+                (Some(reader.into()), None, Some(writer))
+            }
+            Input::Terminal => (None, Some(()), None),
+            Input::Given(stdio) => (Some(stdio), None, None),
+        };
+        let (stdout, stdout_reader) = self.stdout.open();
+        let (stderr, stderr_reader) = self.stderr.open();
+        let (child, master) = if on_terminal {
+            let (master, terminal) = pty::open().unwrap();
+            let mut command = pty::Command::from(self.command);
+            command = stdin.into_iter().fold(command, pty::Command::stdin);
+            command = stdout.into_iter().fold(command, pty::Command::stdout);
+            command = stderr.into_iter().fold(command, pty::Command::stderr);
+            (command.spawn(terminal).unwrap(), Some(File::from(OwnedFd::from(master))))
+        } else {
+            let mut command = self.command;
+            command.stdin(stdin.unwrap()).stdout(stdout.unwrap()).stderr(stderr.unwrap());
+            (command.spawn().unwrap(), None)
+        };
+        let typist: Option<Box<dyn Write + Send>> = match (stdin_writer, held_stdin, &master) {
+            (Some(writer), _, _) => Some(Box::new(writer)),
+            (None, Some(()), Some(master)) => Some(Box::new(master.try_clone().unwrap())),
+            _ => None,
+        };
+        Process {
+            stdout: stdout_reader.map(Lines::collect).unwrap_or_default(),
+            stderr: stderr_reader.map(Lines::collect).unwrap_or_default(),
+            terminal: master.as_ref().map(|master| Lines::collect(master.try_clone().unwrap())).unwrap_or_default(),
+            typist,
+            master,
+            child,
+        }
+    }
+}
+
+impl Output {
+    fn open(self) -> (Option<Stdio>, Option<PipeReader>) {
+        match self {
+            Output::Lines => {
+                let (reader, writer) = std::io::pipe().unwrap();
+                (Some(writer.into()), Some(reader))
+            }
+            Output::Terminal => (None, None),
+            Output::Given(stdio) => (Some(stdio), None),
+        }
+    }
+}
+
+/// A running program. It is killed, by its id, when the test is done with it.
+pub(crate) struct Process {
+    /// What it printed to stdout, where that is [`Output::Lines`].
+    pub(crate) stdout: Lines,
+    /// What it printed to stderr, where that is [`Output::Lines`].
+    pub(crate) stderr: Lines,
+    /// What its terminal shows: what it printed there, and the echo of what was typed.
+    pub(crate) terminal: Lines,
+    /// The far side of its terminal, for asking after its settings.
+    pub(crate) master: Option<File>,
+    typist: Option<Box<dyn Write + Send>>,
+    child: Child,
+}
+
+impl Process {
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the kernel says of it.
+    pub(crate) fn proc(&self) -> Proc {
+        Proc(self.id())
+    }
+
+    /// Writes to its stdin: a pipe or its terminal.
+    #[track_caller]
+    pub(crate) fn type_in(&mut self, text: &str) {
+        let typist = self.typist.as_mut().expect("stdin was not asked for");
+        typist.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Closes the writing end of its stdin pipe.
+    pub(crate) fn end_input(&mut self) {
+        self.typist = None;
+    }
+
+    /// Sends it a signal.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
+        signal::kill(Pid::from_raw(self.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Stops it, so that what happens until [`Process::resume`] meets it all at once.
+    #[track_caller]
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        self.proc().wait_state('T');
+    }
+
+    /// Lets it run on.
+    #[track_caller]
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Waits for its end and gives its exit code.
+    #[track_caller]
+    pub(crate) fn wait_exit(&mut self) -> i32 {
+        let status = wait_until("the exit", || self.child.try_wait().unwrap());
+        status.code().unwrap_or_else(|| panic!("it did not exit by itself: {status}"))
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Errors say that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,160 @@
+//! Idle clients are told and cut: never early, hardly late, and never while a message of theirs waits.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{Client, ServerBuilder, server, wait_until};
+
+/// The idle timeout of these tests; [`ARGS`] says the same.
+const TIMEOUT: Duration = Duration::from_millis(400);
+const ARGS: &str = "-t --idle-timeout 0.4";
+
+/// The promised half second, and as much again for a busy machine.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Waits for the cut of a client whose silence began at `since`.
+#[track_caller]
+fn expect_cut(client: &mut Client, since: Instant, notice: &str) {
+    client.expect_last(notice);
+    let silent = since.elapsed();
+    assert!(silent >= TIMEOUT, "cut after {silent:?}");
+    assert!(silent < TIMEOUT + LATE, "cut only after {silent:?}");
+}
+
+#[test]
+fn a_client_that_never_speaks_is_told_and_cut() {
+    let server = server(ARGS);
+    let since = Instant::now();
+    let mut client = server.client();
+    expect_cut(&mut client, since, "idle timeout");
+    server.stdout.expect(&format!("{} disconnected (idle)", client.name()));
+}
+
+#[test]
+fn the_notice_is_framed_like_a_message() {
+    for (framing, notice) in [("lines", "idle timeout\n"), ("length", "\0\0\0\x0cidle timeout")] {
+        let server = server(&format!("{ARGS} --framing {framing}"));
+        let since = Instant::now();
+        expect_cut(&mut server.client(), since, notice);
+    }
+}
+
+#[test]
+fn every_message_starts_the_time_anew() {
+    let server = server(ARGS);
+    let mut client = server.client();
+    let mut since = Instant::now();
+    for _ in 0..5 {
+        thread::sleep(TIMEOUT / 2);
+        since = Instant::now();
+        client.exchange("hello", "ACK");
+    }
+    expect_cut(&mut client, since, "idle timeout");
+}
+
+#[test]
+fn each_client_has_its_own_time() {
+    let server = server(ARGS);
+    let mut first = server.client();
+    thread::sleep(TIMEOUT / 2);
+    let second_since = Instant::now();
+    let mut second = server.client();
+    first.expect_last("idle timeout");
+    second.expect_nothing_yet();
+    expect_cut(&mut second, second_since, "idle timeout");
+}
+
+#[test]
+fn a_client_in_the_place_of_one_that_left_has_its_own_time() {
+    let server = server(ARGS);
+    let first = server.client();
+    thread::sleep(TIMEOUT * 3 / 4);
+    let name = first.name();
+    drop(first);
+    server.stdout.expect(&format!("{name} disconnected (closed)"));
+    let since = Instant::now();
+    let mut successor = server.client();
+    expect_cut(&mut successor, since, "idle timeout");
+}
+
+#[test]
+fn a_partial_message_does_not_count() {
+    let server = server(&format!("{ARGS} --framing lines"));
+    let since = Instant::now();
+    let mut client = server.client();
+    let mut trickle = client.clone_handle();
+    let trickler = thread::spawn(move || {
+        for _ in 0..3 {
+            trickle.send("x");
+            thread::sleep(TIMEOUT / 4);
+        }
+    });
+    expect_cut(&mut client, since, "idle timeout\n");
+    trickler.join().unwrap();
+}
+
+#[test]
+fn a_client_that_takes_none_of_its_acks_is_cut() {
+    let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 0.4 --grace 0.2").operated().start();
+    let mut client = Client::connect_narrow(server.tcp(), 4096);
+    client.send_until_stuck(&[b'\n'; 65536]);
+    wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
+    wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+}
+
+#[test]
+fn a_message_that_waits_saves_its_client_after_the_server_was_stopped() {
+    let server = server(ARGS);
+    let mut saved = server.client();
+    let mut lost = server.client();
+    server.stop();
+    thread::sleep(TIMEOUT * 3 / 2);
+    saved.send("I was here");
+    let since = Instant::now();
+    server.resume();
+    saved.expect("ACK");
+    lost.expect_last("idle timeout");
+    saved.exchange("still am", "ACK");
+    expect_cut(&mut saved, since, "idle timeout");
+}
+
+#[test]
+fn zero_means_never() {
+    let server = server("-t --idle-timeout 0");
+    let mut client = server.client();
+    thread::sleep(Duration::from_millis(700));
+    client.exchange("hello", "ACK");
+}
+
+#[test]
+fn absurdly_long_means_never() {
+    for seconds in ["1e300", "18446744073709551616", "99999999999"] {
+        let mut server = server(&format!("--idle-timeout {seconds} --grace {seconds}"));
+        let mut client = server.client();
+        client.exchange("hello", "ACK");
+        server.signal(Signal::SIGTERM);
+        client.expect_last("server is shutting down");
+        drop(client);
+        assert_eq!(server.wait_exit(), 0);
+    }
+}
+
+#[test]
+fn a_cut_client_that_does_not_close_is_not_kept_for_ever() {
+    let mut server = ServerBuilder::new("-t --idle-timeout 0.4 --grace 0.2").operated().start();
+    let mut client = server.client();
+    client.expect_last("idle timeout");
+    wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+}
+
+#[test]
+fn waiting_for_a_timeout_costs_no_processor_time() {
+    let server = server("--idle-timeout 600");
+    let clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+    let before = server.proc().cpu();
+    thread::sleep(Duration::from_secs(1));
+    let spent = server.proc().cpu().checked_sub(before).unwrap();
+    assert!(spent <= Duration::from_millis(20), "{spent:?} of a second for {} idle clients", clients.len());
+}
