@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use memchr::{memchr, memchr_iter};
@@ -347,7 +347,7 @@ impl Diagnostics {
         Self(Arc::new(Mutex::new(screen)))
     }
 
-    /// Uses the screen. `work` must not log.
+    /// Uses the screen. What `work` logs is lost.
     pub fn with<T>(&self, work: impl FnOnce(&mut Screen) -> T) -> T {
         work(&mut self.screen())
     }
@@ -374,19 +374,31 @@ impl Diagnostics {
     fn screen(&self) -> MutexGuard<'_, Screen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The screen, unless it is at work: what is logged meanwhile (the poll
+    /// tells at trace level that it takes the screen's own descriptor) comes
+    /// from within and must not wait for itself.
+    fn idle_screen(&self) -> Option<MutexGuard<'_, Screen>> {
+        match self.0.try_lock() {
+            Ok(screen) => Some(screen),
+            Err(TryLockError::Poisoned(screen)) => Some(screen.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
 }
 
 impl io::Write for Diagnostics {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.screen().print(&String::from_utf8_lossy(bytes));
+        if let Some(mut screen) = self.idle_screen() {
+            screen.print(&String::from_utf8_lossy(bytes));
+        }
         Ok(bytes.len())
     }
 
     /// Writes at once: what was logged should not be lost with a crash. While
     /// the reader is stalled it waits for the loop's own flush instead.
     fn flush(&mut self) -> io::Result<()> {
-        let mut screen = self.screen();
-        if !screen.is_stalled() {
+        if let Some(mut screen) = self.idle_screen().filter(|screen| !screen.is_stalled()) {
             screen.flush();
         }
         Ok(())

@@ -217,3 +217,14 @@ fn a_terminal_shows_the_transcript() {
     assert_eq!(process.wait_exit(), 0);
     process.terminal.expect("server is shutting down");
 }
+
+#[test]
+fn a_log_at_trace_level_into_a_pipe_holds_nothing_up() {
+    let mut server = ServerBuilder::new("-q").with(|launch| launch.env("RUST_LOG", "trace")).start();
+    let mut client = server.quiet_client();
+    client.exchange("hello", "ACK");
+    server.signal(SIGTERM);
+    client.expect_last("server is shutting down");
+    drop(client);
+    assert_eq!(server.wait_exit(), 0);
+}
