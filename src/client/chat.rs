@@ -171,7 +171,7 @@ impl Chat {
                 State::Talking => self.receive(ready, now),
                 State::Over | State::Failed => {}
             },
-            Source::Peer(_) | Source::Listener | Source::Datagrams | Source::Diagnostics => {}
+            Source::Peer(_) | Source::Listener | Source::Datagrams | Source::Diagnostics | Source::Alarm => {}
         }
     }
 

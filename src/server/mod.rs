@@ -173,8 +173,8 @@ impl Server {
             Source::Listener => self.accept(now),
             Source::Datagrams => self.answer(now),
             Source::Console => self.heed_operator(now),
-            // Both are flushed at the end of every turn.
-            Source::Screen | Source::Diagnostics => {}
+            // The screens are flushed at the end of every turn; no alarm is set here.
+            Source::Screen | Source::Diagnostics | Source::Alarm => {}
             Source::Peer(key) => self.serve_peer(key, ready, now),
         }
     }
