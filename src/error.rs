@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::escape::{cause, escape};
 use crate::wire::Protocol;
 
 /// The exit codes of both programs.
@@ -52,15 +53,15 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Resolve(host, cause) => write!(f, "cannot resolve the host name '{host}': {}", Cause(cause)),
-            Error::NoAddress(host, family) => write!(f, "the host name '{host}' has no {family} address"),
-            Error::Bind(protocol, address, cause) => write!(f, "cannot bind {protocol} {address}: {}", Cause(cause)),
-            Error::Listen(address, cause) => write!(f, "cannot listen on tcp {address}: {}", Cause(cause)),
-            Error::Socket(protocol, address, cause) => {
-                write!(f, "cannot make a socket for {protocol} {address}: {}", Cause(cause))
+            Error::Resolve(host, error) => write!(f, "cannot resolve the host name '{}': {}", escape(host.as_bytes()), cause(error)),
+            Error::NoAddress(host, family) => write!(f, "the host name '{}' has no {family} address", escape(host.as_bytes())),
+            Error::Bind(protocol, address, error) => write!(f, "cannot bind {protocol} {address}: {}", cause(error)),
+            Error::Listen(address, error) => write!(f, "cannot listen on tcp {address}: {}", cause(error)),
+            Error::Socket(protocol, address, error) => {
+                write!(f, "cannot make a socket for {protocol} {address}: {}", cause(error))
             }
-            Error::Setup(part, cause) => write!(f, "cannot set up {part}: {}", Cause(cause)),
-            Error::Poll(cause) => write!(f, "the poll keeps failing: {}", Cause(cause)),
+            Error::Setup(part, error) => write!(f, "cannot set up {part}: {}", cause(error)),
+            Error::Poll(error) => write!(f, "the poll keeps failing: {}", cause(error)),
             Error::Usage(what) => f.write_str(what),
         }
     }
@@ -77,17 +78,5 @@ impl std::error::Error for Error {
             | Error::Poll(cause) => Some(cause),
             Error::NoAddress(..) | Error::Usage(..) => None,
         }
-    }
-}
-
-/// An I/O error in the words for people: without the number that the standard library appends.
-#[derive(Debug)]
-pub struct Cause<'a>(pub &'a io::Error);
-
-impl fmt::Display for Cause<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_string();
-        let end = text.find(" (os error").unwrap_or(text.len());
-        f.write_str(&text[..end])
     }
 }

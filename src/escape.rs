@@ -68,9 +68,11 @@ pub fn cause(error: &io::Error) -> String {
 /// them), for line and paragraph separators, for what is invisible by default, and for noncharacters.
 #[must_use]
 pub const fn is_safe(character: char) -> bool {
+    if character.is_ascii() {
+        return is_plain(character as u8);
+    }
     !matches!(character,
-        '\\'
-        | '\0'..='\x1f' | '\x7f'..='\u{9f}'
+        '\u{80}'..='\u{9f}'
         | '\u{ad}' | '\u{34f}'
         | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
         | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -161,17 +163,22 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// Whether an ASCII byte stands as it is.
+const fn is_plain(byte: u8) -> bool {
+    // Not `&&`: one expression without a branch is what the compiler turns into vector code.
+    matches!(byte, b' '..=b'~') & (byte != b'\\')
+}
+
 /// How many bytes at the start are ASCII that stands as it is.
 fn plain_prefix(bytes: &[u8]) -> usize {
-    // Whole blocks without an early exit inside are what the compiler turns into vector code.
+    // For the same reason whole blocks are looked at without an early exit inside.
     const BLOCK: usize = 16;
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') & (*byte != b'\\');
-    let all_plain = |block: &&[u8]| block.iter().fold(true, |all, byte| all & is_plain(byte));
+    let all_plain = |block: &&[u8]| block.iter().fold(true, |all, byte| all & is_plain(*byte));
     let blocks = bytes.chunks_exact(BLOCK).take_while(all_plain).count() * BLOCK;
     blocks
         + bytes[blocks..]
             .iter()
-            .take_while(|byte| is_plain(byte))
+            .take_while(|byte| is_plain(**byte))
             .count()
 }
 

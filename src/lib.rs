@@ -1,5 +1,9 @@
 //! An acknowledgement server and client for TCP and UDP, each one thread around one mio poll loop.
 
+#[cfg(feature = "programs")]
+pub mod cli;
+#[cfg(feature = "programs")]
+pub mod client;
 pub mod connection;
 #[cfg(feature = "programs")]
 pub mod console;

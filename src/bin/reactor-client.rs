@@ -1,3 +1,7 @@
-//! (to come)
+//! `reactor-client`: parse, run, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ack_reactor::cli::run_client()
+}

@@ -8,7 +8,7 @@ use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
 use super::Server;
-use crate::error::Cause;
+use crate::escape::cause;
 use crate::reactor::{Key, Source};
 use crate::transcript::server::Event;
 use crate::wire::{Decoder, Framing, Notice};
@@ -103,10 +103,10 @@ impl Server {
                 }
                 Err(error) => match Failure::of(&error) {
                     Failure::Nobody => return false,
-                    Failure::ThatClient => log::debug!("a client was gone before it was accepted: {}", Cause(&error)),
+                    Failure::ThatClient => log::debug!("a client was gone before it was accepted: {}", cause(&error)),
                     Failure::NoDescriptor if self.turn_one_away() => {}
                     Failure::NoDescriptor | Failure::Pause => {
-                        log::debug!("cannot accept for now: {}", Cause(&error));
+                        log::debug!("cannot accept for now: {}", cause(&error));
                         self.reactor.again_at(Source::Listener, now + FAMINE);
                         return false;
                     }
@@ -131,7 +131,7 @@ impl Server {
         let key = match self.roster.open(stream, peer, decoder, now, self.reactor.registry()) {
             Ok(key) => key,
             Err(error) => {
-                log::warn!("cannot take in {peer}: {}", Cause(&error));
+                log::warn!("cannot take in {peer}: {}", cause(&error));
                 return None;
             }
         };

@@ -9,7 +9,7 @@ use mio::Registry;
 use super::converse::Desk;
 use super::peers::Peers;
 use crate::datagrams::{Datagrams, Local, Received};
-use crate::error::Cause;
+use crate::escape::cause;
 use crate::reactor::Source;
 use crate::transcript::server::Event;
 use crate::wire::{CHECK, Notice, is_reply};
@@ -102,7 +102,7 @@ impl Answerer {
                 }
                 // Mostly the system's note that an answer of ours found nobody.
                 Err(error) => {
-                    log::debug!("receiving a datagram failed: {}", Cause(&error));
+                    log::debug!("receiving a datagram failed: {}", cause(&error));
                     errors += 1;
                     if errors == ERRORS_PER_TURN {
                         return Next::At(now + PAUSE);

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::connection::{Fill, is_reset};
-use crate::error::Cause;
+use crate::escape::cause;
 use crate::journal::Journal;
 use crate::reactor::Ready;
 use crate::roster::Peer;
@@ -159,6 +159,6 @@ pub(super) fn reason_of(error: &io::Error, peer: &Peer) -> Reason {
     if is_reset(error) {
         return Reason::Reset;
     }
-    log::info!("the connection to {} failed: {}", peer.address, Cause(error));
+    log::info!("the connection to {} failed: {}", peer.address, cause(error));
     Reason::Error
 }

@@ -47,21 +47,21 @@ impl Server {
     /// Reads what the operator typed and obeys it, within the turn's budget.
     pub(super) fn heed_operator(&mut self, now: Instant) {
         for _ in 0..COMMANDS_PER_TURN {
-            match self.console.next_line() {
-                Some(Line::Whole { bytes, .. }) => {
-                    let line = bytes.to_vec();
-                    self.obey(&line, now);
-                }
-                Some(Line::TooLong { length, .. }) => {
+            let line = self.console.next_line().map(|line| match line {
+                Line::Whole { bytes, .. } => Ok(bytes.to_vec()),
+                Line::TooLong { length, .. } => Err(length),
+            });
+            match line {
+                Some(Ok(line)) => self.obey(&line, now),
+                Some(Err(length)) => {
                     let what = format!("(a line of {length} bytes)");
                     self.desk.journal.answer(&Event::UnknownCommand(what.as_bytes()));
                 }
+                None if self.console.ended() => return,
                 None => match self.console.fill() {
-                    Fill::Data => {}
+                    // At the end an unterminated rest has just become a line.
+                    Fill::Data | Fill::Ended => {}
                     Fill::Drained => return,
-                    // An unterminated rest may just have become a line.
-                    Fill::Ended if self.console.has_line() => {}
-                    Fill::Ended => return,
                 },
             }
         }

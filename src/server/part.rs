@@ -30,10 +30,7 @@ impl Server {
                 match verdict {
                     Verdict::Wait => {}
                     Verdict::Again => self.reactor.again(ready.source),
-                    Verdict::Finish => {
-                        peer.finish();
-                        self.finish(key, now);
-                    }
+                    Verdict::Finish => self.finish(key, now),
                     Verdict::Dismiss(notice, reason) => self.dismiss(key, Some(notice), reason, now),
                     Verdict::Lost(reason) => self.lose(key, reason, now),
                 }
@@ -49,6 +46,7 @@ impl Server {
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
+        peer.finish();
         match peer.connection.flush() {
             Ok(moved) => {
                 let done = !peer.connection.output_waits();

@@ -31,11 +31,15 @@ impl Address {
         let SocketAddr::V4(address) = self.0 else {
             return super::push!(out, "{}", self.0);
         };
-        for (octet, end) in address.ip().octets().into_iter().zip(*b"...:") {
-            push_number(out, octet.into());
-            out.push(end.into());
+        // Written backwards, as digits come.
+        let mut text = [0; "255.255.255.255:65535".len()];
+        let mut start = prepend(&mut text, address.port());
+        for (octet, end) in address.ip().octets().into_iter().zip(*b"...:").rev() {
+            start -= 1;
+            text[start] = end;
+            start = prepend(&mut text[..start], octet.into());
         }
-        push_number(out, address.port());
+        out.push_str(str::from_utf8(&text[start..]).unwrap_or_default());
     }
 }
 
@@ -56,15 +60,17 @@ impl fmt::Display for Ip {
     }
 }
 
-fn push_number(out: &mut String, mut number: u16) {
-    let mut digits = [b'0'; 5];
-    let mut start = digits.len();
-    while number > 0 || start == digits.len() {
+/// Writes `number` at the end of `text`; returns where it begins.
+fn prepend(text: &mut [u8], mut number: u16) -> usize {
+    let mut start = text.len();
+    loop {
         start -= 1;
-        digits[start] += (number % 10) as u8;
+        text[start] = b'0' + (number % 10) as u8;
         number /= 10;
+        if number == 0 {
+            return start;
+        }
     }
-    out.extend(digits[start..].iter().map(|&digit| char::from(digit)));
 }
 
 #[cfg(test)]
@@ -99,11 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn every_port_is_written_as_the_number_it_is() {
+    fn every_number_is_written_as_the_standard_library_does() {
         for port in 0..=u16::MAX {
+            let [a, b] = port.to_be_bytes();
+            let address = SocketAddr::from(([a, b, 0, a], port));
             let mut out = String::new();
-            push_number(&mut out, port);
-            assert_eq!(out, port.to_string());
+            Address::new(address).push_to(&mut out);
+            assert_eq!(out, address.to_string());
         }
     }
 }

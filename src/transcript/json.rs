@@ -24,8 +24,8 @@ impl<'o> Object<'o> {
     /// Begins an event: its `time` and its name come first.
     pub fn event(out: &'o mut String, stamp: &Stamp, event: &'static str) -> Object<'o> {
         Object::begin(out)
-            .string("time", stamp.as_str())
-            .string("event", event)
+            .word("time", stamp.as_str())
+            .word("event", event)
     }
 
     fn begin(out: &'o mut String) -> Object<'o> {
@@ -38,6 +38,15 @@ impl<'o> Object<'o> {
             self.out.push_str(part);
         }
         self.separator = ",";
+    }
+
+    /// A text that needs no quoting: one of our own words.
+    fn word(mut self, key: &'static str, word: &str) -> Self {
+        self.key(key);
+        for part in ["\"", word, "\""] {
+            self.out.push_str(part);
+        }
+        self
     }
 
     /// A text.
@@ -74,7 +83,7 @@ impl<'o> Object<'o> {
 
     /// The `protocol`.
     pub fn protocol(self, protocol: Protocol) -> Self {
-        self.string(
+        self.word(
             "protocol",
             match protocol {
                 Protocol::Tcp => "tcp",

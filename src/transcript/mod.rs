@@ -1,7 +1,7 @@
 //! The transcript: every event, and every sentence that people read about it, in English, Chinese and JSON.
 //!
 //! An event is a value ([`server::Event`], [`client::Event`]); [`Render`] turns it into whole lines. Everything that
-//! came from outside passes [`escape`](crate::escape) on its way, so one event is always the lines it should be.
+//! came from outside passes [`escape`] on its way, so one event is always the lines it should be.
 
 pub mod address;
 pub mod client;

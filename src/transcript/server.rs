@@ -294,7 +294,7 @@ impl Event<'_> {
             Event::NoSuchClient(_) | Event::UnknownCommand(_) | Event::Help => {
                 let mut answer = String::new();
                 self.text(Lang::En, &mut answer);
-                Object::event(out, stamp, "operator").string("text", answer.trim_end())
+                Object::event(out, stamp, "operator").string("text", answer.trim_end_matches('\n'))
             }
         }
         .end_line();
