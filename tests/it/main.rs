@@ -6,6 +6,21 @@
 
 mod harness;
 
+mod client_basics;
+mod client_json;
+mod client_limits;
+mod client_names;
+mod client_notices;
+mod client_output;
+mod client_quiet;
+mod client_replies;
+mod client_signals;
+mod client_single_thread;
+mod client_stdin;
+mod client_terminal;
+mod client_timeouts;
+mod client_usage;
+mod client_zh;
 mod fairness;
 mod idle;
 mod interop;
