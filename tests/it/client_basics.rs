@@ -231,7 +231,8 @@ fn the_language_follows_the_locale() {
         (&[("LC_ALL", "")], false),
     ];
     for (variables, chinese) in cases {
-        let launch = variables.iter().fold(client_to(far.address(), ""), |launch, (name, value)| launch.env(name, value));
+        let launch =
+            variables.iter().fold(client_to(far.address(), ""), |launch, (name, value)| launch.env(name, value));
         let connected = run(launch).out[0].clone();
         assert_eq!(connected.contains("成功建立连接"), chinese, "{variables:?}: {connected:?}");
     }

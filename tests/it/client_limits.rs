@@ -120,7 +120,9 @@ fn a_last_line_without_newline_is_a_message() {
 
 #[test]
 fn a_given_message_that_is_too_long_is_refused_with_exit_2() {
-    for (options, longest) in [(&[][..], 1024), (&["--framing", "lines"], 65536), (&["--framing", "length"], 65536), (&["-u"], 65507)] {
+    for (options, longest) in
+        [(&[][..], 1024), (&["--framing", "lines"], 65536), (&["--framing", "length"], 65536), (&["-u"], 65507)]
+    {
         let message = "x".repeat(longest + 1);
         let ended = run(Launch::client(&[options, &["-m", "fine", "-m", &message]].concat()));
         assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{options:?}: {:?}", ended.err);

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{
-    FarTcp, FarUdp, ServerBuilder, client_to, end_of, expect_end, piped_to, server, timed, typed_to,
-};
+use crate::harness::{FarTcp, FarUdp, ServerBuilder, client_to, end_of, expect_end, piped_to, server, timed, typed_to};
 
 const CLOSED: &str = "connection has been closed by server";
 const SHUTDOWN: &str = "server is shutting down";

@@ -1,6 +1,8 @@
 //! `-q` prints errors only.
 
-use crate::harness::{FarTcp, FarUdp, client_to, closed_port, end_of, piped_to, private_loopback, run, server, typed_to};
+use crate::harness::{
+    FarTcp, FarUdp, client_to, closed_port, end_of, piped_to, private_loopback, run, server, typed_to,
+};
 
 #[test]
 fn success_prints_nothing() {

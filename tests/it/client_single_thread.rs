@@ -2,7 +2,9 @@
 
 use nix::sys::signal::Signal::SIGINT;
 
-use crate::harness::{FarTcp, FarUdp, Launch, Mute, client_to, piped_to, private_loopback, server, typed_to, wait_until};
+use crate::harness::{
+    FarTcp, FarUdp, Launch, Mute, client_to, piped_to, private_loopback, server, typed_to, wait_until,
+};
 
 #[test]
 fn while_it_talks() {

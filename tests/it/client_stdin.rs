@@ -147,7 +147,10 @@ fn it_sleeps_while_nothing_happens() {
 
 /// A pipe as stdin, written to by a thread of the test until the client is done with it.
 #[track_caller]
-fn fed(launch: crate::harness::Launch, feed: impl FnOnce(&mut PipeWriter) + Send + 'static) -> (Process, Arc<AtomicBool>) {
+fn fed(
+    launch: crate::harness::Launch,
+    feed: impl FnOnce(&mut PipeWriter) + Send + 'static,
+) -> (Process, Arc<AtomicBool>) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let process = launch.stdin(Input::Given(reader.into())).start();
     let done = Arc::new(AtomicBool::new(false));

@@ -29,7 +29,8 @@ impl Names {
     pub(crate) fn client(&self, args: &str) -> Launch {
         let client = env!("CARGO_BIN_EXE_reactor-client");
         let script = self.script("exec \"$0\" \"$@\"");
-        let words: Vec<&str> = ["-Urm", "sh", "-c", &script, client].into_iter().chain(args.split_whitespace()).collect();
+        let words: Vec<&str> =
+            ["-Urm", "sh", "-c", &script, client].into_iter().chain(args.split_whitespace()).collect();
         Launch::program("unshare", &words)
     }
 
