@@ -137,13 +137,13 @@ struct ServerArgs {
     #[arg(long, value_name = "BYTES", default_value_t = LONGEST_MESSAGE, value_parser = parse_bytes)]
     max_message: usize,
     /// Cut a client that completes no message for so long; 0 is never
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = Seconds::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = Seconds::parse, allow_hyphen_values = true)]
     idle_timeout: Seconds,
     /// Serve so many TCP clients at once [default: what the descriptor limit allows]
     #[arg(long, value_name = "N", value_parser = parse_count)]
     max_connections: Option<usize>,
     /// On shutdown, give clients so long to take what they are owed
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_hyphen_values = true)]
     grace: Seconds,
     /// Spin instead of sleeping while a client is there: lowest latency, for a whole core
     #[arg(long)]
@@ -215,7 +215,7 @@ struct ClientArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse_count)]
     window: usize,
     /// Give up when an awaited reply, or a person, is silent for so long; 0 is never
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = Seconds::parse, allow_negative_numbers = true)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = Seconds::parse, allow_hyphen_values = true)]
     timeout: Seconds,
     /// Use IPv4 addresses alone
     #[arg(short = '4', conflicts_with = "ipv6")]

@@ -65,6 +65,8 @@ impl Stage {
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Instant, Error> {
         self.journal.flush();
         self.diagnostics.flush();
+        // What was just found out must not wait for an event.
+        let deadline = if self.is_unread() { Some(Instant::now()) } else { deadline };
         self.reactor.wait(deadline).map_err(Error::Poll)
     }
 
@@ -88,6 +90,11 @@ impl Stage {
     /// Whether nobody will ever read our stdout.
     pub fn is_unread(&mut self) -> bool {
         self.journal.screen().failure().is_some()
+    }
+
+    /// Whether stdout lost a line: its disk is full, say.
+    pub fn is_lossy(&self) -> bool {
+        self.journal.dropped() > 0
     }
 
     /// One sentence on stderr, quiet or not. It may hold text from outside.

@@ -460,7 +460,7 @@ mod tests {
     #[test]
     fn an_idle_timeout_is_bracketed_outwards() {
         let peer = ([127, 0, 0, 1], 6666).into();
-        let idle = |survived, cut| {
+        let idle = |survived, cut: Option<u64>| {
             let cut = cut.map(|cut| (Duration::from_millis(cut), Cause::Announced));
             said(
                 &Event::Idle { protocol: Protocol::Tcp, peer, survived: Duration::from_millis(survived), cut },

@@ -23,7 +23,7 @@ const RETIRED: usize = 256;
 
 /// What a socket is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// It carries this flow.
     Flow(usize),
     /// It may yet bring the answer to this lost probe.
@@ -32,7 +32,7 @@ pub enum Role {
 
 /// Where a flow stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// It has no socket; the next probe opens one.
     Absent,
     /// It is being connected, for a probe that waits or for the next one.
@@ -45,13 +45,13 @@ pub enum State {
 
 /// One flow.
 #[derive(Debug)]
-pub struct Flow {
+pub(super) struct Flow {
     /// Its socket.
-    pub key: Option<Key>,
+    pub(super) key: Option<Key>,
     /// Where it stands.
-    pub state: State,
+    pub(super) state: State,
     /// Since when it stands there.
-    pub since: Instant,
+    pub(super) since: Instant,
 }
 
 #[derive(Debug)]
@@ -63,11 +63,11 @@ struct Endpoint {
 
 /// All flows and the sockets they use and have used.
 #[derive(Debug)]
-pub struct Flows {
+pub(super) struct Flows {
     protocol: Protocol,
     framing: Framing,
     /// The flows themselves, by number.
-    pub flows: Vec<Flow>,
+    pub(super) flows: Vec<Flow>,
     endpoints: Slab<Endpoint>,
     opened: u32,
     /// Flows without a probe, in the order in which they are to be used. Entries may be outdated.
@@ -77,7 +77,7 @@ pub struct Flows {
 
 impl Flows {
     /// So many flows, none of them open yet.
-    pub fn new(count: usize, protocol: Protocol, framing: Framing, now: Instant) -> Flows {
+    pub(super) fn new(count: usize, protocol: Protocol, framing: Framing, now: Instant) -> Flows {
         let flow = |_| Flow { key: None, state: State::Absent, since: now };
         Flows {
             protocol,
@@ -94,7 +94,7 @@ impl Flows {
     ///
     /// # Errors
     /// There is no socket, or no way; the flow is then absent.
-    pub fn open(&mut self, flow: usize, peer: SocketAddr, registry: &Registry, now: Instant) -> io::Result<()> {
+    pub(super) fn open(&mut self, flow: usize, peer: SocketAddr, registry: &Registry, now: Instant) -> io::Result<()> {
         self.flows[flow].since = now;
         let mut link = Link::open(self.protocol, peer, self.framing)?;
         let entry = self.endpoints.vacant_entry();
@@ -112,7 +112,7 @@ impl Flows {
     }
 
     /// Puts a flow where it now stands; one without a probe waits its turn for the next.
-    pub fn set(&mut self, flow: usize, state: State, now: Instant) {
+    pub(super) fn set(&mut self, flow: usize, state: State, now: Instant) {
         self.flows[flow].state = state;
         self.flows[flow].since = now;
         if matches!(state, State::Absent | State::Free) {
@@ -121,7 +121,7 @@ impl Flows {
     }
 
     /// Whether a flow could carry a probe.
-    pub fn has_ready(&mut self) -> bool {
+    pub(super) fn has_ready(&mut self) -> bool {
         while let Some(&flow) = self.ready.front() {
             if matches!(self.flows[flow].state, State::Absent | State::Free) {
                 return true;
@@ -132,31 +132,31 @@ impl Flows {
     }
 
     /// The flow whose turn it is to carry a probe, if any can.
-    pub fn take_ready(&mut self) -> Option<usize> {
+    pub(super) fn take_ready(&mut self) -> Option<usize> {
         if self.has_ready() { self.ready.pop_front() } else { None }
     }
 
     /// The socket of `key` and what it is for, unless it is gone.
-    pub fn endpoint(&mut self, key: Key) -> Option<(&mut Link, Role)> {
+    pub(super) fn endpoint(&mut self, key: Key) -> Option<(&mut Link, Role)> {
         let endpoint = self.endpoints.get_mut(key.slot() as usize).filter(|endpoint| endpoint.key == key)?;
         Some((&mut endpoint.link, endpoint.role))
     }
 
     /// The socket of `flow`, if it has one.
-    pub fn link(&mut self, flow: usize) -> Option<&mut Link> {
+    pub(super) fn link(&mut self, flow: usize) -> Option<&mut Link> {
         let key = self.flows[flow].key?;
         self.endpoint(key).map(|(link, _)| link)
     }
 
     /// Closes the socket of `key`.
-    pub fn close(&mut self, key: Key) {
+    pub(super) fn close(&mut self, key: Key) {
         if self.endpoint(key).is_some() {
             self.endpoints.remove(key.slot() as usize);
         }
     }
 
     /// Closes the socket of `flow`; it is absent then.
-    pub fn drop_link(&mut self, flow: usize, now: Instant) {
+    pub(super) fn drop_link(&mut self, flow: usize, now: Instant) {
         if let Some(key) = self.flows[flow].key.take() {
             self.close(key);
         }
@@ -165,7 +165,7 @@ impl Flows {
 
     /// Retires the socket of `flow`, whose probe is lost: until `until` it may
     /// still bring the answer. The flow is absent then.
-    pub fn retire(&mut self, flow: usize, probe: Probe, until: Option<Instant>, now: Instant) {
+    pub(super) fn retire(&mut self, flow: usize, probe: Probe, until: Option<Instant>, now: Instant) {
         let Some(key) = self.flows[flow].key.take() else {
             return self.set(flow, State::Absent, now);
         };
@@ -183,12 +183,12 @@ impl Flows {
     }
 
     /// When the next retired socket has been kept long enough.
-    pub fn next_farewell(&self) -> Option<Instant> {
+    pub(super) fn next_farewell(&self) -> Option<Instant> {
         self.retired.front().map(|retired| retired.0)
     }
 
     /// Closes the retired sockets that have been kept long enough.
-    pub fn say_farewell(&mut self, now: Instant) {
+    pub(super) fn say_farewell(&mut self, now: Instant) {
         while let Some(&(until, key)) = self.retired.front() {
             if until > now {
                 break;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The open loop's timetable, or (interval 0) a closed loop's.
 #[derive(Clone, Copy, Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     start: Instant,
     interval: Duration,
     count: Option<u64>,
@@ -15,13 +15,13 @@ pub struct Schedule {
 impl Schedule {
     /// Probe number `k` (from 0) is due at `start` + k × `interval`, if k is
     /// below `count` and that is before `until`.
-    pub fn new(start: Instant, interval: Duration, count: Option<u64>, until: Option<Instant>) -> Schedule {
+    pub(super) fn new(start: Instant, interval: Duration, count: Option<u64>, until: Option<Instant>) -> Schedule {
         Schedule { start, interval, count, until, sent: 0 }
     }
 
     /// When the next probe is due; `None` where there is none any more. In a
     /// closed loop it is due as soon as somebody asks.
-    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         if self.count.is_some_and(|count| self.sent >= count) {
             return None;
         }
@@ -30,14 +30,14 @@ impl Schedule {
     }
 
     /// Takes the next probe, if it is due: its number, from 1, and when it was due.
-    pub fn take(&mut self, now: Instant) -> Option<(u64, Instant)> {
+    pub(super) fn take(&mut self, now: Instant) -> Option<(u64, Instant)> {
         let due = self.next_due(now).filter(|&due| due <= now)?;
         self.sent += 1;
         Some((self.sent, due))
     }
 
     /// Probes that are due before `end` and were never taken.
-    pub fn overdue(&self, end: Instant) -> u64 {
+    pub(super) fn overdue(&self, end: Instant) -> u64 {
         if self.interval.is_zero() {
             return 0;
         }

@@ -9,54 +9,54 @@ use crate::wire::Protocol;
 
 /// One probe on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probe {
+pub(super) struct Probe {
     /// Its number, from 1.
-    pub seq: u64,
+    pub(super) seq: u64,
     /// When it was due.
-    pub due: Instant,
+    pub(super) due: Instant,
     /// When it was sent.
-    pub sent: Instant,
+    pub(super) sent: Instant,
 }
 
 /// The account of one flow.
 #[derive(Debug, Default)]
-pub struct FlowTally {
+pub(super) struct FlowTally {
     /// The port it was last sent from.
-    pub source_port: u16,
+    pub(super) source_port: u16,
     /// Probes sent.
-    pub sent: u64,
+    pub(super) sent: u64,
     /// Probes lost.
-    pub lost: u64,
+    pub(super) lost: u64,
     /// Round trips; only where there are several flows to compare.
     rtt: Option<Latencies>,
 }
 
 /// The account of the run.
 #[derive(Debug)]
-pub struct Tally {
+pub(super) struct Tally {
     /// Probes sent.
-    pub sent: u64,
+    pub(super) sent: u64,
     /// Probes acknowledged in time.
-    pub acknowledged: u64,
+    pub(super) acknowledged: u64,
     /// Probes that were not.
-    pub lost: u64,
+    pub(super) lost: u64,
     /// Lost probes acknowledged after all.
-    pub late: u64,
+    pub(super) late: u64,
     /// From the sending to the acknowledgement.
-    pub rtt: Latencies,
+    pub(super) rtt: Latencies,
     /// From the moment a probe was due.
-    pub response: Latencies,
+    pub(super) response: Latencies,
     /// From the moment a probe was due, and a flow free to carry it, to its sending: our own doing.
-    pub own_lateness: Latencies,
+    pub(super) own_lateness: Latencies,
     /// Times to connect (TCP).
-    pub connects: Latencies,
+    pub(super) connects: Latencies,
     /// One for each flow.
-    pub flows: Vec<FlowTally>,
+    pub(super) flows: Vec<FlowTally>,
 }
 
 impl Tally {
     /// The account of a run over so many flows.
-    pub fn new(flows: usize) -> Tally {
+    pub(super) fn new(flows: usize) -> Tally {
         Tally {
             sent: 0,
             acknowledged: 0,
@@ -71,14 +71,14 @@ impl Tally {
     }
 
     /// A probe went out by `flow`, which was free since the given time.
-    pub fn send(&mut self, probe: Probe, flow: usize, free_since: Instant) {
+    pub(super) fn send(&mut self, probe: Probe, flow: usize, free_since: Instant) {
         self.sent += 1;
         self.flows[flow].sent += 1;
         self.own_lateness.record(probe.sent.saturating_duration_since(probe.due.max(free_since)));
     }
 
     /// It was acknowledged in time. Returns its round trip and its response time.
-    pub fn acknowledge(&mut self, probe: Probe, flow: usize, now: Instant) -> (Duration, Duration) {
+    pub(super) fn acknowledge(&mut self, probe: Probe, flow: usize, now: Instant) -> (Duration, Duration) {
         let rtt = now.saturating_duration_since(probe.sent);
         let response = now.saturating_duration_since(probe.due);
         self.acknowledged += 1;
@@ -91,13 +91,13 @@ impl Tally {
     }
 
     /// It was not.
-    pub fn lose(&mut self, flow: usize) {
+    pub(super) fn lose(&mut self, flow: usize) {
         self.lost += 1;
         self.flows[flow].lost += 1;
     }
 
     /// The figures so far.
-    pub fn figures(&self, protocol: Protocol, peer: SocketAddr, unsent: u64, lasted: Duration) -> Figures {
+    pub(super) fn figures(&self, protocol: Protocol, peer: SocketAddr, unsent: u64, lasted: Duration) -> Figures {
         Figures {
             protocol,
             peer,
