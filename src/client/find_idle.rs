@@ -3,6 +3,7 @@
 //! Many flows side by side, each left silent for a different time: the answer
 //! takes as long as the longest silence, not as long as all of them.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -109,6 +110,8 @@ impl Flow {
 pub struct FindIdle {
     stage: Stage,
     settings: Settings,
+    /// Addresses not tried yet.
+    addresses: VecDeque<SocketAddr>,
     peer: SocketAddr,
     flows: Vec<Flow>,
     /// Why the path was not open to begin with.
@@ -116,15 +119,30 @@ pub struct FindIdle {
     began: Instant,
     next_live: Option<Instant>,
     buffer: Box<[u8]>,
+    /// How many addresses were given up.
+    generation: u32,
 }
 
 impl FindIdle {
-    /// A search on the path to `peer`.
-    pub fn new(stage: Stage, settings: Settings, peer: SocketAddr) -> FindIdle {
+    /// A search on the path to the first of `addresses`.
+    pub fn new(stage: Stage, settings: Settings, addresses: Vec<SocketAddr>) -> FindIdle {
+        let mut addresses = VecDeque::from(addresses);
+        let peer = addresses.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
         let now = Instant::now();
         let next_live = stage.is_terminal_err().then_some(now + LIVE);
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        FindIdle { stage, settings, peer, flows: Vec::new(), trouble: None, began: now, next_live, buffer }
+        FindIdle {
+            stage,
+            settings,
+            addresses,
+            peer,
+            flows: Vec::new(),
+            trouble: None,
+            began: now,
+            next_live,
+            buffer,
+            generation: 0,
+        }
     }
 
     /// Searches until the answer is known or a signal ends it. Returns the exit code.
@@ -133,6 +151,7 @@ impl FindIdle {
     /// The poll keeps failing.
     pub fn run(mut self) -> Result<u8, Error> {
         self.open();
+        self.go_on_elsewhere();
         while !self.is_over() {
             let now = self.stage.wait(self.deadline())?;
             while let Some(ready) = self.stage.reactor.next_ready() {
@@ -143,6 +162,7 @@ impl FindIdle {
                 }
             }
             self.advance(now);
+            self.go_on_elsewhere();
             self.show_progress(now);
         }
         Ok(self.conclude())
@@ -150,7 +170,7 @@ impl FindIdle {
 
     fn open(&mut self) {
         for number in 0..FLOWS {
-            let token = Source::Peer(Key::new(number, 0)).token();
+            let token = Source::Peer(Key::new(number, self.generation)).token();
             let opened = Link::open(self.settings.protocol, self.peer, self.settings.framing).and_then(|mut link| {
                 link.register(self.stage.reactor.registry(), token)?;
                 Ok(link)
@@ -172,8 +192,26 @@ impl FindIdle {
         }
     }
 
+    /// Where no flow stood at all, tries the next address of the name.
+    fn go_on_elsewhere(&mut self) {
+        while self.flows.iter().all(|flow| flow.state == State::Failed) {
+            let Some(address) = self.addresses.pop_front() else {
+                return;
+            };
+            log::info!("{} is not open ({:?}), trying {}", self.peer, self.trouble, address);
+            self.peer = address;
+            self.trouble = None;
+            self.flows.clear();
+            self.generation += 1;
+            self.open();
+        }
+    }
+
     fn serve(&mut self, key: Key, ready: Ready, now: Instant) {
-        let FindIdle { flows, buffer, trouble, .. } = self;
+        let FindIdle { flows, buffer, trouble, generation, .. } = self;
+        if key != Key::new(key.slot(), *generation) {
+            return;
+        }
         let Some(flow) = flows.get_mut(key.slot() as usize) else {
             return;
         };

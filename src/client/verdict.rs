@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::link::{BUFFER, Link, Received};
 use super::stage::Stage;
+use super::target::Target;
 use crate::error::{Error, exit};
+use crate::escape::escape;
 use crate::reactor::{Key, Ready, Source};
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Event, Word};
@@ -26,6 +28,16 @@ pub struct Settings {
     pub framing: Framing,
     /// How long one try may take; `None`: for ever.
     pub timeout: Option<Duration>,
+}
+
+/// The verdict on a name that does not resolve.
+pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
+    let address = format!("{}:{}", escape(target.host.as_bytes()), target.port);
+    for &protocol in &settings.protocols {
+        let (rtt, connect, text) = (None, None, None);
+        stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
+    }
+    stage.finish();
 }
 
 /// What was found out about one address.
