@@ -11,9 +11,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::RawFd;
 
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, getsockopt, sendmmsg, sockopt};
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, getsockopt, sendmmsg, sendto, sockopt};
 
-use super::super::Local;
+use super::super::{Local, PATIENCE};
 use super::BATCH;
 use super::address::Address;
 
@@ -84,6 +84,7 @@ impl<S: Address> Outbox<S> {
     pub(super) fn flush(&mut self, socket: RawFd, mut failed: impl FnMut(SocketAddr, io::Error)) -> usize {
         let queued = self.queued;
         let mut lost = 0;
+        let mut patience = PATIENCE;
         for group in &mut self.groups {
             let mut done = 0;
             while let Some(&peer) = group.peers.get(done) {
@@ -93,7 +94,7 @@ impl<S: Address> Outbox<S> {
                         self.queued -= group.counts[done..done + messages].iter().sum::<usize>();
                         done += messages;
                     }
-                    Err(Errno::EINTR) => {}
+                    Err(Errno::EINTR) if patience > 0 => patience -= 1,
                     // The way out may not know how to cut: that is no failure of the peer's.
                     Err(error) if group.split(done) => self.merges &= error != Errno::EIO,
                     // A batch that stops short gives no reason: the next one, which begins with the culprit, does.
@@ -168,6 +169,10 @@ impl<S: Address> Sender<S> {
     /// Sends the batch of `group` at `start` and returns how many messages left; an error is the first one's.
     fn send(&mut self, socket: RawFd, group: &Group<S>, start: usize) -> nix::Result<usize> {
         let (peers, counts) = (&group.peers[start..], &group.counts[start..]);
+        // One answer alone is the common case of a quiet server, and cheaper this way.
+        if let ([Some(peer)], [1], false) = (peers, counts, self.packet_info) {
+            return sendto(socket, group.bytes, peer, MsgFlags::empty()).map(|_| 1);
+        }
         let copies = [IoSlice::new(group.bytes); MERGED];
         let mut counted = counts.iter();
         let messages: [_; BATCH] = array::from_fn(|_| &copies[..counted.next().map_or(1, |&count| count)]);
