@@ -6,15 +6,16 @@
 //! | `accept` | lets clients in, or turns them away |
 //! | `converse` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
-//! | `operator` | obeys commands from stdin |
+//! | [`operator`] | obeys commands from stdin |
 //! | `part` | every way to part: closed, idle, dismissed, shutdown |
 
 pub mod listen;
+pub mod operator;
 
 mod accept;
 mod answer;
 mod converse;
-mod operator;
+
 mod part;
 mod peers;
 
