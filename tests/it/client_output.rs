@@ -18,10 +18,13 @@ fn a_closed_stdout_ends_it_with_exit_1() {
     let mut lines = BufReader::new(reader).lines();
     let mut caller = far.accept();
     assert!(lines.next().unwrap().unwrap().starts_with("connected to "));
-    drop(lines);
     client.type_in("one\n");
-    caller.answer("one", "ACK");
-    assert_eq!(client.wait_exit(), 1);
+    caller.expect("one");
+    drop(lines);
+    caller.say("ACK");
+    let (code, took) = timed(|| client.wait_exit());
+    assert_eq!(code, 1);
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[test]
@@ -152,4 +155,13 @@ fn lines_appear_at_once() {
         client.stdout.expect("last message: ACK");
     });
     assert!(took < Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn the_most_talkative_diagnostics_delay_nothing() {
+    let server = server("");
+    for options in ["-m hello", "-u -m hello"] {
+        let mut client = client_to(server.tcp(), options).env("RUST_LOG", "trace").start();
+        assert_eq!(client.wait_exit(), 0, "{options}");
+    }
 }
