@@ -1,6 +1,12 @@
 //! Lines that cannot be messages: named, not sent, and the others still are.
 
-use crate::harness::{Ended, FarTcp, FarUdp, Launch, end_of, piped_to, run, server};
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::harness::{
+    Ended, FarTcp, FarUdp, Input, Launch, Process, Scratch, client_to, end_of, piped_to, run, server,
+};
 
 /// The second line is too long, and not sent; the first and the third are.
 #[track_caller]
@@ -9,6 +15,14 @@ fn second_line_is_named(ended: &Ended, length: usize, remedy: &str) {
     let [complaint] = ended.err.as_slice() else { panic!("{:?}", ended.err) };
     assert!(complaint.contains("line 2") && !complaint.contains("line 1 "), "{complaint:?}");
     assert!(complaint.contains(&length.to_string()) && complaint.contains(remedy), "{complaint:?}");
+}
+
+/// A client whose stdin is a file with this content.
+#[track_caller]
+fn reading(options: &str, content: String, server: SocketAddr) -> Process {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let file = Scratch::file(&format!("limits-{}", NEXT.fetch_add(1, Ordering::Relaxed)), content);
+    client_to(server, options).stdin(Input::Given(File::open(&file.0).unwrap().into())).start()
 }
 
 #[test]
@@ -29,10 +43,9 @@ fn in_bytes_a_line_of_1024_is_sent_and_one_more_is_not() {
 fn in_frames_a_line_of_65536_is_sent_and_one_more_is_not() {
     for framing in ["lines", "length"] {
         let server = server(&format!("-t -q --framing {framing}"));
-        let mut client = piped_to(server.tcp(), &format!("--framing {framing}"));
         let longest = "a".repeat(65536);
-        client.type_in(&format!("{longest}\n{longest}b\nlast\n"));
-        client.end_input();
+        let lines = format!("{longest}\n{longest}b\nlast\n");
+        let mut client = reading(&format!("--framing {framing}"), lines, server.tcp());
         let ended = end_of(&mut client);
         second_line_is_named(&ended, 65537, "split");
         assert_eq!(ended.out.len(), 3);
@@ -42,10 +55,8 @@ fn in_frames_a_line_of_65536_is_sent_and_one_more_is_not() {
 #[test]
 fn over_udp_a_line_of_65507_is_sent_and_one_more_is_not() {
     let far = FarUdp::new();
-    let mut client = piped_to(far.address(), "-u");
     let longest = "a".repeat(65507);
-    client.type_in(&format!("{longest}\n{longest}b\nlast\n"));
-    client.end_input();
+    let mut client = reading("-u", format!("{longest}\n{longest}b\nlast\n"), far.address());
     far.answer(&longest, "check");
     far.answer("last", "check");
     second_line_is_named(&end_of(&mut client), 65508, "split");
@@ -65,10 +76,7 @@ fn the_framing_does_not_shorten_a_datagram() {
 #[test]
 fn a_line_without_end_is_too_long_by_its_whole_length() {
     let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "");
-    client.type_in("first\n");
-    client.type_in(&"x".repeat(3_000_000));
-    client.end_input();
+    let mut client = reading("", "first\n".to_owned() + &"x".repeat(3_000_000), far.address());
     let mut caller = far.accept();
     caller.answer("first", "ACK");
     caller.expect_end();

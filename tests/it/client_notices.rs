@@ -66,9 +66,9 @@ fn a_shutdown_with_a_message_outstanding_is_a_failure_at_a_terminal_too() {
     client.type_in("hello\n");
     caller.expect("hello");
     caller.close_with(SHUTDOWN);
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    assert!(ended.complaint().contains("1 of 1"), "{:?}", ended.err);
+    assert_eq!(client.wait_exit(), 1);
+    let complaint = client.stderr.to_end().concat();
+    assert!(complaint.contains("1 of 1"), "{complaint:?}");
 }
 
 #[test]
@@ -76,15 +76,20 @@ fn a_shutdown_after_the_last_acknowledgement_is_a_good_end() {
     // Both arrive together, the input has ended: nothing is open.
     for (framing, last) in [("bytes", "ACKserver is shutting down"), ("lines", "ACK\nserver is shutting down\n")] {
         let far = FarTcp::new();
-        let mut client = client_to(far.address(), &format!("--framing {framing} -m hello")).start();
-        let mut caller = far.accept();
-        caller.expect("hello");
-        client.stop();
-        caller.finish_with(last);
-        client.resume();
-        let ended = end_of(&mut client);
-        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-        assert_eq!(ended.out[1], "last message: ACK");
+        for options in ["-m hello", ""] {
+            // Its input is what was given, or else a pipe that has ended.
+            let mut client = piped_to(far.address(), &format!("--framing {framing} {options}"));
+            if options.is_empty() {
+                client.type_in("hello\n");
+                client.end_input();
+            }
+            let mut caller = far.accept();
+            caller.expect("hello");
+            caller.finish_with(last);
+            let ended = end_of(&mut client);
+            assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+            assert_eq!(ended.out[1], "last message: ACK");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! stdout that is closed ends the client; stdout that stalls makes it wait, and nothing is lost.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -16,12 +16,23 @@ fn a_closed_stdout_ends_it_with_exit_1() {
     let launch = client_to(far.address(), "").stdin(Input::Pipe).stdout(Output::Given(writer.into()));
     let mut client = launch.start();
     let mut lines = BufReader::new(reader).lines();
-    let mut caller = far.accept();
     assert!(lines.next().unwrap().unwrap().starts_with("connected to "));
+    // The first lines may still find a reader: a child of another test that is just being started.
+    client.type_in(&"x\n".repeat(1000));
+    let mut stream = far.accept().into_stream();
     drop(lines);
-    client.type_in("one\n");
-    caller.answer("one", "ACK");
-    assert_eq!(client.wait_exit(), 1);
+    let answers = thread::spawn(move || {
+        let mut answered = 0;
+        while stream.read(&mut [0; 64]).is_ok_and(|count| count > 0) && stream.write_all(b"ACK").is_ok() {
+            answered += 1;
+            thread::sleep(Duration::from_millis(5));
+        }
+        answered
+    });
+    let (code, took) = timed(|| client.wait_exit());
+    assert_eq!(code, 1);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(answers.join().unwrap() < 500, "it went on unread");
 }
 
 #[test]
@@ -152,4 +163,13 @@ fn lines_appear_at_once() {
         client.stdout.expect("last message: ACK");
     });
     assert!(took < Duration::from_millis(100), "{took:?}");
+}
+
+#[test]
+fn the_most_talkative_diagnostics_delay_nothing() {
+    let server = server("");
+    for options in ["-m hello", "-u -m hello"] {
+        let mut client = client_to(server.tcp(), options).env("RUST_LOG", "trace").start();
+        assert_eq!(client.wait_exit(), 0, "{options}");
+    }
 }

@@ -59,6 +59,7 @@ fn half_an_acknowledgement_is_none() {
         let far = FarTcp::new();
         let mut client = client_to(far.address(), &format!("-m hello --framing {framing}")).start();
         let mut caller = far.accept();
+        caller.expect(if framing == "length" { "\0\0\0\u{5}hello" } else { "hello" });
         caller.finish_with(if framing == "length" { "\0\0\0\u{3}AC" } else { "AC" });
         let ended = end_of(&mut client);
         assert_eq!(ended.code, 1);

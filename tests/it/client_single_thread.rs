@@ -43,7 +43,7 @@ fn while_it_waits() {
 fn with_a_name_to_resolve_and_diagnostics() {
     let server = server("-t");
     let target = format!("localhost:{}", server.tcp().port());
-    let launch = Launch::client(&[&target, "-4"]).env("RUST_LOG", "trace").stdin(crate::harness::Input::Pipe);
+    let launch = Launch::client(&[&target, "-4"]).env("RUST_LOG", "debug").stdin(crate::harness::Input::Pipe);
     let client = launch.start();
     client.stdout.find("the connection", |line| line.starts_with("connected to "));
     assert_eq!(client.proc().tasks(), 1);

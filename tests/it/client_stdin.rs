@@ -182,7 +182,7 @@ fn memory_stays_flat_over_200_megabytes() {
         }
         // One endless line, which is no message.
         for _ in 0..100 {
-            stdin.write_all(&[b'y'; MEGABYTE as usize]).unwrap();
+            stdin.write_all(&[b'y'; 1 << 20]).unwrap();
         }
         stdin.write_all(b"\nlast\n").unwrap();
         // The pipe stays open until the memory has been looked at.

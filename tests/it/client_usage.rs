@@ -15,17 +15,26 @@ fn expect_refusal(args: &[&str], named: &str) {
 #[test]
 fn values_that_make_no_sense_are_refused() {
     let refused: [(&str, &[&str]); 6] = [
-        ("--timeout", &["-1", "nan", "inf", "", "-inf", "soon"]),
+        ("--timeout", &["-1", "nan", "inf", "", "soon"]),
         ("-W", &["-1", "nan", "inf", "", "soon"]),
-        ("--window", &["0", "-1", "", "1.5", "many"]),
+        ("--window", &["0", "", "1.5", "many"]),
         ("--framing", &["words", ""]),
         ("--format", &["xml", ""]),
         ("--lang", &["de", ""]),
     ];
     for (option, values) in refused {
+        let name = if option == "-W" { "--timeout" } else { option };
         for value in values {
-            expect_refusal(&[option, value], option);
+            expect_refusal(&[option, value], name);
+            if option.starts_with("--") {
+                expect_refusal(&[&format!("{option}={value}")], option);
+            }
         }
+    }
+    // A word that could be an option of its own is refused as one, or as a value.
+    for (option, value) in [("--timeout", "-inf"), ("--window", "-1")] {
+        expect_refusal(&[&format!("{option}={value}")], option);
+        expect_refusal(&[option, value], "");
     }
 }
 

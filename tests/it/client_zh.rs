@@ -84,6 +84,7 @@ fn two_messages_by_udp() {
 
     let prompt = "输入需要传输的信息: ";
     let mut typed = typed_to(server.udp(), "-u --lang zh");
+    typed.terminal.expect(prompt);
     for (text, prompts) in [("hello", 2), ("你好", 3)] {
         converse(&mut typed, text, &check);
         wait_until("the next prompt", || {

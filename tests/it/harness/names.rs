@@ -1,5 +1,6 @@
 //! Names with several addresses, in a mount namespace of the client's own.
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::process::Command;
 
@@ -20,8 +21,8 @@ impl Names {
         if names.resolve() == addresses {
             return Some(names);
         }
-        use std::io::Write;
-        writeln!(std::io::stderr(), "skipped: this system gives no namespace with host names of our own").unwrap();
+        // The lints forbid eprintln!, and a test without stderr is skipped all the same.
+        let _ = std::io::stderr().write_all(b"skipped: this system gives no namespace with host names of our own\n");
         None
     }
 
