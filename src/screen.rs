@@ -132,6 +132,14 @@ impl Screen {
         self.stalled
     }
 
+    /// An event came for it: finds out whether its reader has gone, even
+    /// while there is nothing to write.
+    pub fn heed_event(&mut self) {
+        if self.descriptor.as_ref().is_some_and(Descriptor::is_abandoned) {
+            self.fail(io::ErrorKind::BrokenPipe.into());
+        }
+    }
+
     /// What broke it, for good: everything printed since is dropped.
     #[must_use]
     pub fn failure(&self) -> Option<&io::Error> {

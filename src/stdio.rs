@@ -272,6 +272,15 @@ mod unix {
             Ok(self.poll(PollFlags::POLLOUT, limit)?)
         }
 
+        /// Whether nobody is at the other end any more.
+        #[must_use]
+        pub fn is_abandoned(&self) -> bool {
+            let mut asked = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+            let told = poll(&mut asked, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+            let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+            told && asked[0].revents().is_some_and(|revents| revents.intersects(gone))
+        }
+
         fn poll(&self, readiness: PollFlags, limit: PollTimeout) -> nix::Result<()> {
             match poll(&mut [PollFd::new(self.fd.as_fd(), readiness)], limit)? {
                 0 => Err(Errno::EAGAIN),
@@ -645,6 +654,12 @@ mod elsewhere {
         /// None.
         pub fn wait_writable(&self, _: Duration) -> io::Result<()> {
             Ok(())
+        }
+
+        /// Never known here.
+        #[must_use]
+        pub fn is_abandoned(&self) -> bool {
+            false
         }
     }
 }

@@ -164,6 +164,7 @@ impl Chat {
             // stdout takes lines again: what was left unread for that reason is read now.
             Source::Screen => {
                 self.stage.journal.flush();
+                self.stage.journal.screen().heed_event();
                 self.receive(Ready::unasked(self.source()), now);
             }
             Source::Peer(_) if ready.source == self.source() => match self.state {
@@ -488,6 +489,10 @@ impl Chat {
             && code != exit::DONE
         {
             self.stage.complain(format_args!("the server said: {}", notice.text()));
+        }
+        let unsent = self.input.given() + usize::from(matches!(self.outgoing, Some(Outgoing::Unsent(_))));
+        if unsent > 0 {
+            self.stage.complain(format_args!("{unsent} of the messages given were not sent"));
         }
         if acknowledged < sent {
             let lacking = sent - acknowledged;

@@ -65,6 +65,14 @@ impl Input {
         matches!(self, Input::Lines { console, .. } if console.is_terminal())
     }
 
+    /// How many messages that were given with `-m` are still to be sent.
+    pub fn given(&self) -> usize {
+        match self {
+            Input::Given(messages) => messages.len(),
+            Input::Lines { .. } => 0,
+        }
+    }
+
     /// The next message. Reads only when asked, so an endless stdin costs no memory.
     pub fn next_message(&mut self) -> Next {
         match self {
