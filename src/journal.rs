@@ -45,6 +45,13 @@ impl Journal {
         self.screen.print(&self.lines);
     }
 
+    /// The lines of an event, for another screen.
+    pub fn rendered(&mut self, event: &impl Render) -> String {
+        let mut lines = String::new();
+        event.render(self.style, &self.stamp, &mut lines);
+        lines
+    }
+
     /// Writes what was told, as far as stdout takes it. Call it once a turn.
     pub fn flush(&mut self) {
         self.stamp = Stamp::new();

@@ -119,7 +119,7 @@
 //! | | [`connection`] | one TCP connection, the same type on both ends |
 //! | | `datagrams` | one UDP socket: batches in, answers out |
 //! | | `stdio`, `console`, `screen` | stdin, stdout and stderr that never block and that nobody else notices |
-//! | | `signals` | signals as an ordinary source |
+//! | | `signals`, `timer` | signals, and times finer than a millisecond, as ordinary sources |
 //! | 2 | [`roster`] | the slab of connections, their deadlines, the one door out |
 //! | | `transcript` | every event, and every sentence people read |
 //! | | `journal` | the transcript on its screen |
@@ -157,6 +157,8 @@ pub mod server;
 pub mod signals;
 #[cfg(feature = "programs")]
 pub mod stdio;
+#[cfg(feature = "programs")]
+pub mod timer;
 #[cfg(feature = "programs")]
 pub mod transcript;
 pub mod wire;

@@ -47,6 +47,8 @@ pub enum Source {
     Screen,
     /// stderr takes bytes again.
     Diagnostics,
+    /// A time has come that is finer than the poll's milliseconds.
+    Alarm,
     /// One connection (or a client's UDP socket) out of many.
     Peer(Key),
 }
@@ -80,8 +82,15 @@ impl Key {
 
 impl Source {
     /// The sources there is one of each; a token of generation 0 names them by their place here.
-    const SINGLE: [Source; 6] =
-        [Source::Signals, Source::Listener, Source::Datagrams, Source::Console, Source::Screen, Source::Diagnostics];
+    const SINGLE: [Source; 7] = [
+        Source::Signals,
+        Source::Listener,
+        Source::Datagrams,
+        Source::Console,
+        Source::Screen,
+        Source::Diagnostics,
+        Source::Alarm,
+    ];
 
     /// The token to register this source with.
     pub fn token(self) -> Token {
@@ -110,6 +119,7 @@ impl Source {
             Source::Console => 3,
             Source::Screen => 4,
             Source::Diagnostics => 5,
+            Source::Alarm => 6,
         }
     }
 }

@@ -143,7 +143,7 @@ impl Chat {
             self.talk(now);
             self.judge_deadline(now);
             if self.stage.is_unread() {
-                self.fail("nobody reads the standard output");
+                self.fail();
             }
         }
         Ok(self.conclude())
@@ -157,7 +157,7 @@ impl Chat {
                     self.input.wake();
                 }
                 if self.stage.is_interrupted() {
-                    self.end();
+                    self.interrupt();
                 }
             }
             Source::Console => self.input.wake(),
@@ -171,7 +171,7 @@ impl Chat {
                 State::Talking => self.receive(ready, now),
                 State::Over | State::Failed => {}
             },
-            Source::Peer(_) | Source::Listener | Source::Datagrams | Source::Diagnostics => {}
+            Source::Peer(_) | Source::Listener | Source::Datagrams | Source::Diagnostics | Source::Alarm => {}
         }
     }
 
@@ -241,6 +241,7 @@ impl Chat {
             Ok(false) => {}
             Ok(true) => {
                 self.state = State::Talking;
+                self.addresses.clear();
                 self.progress = now;
                 self.stage.journal.tell(&Event::Connected { peer });
                 self.prompt();
@@ -383,7 +384,10 @@ impl Chat {
         if self.state == State::Talking {
             let protocol = self.settings.protocol;
             self.stage.journal.tell(&Event::Closed { protocol, peer });
-            self.fail("the server closed the connection");
+            if self.settings.quiet {
+                self.stage.complain("connection has been closed by server");
+            }
+            self.fail();
         }
     }
 
@@ -403,7 +407,9 @@ impl Chat {
                 self.receive(Ready::unasked(self.source()), now);
                 if self.state == State::Talking {
                     self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
-                    self.fail(format_args!("the connection to {} broke: {}", Address::new(peer), cause(error)));
+                    let (address, why) = (Address::new(peer), cause(error));
+                    self.stage.complain(format_args!("the connection to {address} broke: {why}"));
+                    self.fail();
                 }
             }
         }
@@ -458,30 +464,50 @@ impl Chat {
         self.state = State::Over;
     }
 
-    fn fail(&mut self, why: impl std::fmt::Display) {
-        if self.state != State::Failed {
-            log::debug!("{why}");
-        }
+    /// A signal ends it; what was found out so far counts.
+    fn interrupt(&mut self) {
+        self.state = match self.state {
+            State::Connecting(_) | State::Failed => State::Failed,
+            State::Talking | State::Over => State::Over,
+        };
+    }
+
+    fn fail(&mut self) {
         self.state = State::Failed;
     }
 
     /// What is left to say, and the exit code.
     fn conclude(mut self) -> u8 {
         let (sent, acknowledged) = (self.ledger.sent(), self.ledger.acknowledged());
+        let code = self.exit_code();
+        if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == State::Over {
+            self.stage.complain("nothing was sent, so nothing is known of the path");
+        }
+        if let Some(notice) = self.ledger.notice()
+            && self.settings.quiet
+            && code != exit::DONE
+        {
+            self.stage.complain(format_args!("the server said: {}", notice.text()));
+        }
         if acknowledged < sent {
             let lacking = sent - acknowledged;
             self.stage.complain(format_args!("{lacking} of {sent} messages were not acknowledged"));
         }
-        let code = self.exit_code();
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
         self.stage.finish();
-        if self.stage.is_unread() { exit::FAILED } else { code }
+        if self.stage.is_unread() || self.stage.is_lossy() { exit::FAILED } else { code }
     }
 
-    fn exit_code(&self) -> u8 {
-        let input_done = self.input_ended || self.input.is_terminal();
+    /// Whether no input was left unsent; a person at a terminal has seen what was not taken.
+    fn nothing_is_left(&mut self) -> bool {
+        self.input.wake();
+        self.outgoing.is_none()
+            && (self.input_ended || self.input.is_terminal() || self.input.next_message() == Next::Ended)
+    }
+
+    fn exit_code(&mut self) -> u8 {
         let well = match (self.state, self.ledger.notice()) {
-            (State::Over, Some(notice)) => notice == Notice::ShuttingDown && input_done,
+            (State::Over, Some(notice)) => notice == Notice::ShuttingDown && self.nothing_is_left(),
             (State::Over, None) => true,
             _ => false,
         };

@@ -8,10 +8,16 @@
 //! | [`link`] | the way to one server address, TCP or UDP |
 //! | [`ledger`] | which reply is for which message |
 //! | [`chat`] | stdin and the socket in one loop, one message at a time |
+//! | [`ping`] | `--ping`: how long does an acknowledgement take? |
+//! | [`find_idle`] | `--find-idle`: when is a silent path cut? |
+//! | [`verdict`] | `-z`: is the path open? |
 
 pub mod chat;
+pub mod find_idle;
 pub mod input;
 pub mod ledger;
 pub mod link;
+pub mod ping;
 pub mod stage;
 pub mod target;
+pub mod verdict;

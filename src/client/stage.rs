@@ -13,7 +13,7 @@ use crate::reactor::{Reactor, Source};
 use crate::screen::Diagnostics;
 use crate::signals::{OnQuit, Signal, Signals};
 use crate::stdio::block_terminal_stops;
-use crate::transcript::Style;
+use crate::transcript::{Render, Style};
 
 /// With so many bytes that stdout has not taken, nothing more is read from
 /// anywhere: the client drops nothing, it waits.
@@ -65,6 +65,8 @@ impl Stage {
     pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Instant, Error> {
         self.journal.flush();
         self.diagnostics.flush();
+        // What was just found out must not wait for an event.
+        let deadline = if self.is_unread() { Some(Instant::now()) } else { deadline };
         self.reactor.wait(deadline).map_err(Error::Poll)
     }
 
@@ -90,9 +92,30 @@ impl Stage {
         self.journal.screen().failure().is_some()
     }
 
+    /// Whether stdout lost a line: its disk is full, say.
+    pub fn is_lossy(&self) -> bool {
+        self.journal.dropped() > 0
+    }
+
     /// One sentence on stderr, quiet or not. It may hold text from outside.
     pub fn complain(&mut self, sentence: impl fmt::Display) {
         complain(&mut self.diagnostics, sentence);
+    }
+
+    /// Whether a person may be watching stderr.
+    pub fn is_terminal_err(&self) -> bool {
+        self.diagnostics.with(|screen| screen.is_terminal())
+    }
+
+    /// Shows a line of progress on stderr, which the next line overwrites.
+    pub fn show_live(&mut self, line: &str) {
+        self.diagnostics.with(|screen| screen.live(line));
+    }
+
+    /// Tells an event on stderr, where it does not mix with the results.
+    pub fn report(&mut self, event: &impl Render) {
+        let lines = self.journal.rendered(event);
+        self.diagnostics.with(|screen| screen.print(&lines));
     }
 
     /// Writes what is left. An interrupted client waits half a second for a

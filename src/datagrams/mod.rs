@@ -29,6 +29,9 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// The answers that may wait for the kernel to take them.
 const OUTBOX: usize = 2048;
 
+/// How often a flush starts an interrupted call again before it counts as failed.
+const PATIENCE: usize = 16;
+
 /// What a [`receive`](Datagrams::receive) says about the socket, whatever it returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -105,14 +108,10 @@ impl Datagrams {
         if self.waiting() {
             return Ok(Received::Drained);
         }
-        loop {
-            match self.batches.receive(&self.socket) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Received::Drained);
-                }
-                result => return result,
-            }
+        match self.batches.receive(&self.socket) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Received::More),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained),
+            result => result,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use super::{Datagram, Local, Received};
+use super::{Datagram, Local, PATIENCE, Received};
 
 /// Room for the longest datagram.
 const BUFFER: usize = 65_536;
@@ -50,11 +50,15 @@ impl Batches {
         mut failed: impl FnMut(SocketAddr, io::Error),
     ) -> usize {
         let mut sent = 0;
+        let mut patience = PATIENCE;
         while let Some(&(peer, bytes)) = self.outbox.front() {
             match socket.send_to(bytes, peer) {
                 Ok(_) => sent += 1,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && patience > 0 => {
+                    patience -= 1;
+                    continue;
+                }
                 Err(error) => failed(peer, error),
             }
             self.outbox.pop_front();

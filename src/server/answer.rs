@@ -16,8 +16,9 @@ use crate::wire::{CHECK, Notice, is_reply};
 
 /// Batches received in one turn.
 const BATCHES_PER_TURN: usize = 8;
-/// Batches received at the end, for what had arrived before: more than the receive buffer holds.
-const LAST_BATCHES: usize = 4096;
+/// Batches received at the end, for what had arrived before: more than the receive buffer holds, and no more, lest a
+/// flood put the end off.
+const LAST_BATCHES: usize = 256;
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
 /// Errors in a row after which receiving pauses ...

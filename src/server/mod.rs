@@ -6,15 +6,16 @@
 //! | `accept` | lets clients in, or turns them away |
 //! | `converse` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
-//! | `operator` | obeys commands from stdin |
+//! | [`operator`] | obeys commands from stdin |
 //! | `part` | every way to part: closed, idle, dismissed, shutdown |
 
 pub mod listen;
+pub mod operator;
 
 mod accept;
 mod answer;
 mod converse;
-mod operator;
+
 mod part;
 mod peers;
 
@@ -173,8 +174,8 @@ impl Server {
             Source::Listener => self.accept(now),
             Source::Datagrams => self.answer(now),
             Source::Console => self.heed_operator(now),
-            // Both are flushed at the end of every turn.
-            Source::Screen | Source::Diagnostics => {}
+            // The screens are flushed at the end of every turn; no alarm is set here.
+            Source::Screen | Source::Diagnostics | Source::Alarm => {}
             Source::Peer(key) => self.serve_peer(key, ready, now),
         }
     }

@@ -16,18 +16,26 @@ const COMMANDS_PER_TURN: usize = 64;
 
 /// What an operator can ask for.
 #[derive(Debug, PartialEq, Eq)]
-enum Command<'a> {
+pub enum Command<'a> {
+    /// `help`
     Help,
+    /// `clients`
     Clients,
+    /// `stats`
     Stats,
+    /// `close IP:PORT`
     Close(&'a [u8]),
+    /// `shutdown`, `quit` or `exit`
     Shutdown,
+    /// An empty line.
     Nothing,
+    /// Anything else.
     Unknown(&'a [u8]),
 }
 
 impl Command<'_> {
-    fn parse(line: &[u8]) -> Command<'_> {
+    /// The command that a line is; space around its words means nothing.
+    pub fn parse(line: &[u8]) -> Command<'_> {
         let line = line.trim_ascii();
         let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
         let (word, rest) = (&line[..end], line[end..].trim_ascii_start());

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod client;
+pub mod instrument;
 pub mod json;
 pub mod server;
 pub mod stamp;

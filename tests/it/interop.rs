@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use crate::harness::{Input, Launch, installed, server};
 
-/// Runs a program with this as its stdin, which then ends, and gives what it printed. `None` where it is not installed.
+/// Runs a program with this typed in, and gives what it printed. `None` where it is not installed.
 #[track_caller]
-fn run(program: &str, args: &[&str], address: SocketAddr, stdin: &str) -> Option<String> {
+fn run(program: &str, args: &[&str], address: SocketAddr, typed: &str) -> Option<String> {
     if !installed(program) {
         eprintln!("skipped: {program} is not installed");
         return None;
@@ -16,8 +16,11 @@ fn run(program: &str, args: &[&str], address: SocketAddr, stdin: &str) -> Option
     let args: Vec<String> = args.iter().map(|arg| arg.replace("IP", &ip).replace("PORT", &port)).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut process = Launch::program(program, &args).stdin(Input::Pipe).start();
-    process.type_in(stdin);
-    process.end_input();
+    process.type_in(typed);
+    // With an idle timeout of its own it ends by itself; at the end of its input it would not wait for an answer.
+    if !args.iter().any(|arg| arg.starts_with("-i")) {
+        process.end_input();
+    }
     process.wait_exit();
     Some(process.stdout.to_end().join("\n"))
 }

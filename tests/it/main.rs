@@ -6,12 +6,29 @@
 
 mod harness;
 
+mod client_basics;
+mod client_json;
+mod client_limits;
+mod client_names;
+mod client_notices;
+mod client_output;
+mod client_quiet;
+mod client_replies;
+mod client_signals;
+mod client_single_thread;
+mod client_stdin;
+mod client_terminal;
+mod client_timeouts;
+mod client_usage;
+mod client_zh;
+mod corpus;
 mod fairness;
 mod idle;
 mod interop;
 mod json;
 mod limits;
 mod listening;
+mod model;
 mod operator;
 mod screen;
 mod shutdown;

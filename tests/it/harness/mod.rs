@@ -4,10 +4,13 @@
 //! deadline that is far beyond any healthy answer. Where several things must meet one turn of the loop, the
 //! program is stopped with SIGSTOP, the events are prepared, and SIGCONT lets it find them all at once.
 
+mod far;
 mod lines;
+mod names;
 mod proc;
 mod process;
 mod server;
+mod talker;
 mod tcp;
 mod udp;
 
@@ -16,10 +19,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use far::{FarTcp, FarUdp, Mute, closed_port, timed};
 pub(crate) use lines::Lines;
+pub(crate) use names::Names;
 pub(crate) use proc::Proc;
 pub(crate) use process::{Input, Launch, Output, Process};
 pub(crate) use server::{Server, ServerBuilder, server};
+pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};
 pub(crate) use tcp::Client;
 pub(crate) use udp::Peer;
 

@@ -1,0 +1,327 @@
+//! The client's command line, and the mode that it asks for.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::{FramingWord, Seconds, StyleArgs, parse_count};
+use crate::client::chat::{self, Chat, longest_message};
+use crate::client::find_idle::{self, FindIdle};
+use crate::client::ping::{self, Output, Ping};
+use crate::client::stage::{Stage, complain};
+use crate::client::target::{Family, Target};
+use crate::client::verdict::{self, Verdict};
+use crate::error::{Error, exit};
+use crate::screen::Diagnostics;
+use crate::signals::OnQuit;
+use crate::transcript::Style;
+use crate::wire::{Framing, Protocol};
+
+/// The most flows that one ping spreads its probes over.
+const MOST_FLOWS: usize = 4096;
+
+/// Send each line of stdin to a reactor-server and show how it is acknowledged
+///
+/// One thread around one poll loop. Replies and results go to stdout, diagnostics to stderr.
+/// It ends when stdin has ended and every message is acknowledged, or as soon as the server closes.
+///
+/// As an instrument it finds out whether a path is open (-z), how long an acknowledgement takes
+/// (--ping), and when a silent path is cut (--find-idle).
+///
+/// Exit code: 0 everything was acknowledged; 1 the path did not verify; 2 it could not be tried.
+/// Unlike ping(8), --ping exits with 1 for a single loss; --max-loss allows for some.
+#[derive(Debug, Parser)]
+#[command(name = "reactor-client", version, after_help = EXAMPLES, after_long_help = EXAMPLES)]
+pub(super) struct ClientArgs {
+    /// Where the server is: a name, an address, HOST:PORT or [IPv6]:PORT [default: 127.0.0.1]
+    host: Option<String>,
+    /// The server's port [default: 6666]
+    port: Option<String>,
+    /// Speak UDP: each message is a datagram
+    #[arg(short, long)]
+    udp: bool,
+    /// Speak TCP, as it does anyway; with -z -u ask both
+    #[arg(short, long)]
+    tcp: bool,
+    /// Send this message instead of reading stdin; may be given again
+    #[arg(short, long = "message", value_name = "TEXT")]
+    messages: Vec<OsString>,
+    /// What one TCP message is; the server must be told the same
+    #[arg(long, value_name = "FRAMING", default_value = "bytes")]
+    framing: FramingWord,
+    /// Let so many messages be outstanding (lines and length) [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    window: Option<usize>,
+    /// Give up when an awaited reply, or a person, is silent for so long; 0 is never [default: 30, as an instrument 1]
+    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = Seconds::parse, allow_hyphen_values = true)]
+    timeout: Option<Seconds>,
+    /// Use IPv4 addresses alone
+    #[arg(short = '4', conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// Use IPv6 addresses alone
+    #[arg(short = '6')]
+    ipv6: bool,
+    #[command(flatten)]
+    style: StyleArgs,
+    /// Print errors only; with --ping the summary, too
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Is the path open? One line for each protocol and address, exit 0 if it is
+    #[arg(short = 'z', group = "mode", help_heading = "As an instrument", conflicts_with_all = ["messages", "window"])]
+    verdict: bool,
+    /// How long does an acknowledgement take? Probes on a fixed schedule, whatever the answers do
+    #[arg(long, group = "mode", help_heading = "As an instrument", conflicts_with_all = ["messages", "window"])]
+    ping: bool,
+    /// When is a silent path cut? Tries silences up to so many seconds, side by side
+    #[arg(
+        long,
+        group = "mode",
+        help_heading = "As an instrument",
+        value_name = "SECONDS",
+        value_parser = Seconds::parse,
+        allow_hyphen_values = true,
+        conflicts_with_all = ["messages", "window"]
+    )]
+    find_idle: Option<Seconds>,
+
+    /// Stop after so many probes
+    #[arg(short, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_count)]
+    count: Option<usize>,
+    /// From one probe to the next; 0 sends each when the one before is answered [default: 1]
+    #[arg(
+        short,
+        value_name = "SECONDS",
+        help_heading = "With --ping",
+        requires = "ping",
+        value_parser = Seconds::parse,
+        allow_hyphen_values = true
+    )]
+    interval: Option<Seconds>,
+    /// Bytes in a probe [default: 5]
+    #[arg(short, value_name = "BYTES", help_heading = "With --ping", requires = "ping", value_parser = parse_count)]
+    size: Option<usize>,
+    /// Stop after so long
+    #[arg(
+        short = 'w',
+        value_name = "SECONDS",
+        help_heading = "With --ping",
+        requires = "ping",
+        value_parser = Seconds::parse,
+        allow_hyphen_values = true
+    )]
+    deadline: Option<Seconds>,
+    /// Spread the probes over so many connections or source ports, and name the worst [default: 1]
+    #[arg(long, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_flows)]
+    flows: Option<usize>,
+    /// Write the round trips to FILE, and the response times beside it (FILE.response), as HdrHistogram percentiles
+    #[arg(long, value_name = "FILE", help_heading = "With --ping", requires = "ping")]
+    hgrm: Option<String>,
+    /// Draw both by percentile into this SVG file
+    #[arg(long, value_name = "FILE.svg", help_heading = "With --ping", requires = "ping")]
+    plot: Option<String>,
+    /// Print the time of day before each line
+    #[arg(short = 'D', help_heading = "With --ping", requires = "ping")]
+    dated: bool,
+    /// Exit with 0 as long as no more than so many probes in a hundred are lost [default: 0]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        help_heading = "With --ping",
+        requires = "ping",
+        value_parser = parse_percent,
+        allow_hyphen_values = true
+    )]
+    max_loss: Option<f64>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reactor-client                              type to 127.0.0.1, port 6666
+  reactor-client --framing lines < notes.txt  every line of a file, each acknowledged
+  reactor-client -ztu example.org 7000        are TCP and UDP open there?
+  reactor-client --ping -u -c 100 -i 0.01     a hundred datagrams, ten milliseconds apart
+  reactor-client --find-idle 120 example.org  when is a silent connection cut?";
+
+fn parse_flows(word: &str) -> Result<usize, String> {
+    let flows = word.parse().ok().filter(|flows| (1..=MOST_FLOWS).contains(flows));
+    flows.ok_or_else(|| format!("give a number from 1 to {MOST_FLOWS}"))
+}
+
+fn parse_percent(word: &str) -> Result<f64, String> {
+    let percent = word.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "give a percentage from 0 to 100".to_owned())
+}
+
+/// What the client is to do.
+enum Mode {
+    Chat(chat::Settings),
+    Verdict(verdict::Settings),
+    Ping(ping::Settings),
+    FindIdle(find_idle::Settings),
+}
+
+/// What the command line asks of the client.
+pub(super) struct Settings {
+    target: Target,
+    family: Option<Family>,
+    style: Style,
+    quiet: bool,
+    mode: Mode,
+}
+
+impl ClientArgs {
+    pub(super) fn settings(self) -> Result<Settings, Error> {
+        Ok(Settings {
+            target: Target::parse(self.host.as_deref(), self.port.as_deref())?,
+            family: if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) },
+            style: self.style.style(),
+            quiet: self.quiet,
+            mode: self.mode()?,
+        })
+    }
+
+    fn mode(self) -> Result<Mode, Error> {
+        if self.verdict {
+            return Ok(Mode::Verdict(verdict::Settings {
+                protocols: match (self.tcp, self.udp) {
+                    (true, true) => vec![Protocol::Tcp, Protocol::Udp],
+                    (false, true) => vec![Protocol::Udp],
+                    (_, false) => vec![Protocol::Tcp],
+                },
+                framing: self.framing.into(),
+                timeout: self.instrument_timeout(),
+            }));
+        }
+        if self.tcp && self.udp {
+            return Err(Error::Usage("-t and -u together are for -z: elsewhere give one of them".to_owned()));
+        }
+        match self.find_idle {
+            _ if self.ping => self.ping_settings().map(Mode::Ping),
+            Some(Seconds(longest)) => {
+                let longest = longest.filter(|longest| !longest.is_zero());
+                let refusal =
+                    || Error::Usage("--find-idle needs a time above 0 that comes to an end, such as 120".to_owned());
+                Ok(Mode::FindIdle(find_idle::Settings {
+                    protocol: self.protocol(),
+                    framing: self.framing.into(),
+                    longest: longest.ok_or_else(refusal)?,
+                    timeout: self.instrument_timeout(),
+                }))
+            }
+            None => self.chat_settings().map(Mode::Chat),
+        }
+    }
+
+    fn protocol(&self) -> Protocol {
+        if self.udp { Protocol::Udp } else { Protocol::Tcp }
+    }
+
+    fn instrument_timeout(&self) -> Option<Duration> {
+        self.timeout.map_or(Some(Duration::from_secs(1)), Seconds::or_never)
+    }
+
+    fn chat_settings(self) -> Result<chat::Settings, Error> {
+        let (protocol, framing): (Protocol, Framing) = (self.protocol(), self.framing.into());
+        let window = self.window.unwrap_or(1);
+        if window > 1 && (protocol == Protocol::Udp || framing == Framing::Bytes) {
+            let what = "--window takes more than 1 only with TCP and --framing lines or length: \
+                        elsewhere no reply says which message it is for";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        let messages: Vec<Vec<u8>> = self.messages.into_iter().map(OsString::into_encoded_bytes).collect();
+        for message in &messages {
+            check_message(message, protocol, framing)?;
+        }
+        let timeout = self.timeout.map_or(Some(Duration::from_secs(30)), Seconds::or_never);
+        Ok(chat::Settings { protocol, framing, messages, window, timeout, quiet: self.quiet })
+    }
+
+    fn ping_settings(self) -> Result<ping::Settings, Error> {
+        let (protocol, framing): (Protocol, Framing) = (self.protocol(), self.framing.into());
+        let size = self.size.unwrap_or(5);
+        let longest = longest_message(protocol, framing);
+        if size > longest {
+            let remedy = match (protocol, framing) {
+                (Protocol::Tcp, Framing::Bytes) => "; --framing lines on both sides takes more",
+                _ => "",
+            };
+            return Err(Error::Usage(format!("a probe of {size} bytes is too long: at most {longest} here{remedy}")));
+        }
+        let interval = self.interval.map_or(Some(Duration::from_secs(1)), |Seconds(interval)| interval);
+        let interval = interval.ok_or_else(|| Error::Usage("-i needs an interval that comes to an end".to_owned()))?;
+        // The names are checked first: what was asked for cannot be found out after an hour.
+        let hgrm = self.hgrm.map(|path| Output::create(&[path.clone(), format!("{path}.response")]));
+        let plot = self.plot.map(|path| Output::create(&[path]));
+        Ok(ping::Settings {
+            protocol,
+            framing,
+            count: self.count.map(|count| count as u64),
+            interval,
+            size,
+            deadline: self.deadline.and_then(Seconds::or_never),
+            timeout: self.timeout.map_or(Some(Duration::from_secs(1)), Seconds::or_never),
+            flows: self.flows.unwrap_or(1),
+            max_loss: self.max_loss.unwrap_or(0.0),
+            hgrm: hgrm.transpose()?,
+            plot: plot.transpose()?,
+            quiet: self.quiet,
+            dated: self.dated,
+        })
+    }
+}
+
+fn check_message(message: &[u8], protocol: Protocol, framing: Framing) -> Result<(), Error> {
+    let (len, longest) = (message.len(), longest_message(protocol, framing));
+    let what = match (protocol, framing) {
+        _ if len > longest => format!("a message given with -m has {len} bytes: at most {longest} are accepted here"),
+        (Protocol::Tcp, Framing::Bytes) if message.is_empty() => {
+            "an empty message given with -m has nothing to send in bytes framing: --framing lines accepts it".to_owned()
+        }
+        (Protocol::Tcp, Framing::Lines) if message.contains(&b'\n') => {
+            "a message given with -m has a newline, which ends it in lines framing: give -m for each line".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(what))
+}
+
+impl Settings {
+    /// Resolves the name and does what was asked for. Returns the exit code.
+    pub(super) fn run(self, mut diagnostics: Diagnostics) -> Result<u8, Error> {
+        let Settings { target, family, style, quiet, mode } = self;
+        // Before the signal handlers: a resolver that hangs can still be interrupted.
+        let addresses = match target.resolve(family) {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                if let Mode::Verdict(settings) = mode {
+                    complain(&mut diagnostics, &error);
+                    let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                    verdict::tell_unresolved(stage, &settings, &target);
+                    return Ok(exit::USAGE);
+                }
+                return Err(error);
+            }
+        };
+        match mode {
+            Mode::Chat(settings) => {
+                let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                Chat::new(stage, settings, addresses)?.run()
+            }
+            Mode::Verdict(settings) => {
+                let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                Verdict::new(stage, settings, &addresses).run()
+            }
+            Mode::Ping(settings) => {
+                // Its summary is told, quiet or not.
+                let stage = Stage::new(style, false, diagnostics, OnQuit::Report)?;
+                Ping::new(stage, settings, addresses)?.run()
+            }
+            Mode::FindIdle(settings) => {
+                let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                FindIdle::new(stage, settings, addresses).run()
+            }
+        }
+    }
+}

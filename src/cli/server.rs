@@ -1,0 +1,87 @@
+//! The server's command line.
+
+use clap::Parser;
+
+use super::{FramingWord, Seconds, StyleArgs, parse_bytes, parse_count, parse_port};
+use crate::client::target::DEFAULT_PORT;
+use crate::server;
+use crate::wire::LONGEST_MESSAGE;
+
+/// Acknowledge every TCP message with ACK and every UDP datagram with check
+///
+/// One thread around one poll loop. The transcript goes to stdout, diagnostics go to stderr
+/// (RUST_LOG=debug tells more). Commands are read from stdin, one a line; `help` lists them.
+/// SIGINT, SIGTERM and SIGHUP tell and close everyone; a second SIGINT or SIGTERM ends at once.
+#[derive(Debug, Parser)]
+#[command(name = "reactor-server", version, after_help = SERVER_EXAMPLES, after_long_help = SERVER_EXAMPLES)]
+pub(super) struct ServerArgs {
+    /// Listen on this name or address; :: is every address, IPv4 and IPv6
+    #[arg(long, default_value = "127.0.0.1", value_parser = parse_host)]
+    host: String,
+    /// Listen on this port; 0 lets the system choose one for TCP and UDP together
+    #[arg(short, long, default_value_t = DEFAULT_PORT, value_parser = parse_port)]
+    port: u16,
+    /// Serve TCP alone
+    #[arg(short, long)]
+    tcp: bool,
+    /// Serve UDP alone
+    #[arg(short, long)]
+    udp: bool,
+    /// What one TCP message is: a read, a line, or a 4-byte big-endian count and as many bytes
+    #[arg(long, value_name = "FRAMING", default_value = "bytes")]
+    framing: FramingWord,
+    /// The longest message accepted (lines and length)
+    #[arg(long, value_name = "BYTES", default_value_t = LONGEST_MESSAGE, value_parser = parse_bytes)]
+    max_message: usize,
+    /// Cut a client that completes no message for so long; 0 is never
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = Seconds::parse, allow_hyphen_values = true)]
+    idle_timeout: Seconds,
+    /// Serve so many TCP clients at once [default: what the descriptor limit allows]
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    max_connections: Option<usize>,
+    /// On shutdown, give clients so long to take what they are owed
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_hyphen_values = true)]
+    grace: Seconds,
+    /// Spin instead of sleeping while a client is there: lowest latency, for a whole core
+    #[arg(long)]
+    busy_poll: bool,
+    #[command(flatten)]
+    style: StyleArgs,
+    /// Print the listening lines and the answers to commands only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const SERVER_EXAMPLES: &str = "\
+Examples:
+  reactor-server                              TCP and UDP on 127.0.0.1, port 6666
+  reactor-server --host :: -p 7000            every address of this machine, port 7000
+  reactor-server --framing lines              one ACK for each line, for nc and telnet
+  reactor-server -u -p 0 --format json        UDP alone, a free port, events as JSON lines
+  reactor-server --idle-timeout 300 -q        patient and quiet";
+
+fn parse_host(word: &str) -> Result<String, String> {
+    match word.is_empty() {
+        true => Err("give a name or an address, such as 0.0.0.0".to_owned()),
+        false => Ok(word.to_owned()),
+    }
+}
+
+impl ServerArgs {
+    pub(super) fn settings(self) -> server::Settings {
+        server::Settings {
+            host: self.host,
+            port: self.port,
+            tcp: self.tcp || !self.udp,
+            udp: self.udp || !self.tcp,
+            framing: self.framing.into(),
+            longest_message: self.max_message,
+            idle_timeout: self.idle_timeout.or_never(),
+            max_connections: self.max_connections,
+            grace: self.grace.0,
+            busy_poll: self.busy_poll,
+            quiet: self.quiet,
+            style: self.style.style(),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The flows: connections or source ports, each with one probe in flight at most.
+//!
+//! A bare `check` says not which probe it answers; the port that it comes to
+//! does. So a flow whose probe was lost is retired and another socket takes
+//! over: a later answer finds the retired one, and is never taken for an
+//! answer to another probe.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::Registry;
+use slab::Slab;
+
+use super::tally::Probe;
+use crate::client::link::Link;
+use crate::reactor::{Key, Source};
+use crate::wire::{Framing, Protocol};
+
+/// Retired sockets kept at most; the newest stay.
+const RETIRED: usize = 256;
+
+/// What a socket is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It carries this flow.
+    Flow(usize),
+    /// It may yet bring the answer to this lost probe.
+    Retired(Probe),
+}
+
+/// Where a flow stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It has no socket; the next probe opens one.
+    Absent,
+    /// It is being connected, for a probe that waits or for the next one.
+    Connecting(Option<Probe>),
+    /// It can carry a probe.
+    Free,
+    /// It carries one.
+    Busy(Probe),
+}
+
+/// One flow.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Its socket.
+    pub(super) key: Option<Key>,
+    /// Where it stands.
+    pub(super) state: State,
+    /// Since when it stands there.
+    pub(super) since: Instant,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    link: Link,
+    key: Key,
+    role: Role,
+}
+
+/// All flows and the sockets they use and have used.
+#[derive(Debug)]
+pub(super) struct Flows {
+    protocol: Protocol,
+    framing: Framing,
+    /// The flows themselves, by number.
+    pub(super) flows: Vec<Flow>,
+    endpoints: Slab<Endpoint>,
+    opened: u32,
+    /// Flows without a probe, in the order in which they are to be used. Entries may be outdated.
+    ready: VecDeque<usize>,
+    retired: VecDeque<(Instant, Key)>,
+}
+
+impl Flows {
+    /// So many flows, none of them open yet.
+    pub(super) fn new(count: usize, protocol: Protocol, framing: Framing, now: Instant) -> Flows {
+        let flow = |_| Flow { key: None, state: State::Absent, since: now };
+        Flows {
+            protocol,
+            framing,
+            flows: (0..count).map(flow).collect(),
+            endpoints: Slab::new(),
+            opened: 0,
+            ready: (0..count).collect(),
+            retired: VecDeque::new(),
+        }
+    }
+
+    /// Opens a socket for `flow`; a UDP flow is then free, a TCP one connecting.
+    ///
+    /// # Errors
+    /// There is no socket, or no way; the flow is then absent.
+    pub(super) fn open(&mut self, flow: usize, peer: SocketAddr, registry: &Registry, now: Instant) -> io::Result<()> {
+        self.flows[flow].since = now;
+        let mut link = Link::open(self.protocol, peer, self.framing)?;
+        let entry = self.endpoints.vacant_entry();
+        let slot = u32::try_from(entry.key()).map_err(io::Error::other)?;
+        let key = Key::new(slot, self.opened);
+        self.opened = self.opened.wrapping_add(1);
+        link.register(registry, Source::Peer(key).token())?;
+        entry.insert(Endpoint { link, key, role: Role::Flow(flow) });
+        self.flows[flow].key = Some(key);
+        self.flows[flow].state = match self.protocol {
+            Protocol::Tcp => State::Connecting(None),
+            Protocol::Udp => State::Free,
+        };
+        Ok(())
+    }
+
+    /// Puts a flow where it now stands; one without a probe waits its turn for the next.
+    pub(super) fn set(&mut self, flow: usize, state: State, now: Instant) {
+        self.flows[flow].state = state;
+        self.flows[flow].since = now;
+        if matches!(state, State::Absent | State::Free) {
+            self.ready.push_back(flow);
+        }
+    }
+
+    /// Whether a flow could carry a probe.
+    pub(super) fn has_ready(&mut self) -> bool {
+        while let Some(&flow) = self.ready.front() {
+            if matches!(self.flows[flow].state, State::Absent | State::Free) {
+                return true;
+            }
+            self.ready.pop_front();
+        }
+        false
+    }
+
+    /// The flow whose turn it is to carry a probe, if any can.
+    pub(super) fn take_ready(&mut self) -> Option<usize> {
+        if self.has_ready() { self.ready.pop_front() } else { None }
+    }
+
+    /// The socket of `key` and what it is for, unless it is gone.
+    pub(super) fn endpoint(&mut self, key: Key) -> Option<(&mut Link, Role)> {
+        let endpoint = self.endpoints.get_mut(key.slot() as usize).filter(|endpoint| endpoint.key == key)?;
+        Some((&mut endpoint.link, endpoint.role))
+    }
+
+    /// The socket of `flow`, if it has one.
+    pub(super) fn link(&mut self, flow: usize) -> Option<&mut Link> {
+        let key = self.flows[flow].key?;
+        self.endpoint(key).map(|(link, _)| link)
+    }
+
+    /// Closes the socket of `key`.
+    pub(super) fn close(&mut self, key: Key) {
+        if self.endpoint(key).is_some() {
+            self.endpoints.remove(key.slot() as usize);
+        }
+    }
+
+    /// Closes the socket of `flow`; it is absent then.
+    pub(super) fn drop_link(&mut self, flow: usize, now: Instant) {
+        if let Some(key) = self.flows[flow].key.take() {
+            self.close(key);
+        }
+        self.set(flow, State::Absent, now);
+    }
+
+    /// Retires the socket of `flow`, whose probe is lost: until `until` it may
+    /// still bring the answer. The flow is absent then.
+    pub(super) fn retire(&mut self, flow: usize, probe: Probe, until: Option<Instant>, now: Instant) {
+        let Some(key) = self.flows[flow].key.take() else {
+            return self.set(flow, State::Absent, now);
+        };
+        if let Some(endpoint) = self.endpoints.get_mut(key.slot() as usize) {
+            endpoint.role = Role::Retired(probe);
+        }
+        self.set(flow, State::Absent, now);
+        let until = until.unwrap_or(now + Duration::from_secs(3600));
+        self.retired.push_back((until, key));
+        if self.retired.len() > RETIRED
+            && let Some((_, oldest)) = self.retired.pop_front()
+        {
+            self.close(oldest);
+        }
+    }
+
+    /// When the next retired socket has been kept long enough.
+    pub(super) fn next_farewell(&self) -> Option<Instant> {
+        self.retired.front().map(|retired| retired.0)
+    }
+
+    /// Closes the retired sockets that have been kept long enough.
+    pub(super) fn say_farewell(&mut self, now: Instant) {
+        while let Some(&(until, key)) = self.retired.front() {
+            if until > now {
+                break;
+            }
+            self.retired.pop_front();
+            self.close(key);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! `-z`: is the path open? Only an acknowledgement says so.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::link::{BUFFER, Link, Received};
+use super::stage::Stage;
+use super::target::Target;
+use crate::error::{Error, exit};
+use crate::escape::escape;
+use crate::reactor::{Key, Ready, Source};
+use crate::transcript::address::Address;
+use crate::transcript::instrument::{Event, Word};
+use crate::wire::{Framing, Protocol, Reply};
+
+/// What is asked for an acknowledgement.
+const QUESTION: &[u8] = b"hello";
+/// A path is called silent after so many tries.
+const TRIES: u32 = 3;
+
+/// What the command line asks of a verdict.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The protocols asked for, in the order of their lines.
+    pub protocols: Vec<Protocol>,
+    /// How TCP streams are cut into messages.
+    pub framing: Framing,
+    /// How long one try may take; `None`: for ever.
+    pub timeout: Option<Duration>,
+}
+
+/// The verdict on a name that does not resolve.
+pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
+    let address = format!("{}:{}", escape(target.host.as_bytes()), target.port);
+    for &protocol in &settings.protocols {
+        let (rtt, connect, text) = (None, None, None);
+        stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
+    }
+    stage.finish();
+}
+
+/// What was found out about one address.
+#[derive(Debug)]
+struct Finding {
+    word: Word,
+    rtt: Option<Duration>,
+    text: Option<Vec<u8>>,
+}
+
+impl Finding {
+    fn of(word: Word) -> Finding {
+        Finding { word, rtt: None, text: None }
+    }
+
+    fn of_error(error: &io::Error) -> Finding {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+        Finding::of(match error.kind() {
+            ConnectionRefused => Word::Refused,
+            ConnectionReset | ConnectionAborted | BrokenPipe => Word::Reset,
+            TimedOut => Word::Silent,
+            _ => Word::Unreachable,
+        })
+    }
+
+    fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
+        match reply {
+            Reply::Ack => Finding { word: Word::Open, rtt: Some(rtt), text: None },
+            Reply::Notice(notice) => Finding { text: Some(notice.text().into()), ..Finding::of(Word::Closed) },
+            Reply::Wrong(text) => Finding { text: Some(text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+        }
+    }
+}
+
+/// One address, asked over one protocol.
+#[derive(Debug)]
+struct Case {
+    protocol: Protocol,
+    address: SocketAddr,
+    link: Option<Link>,
+    tries: u32,
+    began: Instant,
+    connect: Option<Duration>,
+    asked: Option<Instant>,
+    finding: Option<Finding>,
+}
+
+/// All addresses and protocols side by side.
+pub struct Verdict {
+    stage: Stage,
+    settings: Settings,
+    cases: Vec<Case>,
+    told: usize,
+    buffer: Box<[u8]>,
+}
+
+impl Verdict {
+    /// A verdict on every address over every protocol.
+    pub fn new(stage: Stage, settings: Settings, addresses: &[SocketAddr]) -> Verdict {
+        let began = Instant::now();
+        let case = |protocol, address| Case {
+            protocol,
+            address,
+            link: None,
+            tries: 0,
+            began,
+            connect: None,
+            asked: None,
+            finding: None,
+        };
+        let protocols = settings.protocols.iter();
+        let cases = protocols.flat_map(|&protocol| addresses.iter().map(move |&address| case(protocol, address)));
+        let cases = cases.collect();
+        Verdict { stage, settings, cases, told: 0, buffer: vec![0; BUFFER].into_boxed_slice() }
+    }
+
+    /// Asks until every case is decided, or a signal ends it. Returns the exit code.
+    ///
+    /// # Errors
+    /// The poll keeps failing.
+    pub fn run(mut self) -> Result<u8, Error> {
+        for index in 0..self.cases.len() {
+            self.try_again(index);
+        }
+        self.tell();
+        while self.told < self.cases.len() && !self.stage.is_interrupted() {
+            let now = self.stage.wait(self.deadline())?;
+            while let Some(ready) = self.stage.reactor.next_ready() {
+                match ready.source {
+                    Source::Signals => drop(self.stage.signals()),
+                    Source::Peer(key) => self.serve(key, ready),
+                    _ => {}
+                }
+            }
+            self.expire(now);
+            self.tell();
+        }
+        self.stage.finish();
+        let open = |protocol| {
+            let mut cases = self.cases.iter().filter(|case| case.protocol == protocol);
+            cases.any(|case| case.finding.as_ref().is_some_and(|finding| finding.word == Word::Open))
+        };
+        let all_open = self.settings.protocols.iter().all(|&protocol| open(protocol));
+        Ok(if all_open { exit::DONE } else { exit::FAILED })
+    }
+
+    /// Begins a try with a socket of its own, so that an answer to an earlier one is not taken for its.
+    fn try_again(&mut self, index: usize) {
+        let case = &mut self.cases[index];
+        case.tries += 1;
+        case.began = Instant::now();
+        case.asked = None;
+        let Ok(slot) = u32::try_from(index) else {
+            return;
+        };
+        let token = Source::Peer(Key::new(slot, case.tries)).token();
+        let opened = Link::open(case.protocol, case.address, self.settings.framing).and_then(|mut link| {
+            link.register(self.stage.reactor.registry(), token)?;
+            Ok(link)
+        });
+        match opened {
+            Ok(link) => case.link = Some(link),
+            Err(error) => case.finding = Some(Finding::of_error(&error)),
+        }
+        if case.protocol == Protocol::Udp {
+            self.ask(index);
+        }
+    }
+
+    fn serve(&mut self, key: Key, ready: Ready) {
+        let index = key.slot() as usize;
+        let Some(case) = self.cases.get_mut(index) else {
+            return;
+        };
+        // An event of an earlier try's socket is no news.
+        if key != Key::new(key.slot(), case.tries) || case.finding.is_some() {
+            return;
+        }
+        if case.asked.is_some() {
+            return self.listen(index, ready);
+        }
+        match case.link.as_ref().map(Link::is_established) {
+            Some(Ok(true)) => {
+                case.connect = Some(case.began.elapsed());
+                self.ask(index);
+            }
+            Some(Err(error)) => case.finding = Some(Finding::of_error(&error)),
+            Some(Ok(false)) | None => {}
+        }
+    }
+
+    fn ask(&mut self, index: usize) {
+        let case = &mut self.cases[index];
+        let Some(link) = &mut case.link else {
+            return;
+        };
+        case.asked = Some(Instant::now());
+        if let Err(error) = link.send(QUESTION) {
+            case.finding = Some(Finding::of_error(&error));
+        }
+    }
+
+    fn listen(&mut self, index: usize, ready: Ready) {
+        let Case { link: Some(link), finding, asked: Some(asked), .. } = &mut self.cases[index] else {
+            return;
+        };
+        while finding.is_none() {
+            let received = link.receive(&mut self.buffer, ready, |reply| {
+                finding.get_or_insert(Finding::of_reply(reply, asked.elapsed()));
+            });
+            match received {
+                Ok(Received::More) => {}
+                Ok(Received::Drained) => break,
+                Ok(Received::Ended) => _ = finding.get_or_insert(Finding::of(Word::Closed)),
+                Err(error) => _ = finding.get_or_insert(Finding::of_error(&error)),
+            }
+        }
+    }
+
+    /// When the next try is over.
+    fn deadline(&self) -> Option<Instant> {
+        let open = self.cases.iter().filter(|case| case.finding.is_none());
+        open.filter_map(|case| case.began.checked_add(self.settings.timeout?)).min()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        for index in 0..self.cases.len() {
+            let case = &mut self.cases[index];
+            let due = self.settings.timeout.and_then(|timeout| case.began.checked_add(timeout));
+            if case.finding.is_some() || due.is_none_or(|due| due > now) {
+                continue;
+            }
+            match case.tries >= TRIES {
+                true => case.finding = Some(Finding::of(Word::Silent)),
+                false => self.try_again(index),
+            }
+        }
+    }
+
+    /// Tells the cases in their order, as far as they are decided.
+    fn tell(&mut self) {
+        while let Some(case) = self.cases.get_mut(self.told) {
+            let Some(finding) = &case.finding else {
+                return;
+            };
+            case.link = None;
+            self.told += 1;
+            self.stage.journal.tell(&Event::Verdict {
+                protocol: case.protocol,
+                address: &Address::new(case.address).to_string(),
+                word: finding.word,
+                rtt: finding.rtt,
+                connect: case.connect,
+                text: finding.text.as_deref(),
+            });
+        }
+    }
+}

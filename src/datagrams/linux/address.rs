@@ -1,0 +1,106 @@
+//! What differs between IPv4 and IPv6: the socket address, and the control message that carries our own address.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, SockaddrIn, SockaddrIn6, SockaddrLike};
+
+use super::super::Local;
+
+/// A socket address of one family.
+pub(in crate::datagrams) trait Address:
+    SockaddrLike + Copy + PartialEq + Into<SocketAddr>
+{
+    /// The content of the control message.
+    type PacketInfo;
+    fn of(address: SocketAddr) -> Option<Self>;
+    fn control_space() -> Vec<u8>;
+    fn local(control: ControlMessageOwned) -> Option<Local>;
+    fn packet_info(local: Local) -> Self::PacketInfo;
+    fn control(info: &Self::PacketInfo) -> ControlMessage<'_>;
+}
+
+impl Address for SockaddrIn {
+    type PacketInfo = in_pktinfo;
+
+    fn of(address: SocketAddr) -> Option<Self> {
+        match address {
+            SocketAddr::V4(address) => Some(address.into()),
+            SocketAddr::V6(_) => None,
+        }
+    }
+
+    fn control_space() -> Vec<u8> {
+        nix::cmsg_space!(in_pktinfo)
+    }
+
+    fn local(control: ControlMessageOwned) -> Option<Local> {
+        let ControlMessageOwned::Ipv4PacketInfo(info) = control else {
+            return None;
+        };
+        // Not the header's destination: that may be a broadcast address.
+        let ip = Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes());
+        Some(Local { ip: ip.into(), interface: 0 })
+    }
+
+    fn packet_info(local: Local) -> in_pktinfo {
+        let ip = match local.ip {
+            IpAddr::V4(ip) => ip,
+            IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+        };
+        in_pktinfo {
+            ipi_ifindex: 0,
+            ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
+            ipi_addr: in_addr { s_addr: 0 },
+        }
+    }
+
+    fn control(info: &in_pktinfo) -> ControlMessage<'_> {
+        ControlMessage::Ipv4PacketInfo(info)
+    }
+}
+
+impl Address for SockaddrIn6 {
+    type PacketInfo = in6_pktinfo;
+
+    fn of(address: SocketAddr) -> Option<Self> {
+        Some(match address {
+            SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
+            SocketAddr::V6(v6) => v6.into(),
+        })
+    }
+
+    fn control_space() -> Vec<u8> {
+        nix::cmsg_space!(in6_pktinfo)
+    }
+
+    fn local(control: ControlMessageOwned) -> Option<Local> {
+        let ControlMessageOwned::Ipv6PacketInfo(info) = control else {
+            return None;
+        };
+        let ip = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+        let interface = if ip.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
+        Some(Local { ip: source(ip).into(), interface })
+    }
+
+    fn packet_info(local: Local) -> in6_pktinfo {
+        let ip = match local.ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: local.interface }
+    }
+
+    fn control(info: &in6_pktinfo) -> ControlMessage<'_> {
+        ControlMessage::Ipv6PacketInfo(info)
+    }
+}
+
+/// The address an answer to a datagram for `destination` may leave from; of the same kind, or the kernel refuses it.
+fn source(destination: Ipv6Addr) -> Ipv6Addr {
+    match destination.to_ipv4_mapped() {
+        Some(v4) if v4.is_multicast() || v4.is_broadcast() => Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(),
+        None if destination.is_multicast() => Ipv6Addr::UNSPECIFIED,
+        _ => destination,
+    }
+}

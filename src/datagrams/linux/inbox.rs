@@ -1,0 +1,80 @@
+//! Batches in: one `recvmmsg`, into buffers that are used again.
+
+use std::array;
+use std::fmt;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::RawFd;
+
+use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
+
+use super::super::{Datagram, Local, Received};
+use super::BATCH;
+use super::address::Address;
+
+/// Room for the longest datagram, and a cache line more: at a power of two apart, the first bytes of all the buffers
+/// would share one set of the cache.
+const BUFFER: usize = 65_536 + 64;
+
+/// The batch received last.
+pub(super) struct Inbox<S> {
+    bound: Local,
+    headers: MultiHeaders<S>,
+    /// `BATCH` buffers of `BUFFER` bytes; fresh memory costs nothing until a datagram reaches it.
+    buffers: Vec<u8>,
+    arrivals: Vec<Arrival>,
+    taken: usize,
+}
+
+struct Arrival {
+    peer: SocketAddr,
+    local: Local,
+    length: usize,
+}
+
+impl<S: Address> Inbox<S> {
+    pub(super) fn new(bound: IpAddr, packet_info: bool) -> Self {
+        Self {
+            bound: Local { ip: bound, interface: 0 },
+            headers: MultiHeaders::preallocate(BATCH, packet_info.then(S::control_space)),
+            buffers: vec![0; BATCH * BUFFER],
+            arrivals: Vec::with_capacity(BATCH),
+            taken: 0,
+        }
+    }
+
+    /// Fewer datagrams than asked for prove the drain: one that comes later is a new event.
+    pub(super) fn receive(&mut self, socket: RawFd) -> io::Result<Received> {
+        self.arrivals.clear();
+        self.taken = 0;
+        let mut buffers = self.buffers.chunks_exact_mut(BUFFER);
+        let mut slices: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
+        let messages = recvmmsg(socket, &mut self.headers, &mut slices, MsgFlags::empty(), None)?;
+        for message in messages {
+            let mut controls = message.cmsgs().ok().into_iter().flatten();
+            // On a wildcard bind the bound address, were it ever needed, lets the system choose.
+            let local = controls.find_map(S::local).unwrap_or(self.bound);
+            if let Some(peer) = message.address {
+                self.arrivals.push(Arrival { peer: peer.into(), local, length: message.bytes });
+            }
+        }
+        Ok(if self.arrivals.len() < BATCH { Received::Drained } else { Received::More })
+    }
+
+    pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
+        let &Arrival { peer, local, length } = self.arrivals.get(self.taken)?;
+        let start = self.taken * BUFFER;
+        let bytes = self.buffers.get(start..start + length)?;
+        self.taken += 1;
+        Some(Datagram { peer, local, bytes })
+    }
+}
+
+impl<S> fmt::Debug for Inbox<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("arrivals", &self.arrivals.len())
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}

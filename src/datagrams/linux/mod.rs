@@ -1,0 +1,92 @@
+//! Batches on Linux: one `recvmmsg` in, one `sendmmsg` for each address of ours out.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{SockaddrIn, SockaddrIn6, setsockopt, sockopt};
+
+use super::{Datagram, Local, Received};
+use address::Address;
+use inbox::Inbox;
+use outbox::Outbox;
+
+mod address;
+mod inbox;
+mod outbox;
+
+/// Messages a system call.
+const BATCH: usize = 32;
+
+/// Raises the receive buffer over the system's limit where we are privileged to.
+pub(super) fn force_receive_buffer(socket: &UdpSocket, bytes: usize) {
+    let _ = setsockopt(socket, sockopt::RcvBufForce, &bytes);
+}
+
+/// The batches of one socket, in the form its address family has.
+#[derive(Debug)]
+pub(super) enum Batches {
+    V4(Family<SockaddrIn>),
+    V6(Family<SockaddrIn6>),
+}
+
+/// Both ways of one address family.
+#[derive(Debug)]
+pub(super) struct Family<S> {
+    inbox: Inbox<S>,
+    outbox: Outbox<S>,
+}
+
+impl<S: Address> Family<S> {
+    fn new(socket: &UdpSocket, bound: SocketAddr, packet_info: bool) -> Self {
+        Self { inbox: Inbox::new(bound.ip(), packet_info), outbox: Outbox::new(socket, packet_info) }
+    }
+}
+
+impl Batches {
+    pub(super) fn new(socket: &UdpSocket, bound: SocketAddr) -> io::Result<Self> {
+        let wildcard = bound.ip().to_canonical().is_unspecified();
+        Ok(if bound.is_ipv4() {
+            setsockopt(socket, sockopt::Ipv4PacketInfo, &wildcard)?;
+            Self::V4(Family::new(socket, bound, wildcard))
+        } else {
+            setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &wildcard)?;
+            Self::V6(Family::new(socket, bound, wildcard))
+        })
+    }
+
+    pub(super) fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<Received> {
+        match self {
+            Self::V4(family) => family.inbox.receive(socket.as_raw_fd()),
+            Self::V6(family) => family.inbox.receive(socket.as_raw_fd()),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
+        match self {
+            Self::V4(family) => family.inbox.next(),
+            Self::V6(family) => family.inbox.next(),
+        }
+    }
+
+    pub(super) fn push(&mut self, peer: SocketAddr, local: Local, bytes: &'static [u8]) -> bool {
+        match self {
+            Self::V4(family) => family.outbox.push(peer, local, bytes),
+            Self::V6(family) => family.outbox.push(peer, local, bytes),
+        }
+    }
+
+    pub(super) fn flush(&mut self, socket: &impl AsRawFd, failed: impl FnMut(SocketAddr, io::Error)) -> usize {
+        match self {
+            Self::V4(family) => family.outbox.flush(socket.as_raw_fd(), failed),
+            Self::V6(family) => family.outbox.flush(socket.as_raw_fd(), failed),
+        }
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        match self {
+            Self::V4(family) => family.outbox.queued(),
+            Self::V6(family) => family.outbox.queued(),
+        }
+    }
+}

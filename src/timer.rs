@@ -1,0 +1,125 @@
+//! An alarm finer than the poll's own timeout.
+//!
+//! A poll counts in whole milliseconds and rounds up; a probe that is due every
+//! half a millisecond cannot live with that. On Linux a timer descriptor wakes
+//! the loop to the microsecond. Elsewhere the loop sleeps as far as whole
+//! milliseconds reach and spins the last stretch.
+
+pub use platform::Alarm;
+
+#[cfg(target_os = "linux")]
+mod platform {
+    use std::io;
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::time::{Duration, Instant};
+
+    use mio::unix::SourceFd;
+    use mio::{Interest, Registry, Token};
+    use nix::sys::time::TimeSpec;
+    use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+    /// One alarm at a time.
+    #[derive(Debug)]
+    pub struct Alarm {
+        timer: TimerFd,
+        set_for: Option<Instant>,
+    }
+
+    impl Alarm {
+        /// An alarm that is not set.
+        ///
+        /// # Errors
+        /// No descriptor is left.
+        pub fn new() -> io::Result<Alarm> {
+            let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+            Ok(Alarm { timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?, set_for: None })
+        }
+
+        /// Registers it, for good.
+        ///
+        /// # Errors
+        /// The poll does not take it.
+        pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+            registry.register(&mut SourceFd(&self.timer.as_fd().as_raw_fd()), token, Interest::READABLE)
+        }
+
+        /// Sees to it that the loop wakes at `deadline`. Returns the deadline
+        /// that the poll itself is to be given.
+        pub fn set(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+            if deadline == self.set_for {
+                // It has rung or will; what is past is past for the poll as well.
+                return deadline.filter(|&deadline| deadline <= Instant::now());
+            }
+            let left = deadline?.saturating_duration_since(Instant::now());
+            // A timer set to nothing would never ring.
+            let left = TimeSpec::from_duration(left.max(Duration::from_nanos(1)));
+            match self.timer.set(Expiration::OneShot(left), TimerSetTimeFlags::empty()) {
+                Ok(()) => {
+                    self.set_for = deadline;
+                    None
+                }
+                Err(_) => deadline,
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    use std::io;
+    use std::time::{Duration, Instant};
+
+    use mio::{Registry, Token};
+
+    /// The stretch before a deadline in which a poll would sleep too long.
+    const LAST_STRETCH: Duration = Duration::from_millis(2);
+
+    /// One alarm at a time.
+    #[derive(Debug)]
+    pub struct Alarm;
+
+    impl Alarm {
+        /// An alarm that is not set.
+        ///
+        /// # Errors
+        /// None here.
+        pub fn new() -> io::Result<Alarm> {
+            Ok(Alarm)
+        }
+
+        /// Nothing to register here.
+        ///
+        /// # Errors
+        /// None here.
+        pub fn register(&mut self, _: &Registry, _: Token) -> io::Result<()> {
+            Ok(())
+        }
+
+        /// Returns the deadline that the poll is to be given: short of
+        /// `deadline` by the last stretch, which is spun.
+        pub fn set(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+            deadline.map(|deadline| deadline.checked_sub(LAST_STRETCH).unwrap_or(deadline))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::{Duration, Instant};
+
+    use super::Alarm;
+    use crate::reactor::{Reactor, Source};
+
+    #[test]
+    fn it_wakes_the_loop_at_its_time_and_can_be_set_again() {
+        let mut reactor = Reactor::new().unwrap();
+        let mut alarm = Alarm::new().unwrap();
+        alarm.register(reactor.registry(), Source::Alarm.token()).unwrap();
+        for _ in 0..3 {
+            let due = Instant::now() + Duration::from_micros(300);
+            while reactor.wait(alarm.set(Some(due))).unwrap() < due {}
+        }
+    }
+}

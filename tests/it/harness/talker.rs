@@ -1,0 +1,92 @@
+//! The client under test: how it is started, and what it came to.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{Input, Launch, Output, Process};
+
+/// The client with the words of `args` and this server; `/dev/null` is its stdin.
+pub(crate) fn client_to(server: SocketAddr, args: &str) -> Launch {
+    let (ip, port) = (server.ip().to_string(), server.port().to_string());
+    let words: Vec<&str> = [ip.as_str(), &port].into_iter().chain(args.split_whitespace()).collect();
+    Launch::client(&words)
+}
+
+/// The same with a pipe as its stdin, started.
+#[track_caller]
+pub(crate) fn piped_to(server: SocketAddr, args: &str) -> Process {
+    client_to(server, args).stdin(Input::Pipe).start()
+}
+
+/// The same with stdin and stdout on a terminal, started.
+#[track_caller]
+pub(crate) fn typed_to(server: SocketAddr, args: &str) -> Process {
+    client_to(server, args).stdin(Input::Terminal).stdout(Output::Terminal).start()
+}
+
+/// What a client came to.
+pub(crate) struct Ended {
+    /// Its exit code.
+    pub(crate) code: i32,
+    /// Its standard output.
+    pub(crate) out: Vec<String>,
+    /// Its standard error.
+    pub(crate) err: Vec<String>,
+}
+
+impl Ended {
+    /// The standard error as one text.
+    pub(crate) fn complaint(&self) -> String {
+        self.err.join("\n")
+    }
+}
+
+/// Waits for its end.
+#[track_caller]
+pub(crate) fn end_of(process: &mut Process) -> Ended {
+    let code = process.wait_exit();
+    Ended { code, out: process.stdout.to_end(), err: process.stderr.to_end() }
+}
+
+/// Starts it and waits for its end.
+#[track_caller]
+pub(crate) fn run(launch: Launch) -> Ended {
+    end_of(&mut launch.start())
+}
+
+/// It must end with this code, with exactly these lines on stdout.
+#[track_caller]
+pub(crate) fn expect_end(process: &mut Process, code: i32, out: &[&str]) -> Ended {
+    let ended = end_of(process);
+    assert_eq!((ended.code, ended.out.as_slice()), (code, lines(out).as_slice()), "stderr: {:?}", ended.err);
+    ended
+}
+
+fn lines(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|&line| line.to_owned()).collect()
+}
+
+/// A file of this test's own, removed when the test is done with it.
+pub(crate) struct Scratch(pub(crate) PathBuf);
+
+impl Scratch {
+    /// A path where nothing is yet; `name` tells it from the other tests'.
+    pub(crate) fn path(name: &str) -> Scratch {
+        Scratch(std::env::temp_dir().join(format!("ack-reactor-{}-client-{name}", std::process::id())))
+    }
+
+    /// A file with this content.
+    #[track_caller]
+    pub(crate) fn file(name: &str, content: impl AsRef<[u8]>) -> Scratch {
+        let scratch = Scratch::path(name);
+        fs::write(&scratch.0, content).unwrap();
+        scratch
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
