@@ -1,5 +1,6 @@
 //! The client against servers that vanish, stall, flood, or say nothing.
 
+use std::fs::{self, File};
 use std::io::{PipeWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGKILL;
 
 use crate::harness::{Input, Launch, Output, server};
-use crate::tools::{MIB, peak_until_exit};
+use crate::tools::{MIB, Scratch, peak_until_exit};
 
 /// A server for one client, in the hands of `talk`.
 fn far(talk: impl FnOnce(TcpStream) + Send + 'static) -> (String, JoinHandle<()>) {
@@ -93,6 +94,34 @@ fn a_server_that_floods_acks_nobody_asked_for_costs_no_memory_and_is_reported() 
     println!("{} ACKs for one message: {peak} bytes of memory", 32 * 8192);
     assert!(peak < 24 * MIB);
     far.join().unwrap();
+}
+
+#[test]
+fn acknowledgements_that_come_all_at_once_are_all_shown_whatever_stdout_is() {
+    const MESSAGES: usize = 10_000;
+    let file = Scratch::new("stdout");
+    let stdouts: [Stdio; 2] = [Stdio::null(), File::create(&file.0).unwrap().into()];
+    let outputs = stdouts.map(Output::Given).into_iter().chain([Output::Lines]);
+    for output in outputs {
+        let (address, far) = far(|mut stream| {
+            let mut taken = 0;
+            while taken < MESSAGES {
+                taken += stream.read(&mut [0; 65536]).unwrap() / 2;
+            }
+            stream.write_all(&b"ACK\n".repeat(MESSAGES)).unwrap();
+            let _ = stream.read(&mut [0; 100]);
+        });
+        let args = [&*address, "--framing", "lines", "--window", "10000"];
+        let mut client = Launch::client(&args).stdin(Input::Pipe).stdout(output).start();
+        client.type_in(&"x\n".repeat(MESSAGES));
+        client.end_input();
+        assert_eq!(client.wait_exit(), 0);
+        far.join().unwrap();
+        if client.stdout.count() > 0 {
+            assert_eq!(client.stdout.to_end().len(), MESSAGES + 1);
+        }
+    }
+    assert_eq!(fs::read_to_string(&file.0).unwrap().lines().count(), MESSAGES + 1);
 }
 
 #[test]

@@ -69,7 +69,11 @@ fn the_deaf_are_cut_even_while_they_send_and_the_slow_are_not() {
     let mut deaf = full(Client::connect_narrow(server.tcp(), 4096));
     let stuck = Instant::now();
     let sending = thread::spawn(move || while deaf.try_send(&[b'\n'; 65536]) {});
-    wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
+    wait_until("the cut", || {
+        let c = server.stat("idle_cuts");
+        println!("{c} {:?} {}", stuck.elapsed(), server.stat("messages"));
+        (c == 1.0).then_some(())
+    });
     let cut = stuck.elapsed();
     thread::sleep(4 * TIMEOUT);
     assert_eq!((server.stat("idle_cuts"), server.stat("connections")), (1.0, 1.0), "the slow reader was cut, too");
