@@ -82,9 +82,15 @@ impl Stage {
         self.interrupted
     }
 
-    /// Whether stdout takes what it is given. While it does not, nothing more should be read.
+    /// Whether stdout takes what it is given. While it does not, nothing more
+    /// should be read; its event tells when it does.
     pub fn has_room(&mut self) -> bool {
-        self.journal.screen().pending() < ENOUGH_UNREAD
+        let screen = self.journal.screen();
+        // What only waits to be written has no event to wait for.
+        if screen.pending() >= ENOUGH_UNREAD && !screen.is_stalled() {
+            screen.flush();
+        }
+        screen.pending() < ENOUGH_UNREAD
     }
 
     /// Whether nobody will ever read our stdout.

@@ -174,8 +174,14 @@ impl Process {
     /// Writes to its stdin: a pipe or its terminal.
     #[track_caller]
     pub(crate) fn type_in(&mut self, text: &str) {
+        self.type_bytes(text.as_bytes());
+    }
+
+    /// The same with bytes that need not be text.
+    #[track_caller]
+    pub(crate) fn type_bytes(&mut self, bytes: &[u8]) {
         let typist = self.typist.as_mut().expect("stdin was not asked for");
-        typist.write_all(text.as_bytes()).unwrap();
+        typist.write_all(bytes).unwrap();
     }
 
     /// Closes the writing end of its stdin pipe.

@@ -1,0 +1,125 @@
+//! UDP: forged senders, loops of replies, errors of the network, and bursts while nobody looks.
+
+use std::net::UdpSocket;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal::SIGTERM;
+
+use crate::harness::{ServerBuilder, installed, server, wait_until};
+
+#[test]
+fn forged_senders_start_no_loop_and_harm_nobody() {
+    // Forging takes a raw socket: in a namespace of our own everybody may have one.
+    let possible = Command::new("unshare").args(["-Urn", "true"]).output();
+    if !installed("python3") || !possible.as_ref().is_ok_and(|output| output.status.success()) {
+        println!("skipped: a namespace cannot be made here, or there is no python3");
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/forge.py");
+    let forged = Command::new("unshare")
+        .args(["-Urn", "--kill-child", "python3", script, env!("CARGO_BIN_EXE_reactor-server")])
+        .output()
+        .unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&forged.stdout), String::from_utf8_lossy(&forged.stderr));
+    print!("{said}");
+    assert!(forged.status.success(), "{said}{complained}");
+}
+
+#[test]
+fn a_burst_of_2000_into_a_second_of_stall_loses_nothing() {
+    const BURST: usize = 2000;
+    const PEERS: usize = 20;
+    let mut server = ServerBuilder::new("-u -q").operated().start();
+    let peers: Vec<_> = (0..PEERS).map(|_| server.peer()).collect();
+    server.stop();
+    for number in 0..BURST {
+        peers[number % PEERS].send([b'x'; 64]);
+    }
+    thread::sleep(Duration::from_secs(1));
+    server.resume();
+    for number in 0..BURST {
+        peers[number % PEERS].expect("check");
+    }
+    let counts = (server.stat("datagrams_in"), server.stat("datagrams_out"), server.stat("unanswered"));
+    println!("{BURST} datagrams of 64 bytes into a second of stall: in/out/unanswered {counts:?}, 0 lost");
+    assert_eq!(counts, (BURST as f64, BURST as f64, 0.0));
+}
+
+#[test]
+fn a_burst_that_waits_at_sigterm_is_answered_whole() {
+    const BURST: usize = 1500;
+    const PEERS: usize = 15;
+    let mut server = server("-u -q");
+    let peers: Vec<_> = (0..PEERS).map(|_| server.peer()).collect();
+    server.stop();
+    for number in 0..BURST {
+        peers[number % PEERS].send([b'x'; 64]);
+    }
+    server.signal(SIGTERM);
+    server.resume();
+    for number in 0..BURST {
+        peers[number % PEERS].expect("check");
+    }
+    for peer in &peers {
+        peer.expect("server is shutting down");
+    }
+    println!("{BURST} datagrams that waited at SIGTERM were answered, then {PEERS} peers told");
+    assert_eq!(server.wait_exit(), 0);
+}
+
+#[test]
+fn a_thousand_peers_that_close_before_the_answer_cost_nobody_a_reply() {
+    let mut server = ServerBuilder::new("-u -q").operated().start();
+    let bystander = server.peer();
+    for _ in 0..1000 {
+        // The answer finds a closed port, and the system says so to the server.
+        server.peer().send("gone");
+        bystander.check("hello");
+    }
+    wait_until("the account", || (server.stat("datagrams_in") == 2000.0).then_some(()));
+    let (out, unanswered) = (server.stat("datagrams_out"), server.stat("unanswered"));
+    println!(
+        "1000 peers were gone before their answer: {out} answers, {unanswered} unanswered; a bystander lost 0 of 1000"
+    );
+    assert_eq!(out + unanswered, 2000.0);
+}
+
+#[test]
+fn the_shortest_and_the_longest_datagrams_waiting_together_are_each_answered_once() {
+    let server = server("-u -q");
+    let peers: Vec<_> = (0..4).map(|_| server.peer()).collect();
+    server.stop();
+    for peer in &peers {
+        peer.send("");
+        peer.send(vec![b'x'; 65507]);
+        peer.send("");
+    }
+    server.resume();
+    for peer in &peers {
+        for _ in 0..3 {
+            peer.expect("check");
+        }
+        peer.check("");
+        peer.expect_nothing_yet();
+    }
+}
+
+#[test]
+fn a_third_party_cannot_answer_a_client_or_break_its_wait() {
+    let far = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    far.set_read_timeout(Some(crate::harness::DEADLINE)).unwrap();
+    let address = far.local_addr().unwrap().to_string();
+    let mut client = crate::harness::Launch::client(&["-u", &address, "-m", "hello"]).start();
+    let mut buffer = [0; 100];
+    let (_, peer) = far.recv_from(&mut buffer).unwrap();
+    for lie in ["check", "server is shutting down", ""] {
+        stranger.send_to(lie.as_bytes(), peer).unwrap();
+    }
+    thread::sleep(Duration::from_millis(50));
+    assert!(client.is_running(), "it believed a stranger");
+    far.send_to(b"check", peer).unwrap();
+    assert_eq!(client.wait_exit(), 0);
+}
