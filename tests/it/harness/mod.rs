@@ -4,6 +4,7 @@
 //! deadline that is far beyond any healthy answer. Where several things must meet one turn of the loop, the
 //! program is stopped with SIGSTOP, the events are prepared, and SIGCONT lets it find them all at once.
 
+mod flood;
 mod lines;
 mod proc;
 mod process;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use flood::Flood;
 pub(crate) use lines::Lines;
 pub(crate) use proc::Proc;
 pub(crate) use process::{Input, Launch, Output, Process};
