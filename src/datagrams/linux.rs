@@ -202,12 +202,12 @@ impl<S: Address> Outbox<S> {
             let mut done = 0;
             while let Some(&peer) = group.peers.get(done) {
                 match send(socket, &mut self.headers, &group.answers[done..], &group.peers[done..], local) {
-                    Ok(0) | Err(Errno::EAGAIN) => break,
+                    // What waits is tried again when there is room, which after an interruption is at once.
+                    Ok(0) | Err(Errno::EAGAIN | Errno::EINTR) => break,
                     Ok(count) => {
                         done += count;
                         sent += count;
                     }
-                    Err(Errno::EINTR) => {}
                     // A batch that stops short gives no reason: the next one, which begins with the culprit, does.
                     Err(error) => {
                         done += 1;

@@ -105,14 +105,11 @@ impl Datagrams {
         if self.waiting() {
             return Ok(Received::Drained);
         }
-        loop {
-            match self.batches.receive(&self.socket) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Received::Drained);
-                }
-                result => return result,
-            }
+        match self.batches.receive(&self.socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained),
+            // Tried again within the caller's budget, not here: nobody else should wait however long that goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Received::More),
+            result => result,
         }
     }
 
