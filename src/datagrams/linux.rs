@@ -16,7 +16,7 @@ use nix::sys::socket::{
 use super::{Datagram, Local, Received};
 
 /// Datagrams a system call.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 
 /// Room for the longest datagram. Not a power of two: the first bytes of all buffers would share one set of the cache.
 const BUFFER: usize = 65_536 + 64;
