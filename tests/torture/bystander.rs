@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Client, Server};
 
 /// One message is due so often.
-const PACE: Duration = Duration::from_millis(2);
+const PACE: Duration = Duration::from_millis(5);
 
 /// A client of a server with `--framing lines`, talking at a steady pace until it is asked how it was.
 pub(crate) struct Bystander {
@@ -35,23 +35,19 @@ impl Bystander {
     }
 }
 
-/// A message that is due while an answer is still awaited counts from when it was due, so that a server which freezes
-/// once is found late as often as it was wanted.
+/// A message that was due while an answer was still awaited counts as sent then and answered together with it: a server
+/// that freezes once is found late as often as it was wanted.
 fn talk(mut client: Client, over: &AtomicBool) -> Latencies {
     let mut samples = Vec::new();
-    let mut due = Instant::now();
     while !over.load(Ordering::Relaxed) {
-        let began = due.min(Instant::now());
-        let began = match due.checked_duration_since(Instant::now()) {
-            Some(early) => {
-                thread::sleep(early);
-                Instant::now()
-            }
-            None => began,
-        };
+        thread::sleep(PACE);
+        let sent = Instant::now();
         client.exchange("hello\n", "ACK\n");
-        samples.push(began.elapsed());
-        due += PACE;
+        let mut waited = Some(sent.elapsed());
+        while let Some(sample) = waited {
+            samples.push(sample);
+            waited = sample.checked_sub(PACE);
+        }
     }
     samples.sort();
     Latencies(samples)

@@ -274,7 +274,6 @@ impl Scene {
     /// Comes, says something, then too much, and is dismissed.
     fn newcomer(&self, patience: Patience) -> Result<(), String> {
         let mut talker = Talker::connect(self.server.tcp());
-        let _knock = patience.nudging.then(|| Talker::connect(self.server.tcp()));
         let told = talker.exchange(patience).and_then(|()| {
             talker.part(b"far more than is allowed\n", b"message too long\n", patience)
         });

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::{Client, Server};
+
+/// Datagrams a millisecond from each source port: in all more than a server answers, and still not so many that sending
+/// them takes the processor from it.
+const BURST: usize = 64;
 
 /// Everything that floods a server (`--framing lines`), until it is dropped.
 pub(crate) struct Flood {
@@ -26,7 +31,11 @@ impl Flood {
             flood.until_over(move || writer.try_send(&messages));
             flood.until_over(move || reader.take_some());
             let peer = server.peer();
-            flood.until_over(move || peer.try_send(b"flood"));
+            flood.until_over(move || {
+                let sent = (0..BURST).all(|_| peer.try_send(b"flood"));
+                thread::sleep(Duration::from_millis(1));
+                sent
+            });
         }
         flood
     }
