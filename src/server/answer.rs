@@ -16,9 +16,6 @@ use crate::wire::{CHECK, Notice, is_reply};
 
 /// Batches received in one turn.
 const BATCHES_PER_TURN: usize = 8;
-/// Batches received at the end, for what had arrived before: more than the receive buffer holds, and no more, lest a
-/// flood put the end off.
-const LAST_BATCHES: usize = 256;
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
 /// Errors in a row after which receiving pauses ...
@@ -80,7 +77,8 @@ impl Answerer {
 
     /// Answers what had arrived, then tells every recent peer that this is the end.
     pub(super) fn say_goodbye(&mut self, recent: Option<Duration>, desk: &mut Desk, now: Instant) {
-        self.serve_batches(LAST_BATCHES, desk, now);
+        // No more than had arrived before: a flood has no end.
+        self.serve_batches(self.datagrams.backlog(), desk, now);
         for (peer, local) in self.peers.recent(now, recent) {
             self.datagrams.reply(peer, local, Notice::ShuttingDown.text().as_bytes());
         }

@@ -10,8 +10,8 @@ use crate::roster::Peer;
 use crate::transcript::server::{Event, Stats};
 use crate::wire::{End, Notice, READ_SIZE, Reason, TooLong};
 
-/// Reads per connection and turn: 1 MiB at the most.
-const READS_PER_TURN: usize = 16;
+/// Reads per connection and turn: 128 KiB at the most, which may be tens of thousands of messages.
+const READS_PER_TURN: usize = 2;
 
 /// What every conversation shares: the read buffer, the ACKs of one read, the
 /// counters and the journal. So an idle connection needs none of its own.
