@@ -3,7 +3,7 @@
 //! The figures are printed: `cargo test --test torture -- --nocapture`. What takes long has a shorter round that
 //! always runs; the long one is `cargo test --release --test torture -- --ignored --nocapture`, within 40 minutes.
 #![cfg(all(target_os = "linux", feature = "programs"))]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 #[allow(dead_code, unused_imports, reason = "the other tests use the rest of it")]
 #[path = "../it/harness/mod.rs"]
