@@ -3,9 +3,8 @@
 use clap::Parser;
 
 use super::{FramingWord, Seconds, StyleArgs, parse_bytes, parse_count, parse_port};
-use crate::client::target::DEFAULT_PORT;
 use crate::server;
-use crate::wire::LONGEST_MESSAGE;
+use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 
 /// Acknowledge every TCP message with ACK and every UDP datagram with check
 ///

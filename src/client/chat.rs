@@ -27,6 +27,8 @@ pub const LONGEST_BYTES: usize = 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// ... and so long to answer a datagram.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Messages sent or lines skipped in one turn.
+const MESSAGES_PER_TURN: usize = 1024;
 /// Reads in one turn.
 const READS_PER_TURN: usize = 16;
 
@@ -95,6 +97,8 @@ pub struct Chat {
     input_ended: bool,
     /// When last something was typed, sent or answered.
     progress: Instant,
+    /// When last something was answered.
+    answered_at: Instant,
     prompts: bool,
     first_prompt: bool,
 }
@@ -104,9 +108,9 @@ impl Chat {
     ///
     /// # Errors
     /// stdin cannot be registered.
-    pub fn new(mut stage: Stage, settings: Settings, addresses: Vec<SocketAddr>) -> Result<Chat, Error> {
+    pub fn new(mut stage: Stage, mut settings: Settings, addresses: Vec<SocketAddr>) -> Result<Chat, Error> {
         let longest = longest_message(settings.protocol, settings.framing);
-        let mut input = Input::new(settings.messages.clone(), longest);
+        let mut input = Input::new(std::mem::take(&mut settings.messages), longest);
         input.register(stage.reactor.registry()).map_err(|error| Error::Setup("stdin", error))?;
         Ok(Chat {
             prompts: input.is_terminal() && stage.journal.screen().is_terminal(),
@@ -122,6 +126,7 @@ impl Chat {
             outgoing: None,
             input_ended: false,
             progress: Instant::now(),
+            answered_at: Instant::now(),
             first_prompt: true,
         })
     }
@@ -157,7 +162,7 @@ impl Chat {
                     self.input.wake();
                 }
                 if self.stage.is_interrupted() {
-                    self.interrupt();
+                    self.interrupt(now);
                 }
             }
             Source::Console => self.input.wake(),
@@ -262,7 +267,10 @@ impl Chat {
 
     /// Sends what may be sent: one message at a time, or as many as the window allows.
     fn talk(&mut self, now: Instant) {
-        while self.state == State::Talking && self.stage.has_room() {
+        for _ in 0..MESSAGES_PER_TURN {
+            if self.state != State::Talking || !self.stage.has_room() {
+                return;
+            }
             let Some(link) = &mut self.link else {
                 return;
             };
@@ -286,9 +294,12 @@ impl Chat {
                 Next::Message(message) => self.take(message, now),
                 Next::TooLong(number, length) => self.refuse_line(number, length),
                 Next::NotYet => return,
+                Next::Later => break,
                 Next::Ended => return self.end_input(),
             }
         }
+        // There is more to send or to skip; others come first.
+        self.stage.reactor.again(Source::Console);
     }
 
     fn take(&mut self, message: Vec<u8>, now: Instant) {
@@ -332,6 +343,10 @@ impl Chat {
 
     fn end_input(&mut self) {
         self.input_ended = true;
+        if let Some(error) = self.input.error() {
+            self.stage.complain(format_args!("cannot read the standard input: {}", cause(error)));
+            self.ledger.mark();
+        }
         if self.ledger.outstanding() == 0 {
             self.end();
         } else if let Some(link) = &mut self.link {
@@ -368,6 +383,7 @@ impl Chat {
 
     fn answered(&mut self, now: Instant) {
         self.progress = now;
+        self.answered_at = now;
         // This address is the one.
         self.addresses.clear();
         if matches!(self.outgoing, Some(Outgoing::Sent(_))) {
@@ -407,7 +423,10 @@ impl Chat {
                 // What had arrived before is still to be read.
                 self.receive(Ready::unasked(self.source()), now);
                 if self.state == State::Talking {
-                    self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
+                    // A reply that cannot be followed is our reason to go, not the server's.
+                    if error.kind() != io::ErrorKind::InvalidData {
+                        self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
+                    }
                     let (address, why) = (Address::new(peer), cause(error));
                     self.stage.complain(format_args!("the connection to {address} broke: {why}"));
                     self.fail();
@@ -421,9 +440,14 @@ impl Chat {
         match self.state {
             State::Connecting(until) => until,
             // While stdout is stalled we do not read, so nobody else is late.
-            State::Talking if self.stage.has_room() => self.progress.checked_add(self.patience()?),
+            State::Talking if self.stage.has_room() => self.waiting_since().checked_add(self.patience()?),
             State::Talking | State::Over | State::Failed => None,
         }
+    }
+
+    /// Since when what is awaited has been awaited: an answer, or a word of the person.
+    fn waiting_since(&self) -> Instant {
+        self.ledger.oldest().map_or(self.progress, |sent| sent.max(self.answered_at))
     }
 
     /// How long nothing may happen; `None`: as long as it likes.
@@ -450,6 +474,7 @@ impl Chat {
                 self.no_way(peer, &io::Error::other("no answer"), now);
             }
             _ => {
+                self.show_unfinished(now);
                 let reason = if awaits_answer { "no reply in time" } else { "no input" };
                 let protocol = self.settings.protocol;
                 self.stage.journal.tell(&Event::TimedOut { protocol, peer, reason });
@@ -465,8 +490,19 @@ impl Chat {
         self.state = State::Over;
     }
 
+    /// Shows the beginning of a reply that never became whole.
+    fn show_unfinished(&mut self, now: Instant) {
+        let Chat { link: Some(link), settings, ledger, stage, .. } = self else {
+            return;
+        };
+        if let Some(rest) = link.unfinished() {
+            show(Reply::Wrong(rest), link.peer(), settings, ledger, stage, now);
+        }
+    }
+
     /// A signal ends it; what was found out so far counts.
-    fn interrupt(&mut self) {
+    fn interrupt(&mut self, now: Instant) {
+        self.show_unfinished(now);
         self.state = match self.state {
             State::Connecting(_) | State::Failed => State::Failed,
             State::Talking | State::Over => State::Over,

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use mio::Interest;
 
+use crate::diagnostics::Diagnostics;
 use crate::error::Error;
 use crate::escape::escape;
 use crate::journal::{Journal, LAST_LINES};
 use crate::reactor::{Reactor, Source};
-use crate::screen::Diagnostics;
 use crate::signals::{OnQuit, Signal, Signals};
 use crate::stdio::block_terminal_stops;
 use crate::transcript::{Render, Style};

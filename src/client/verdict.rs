@@ -54,11 +54,12 @@ impl Finding {
     }
 
     fn of_error(error: &io::Error) -> Finding {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidData, TimedOut};
         Finding::of(match error.kind() {
             ConnectionRefused => Word::Refused,
             ConnectionReset | ConnectionAborted | BrokenPipe => Word::Reset,
             TimedOut => Word::Silent,
+            InvalidData => Word::WrongAnswer,
             _ => Word::Unreachable,
         })
     }

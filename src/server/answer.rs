@@ -8,7 +8,7 @@ use mio::Registry;
 
 use super::converse::Desk;
 use super::peers::Peers;
-use crate::datagrams::{Datagrams, Local, Received};
+use crate::datagrams::{Datagrams, Received};
 use crate::escape::cause;
 use crate::reactor::Source;
 use crate::transcript::server::Event;
@@ -29,6 +29,8 @@ pub(super) struct Answerer {
     peers: Peers,
     replied_to_reply: Option<Instant>,
     heard: Option<Instant>,
+    /// The last word was said: nothing more is received.
+    over: bool,
 }
 
 /// When the socket is to be served next.
@@ -49,6 +51,7 @@ impl Answerer {
             peers: Peers::default(),
             replied_to_reply: None,
             heard: None,
+            over: false,
         })
     }
 
@@ -72,6 +75,10 @@ impl Answerer {
 
     /// Receives and answers within the turn's budget.
     pub(super) fn serve(&mut self, desk: &mut Desk, now: Instant) -> Next {
+        if self.over {
+            self.flush(desk);
+            return Next::Wait;
+        }
         self.serve_batches(BATCHES_PER_TURN, desk, now)
     }
 
@@ -84,6 +91,7 @@ impl Answerer {
         }
         // Nobody is told of these that fail: nobody asked.
         self.datagrams.flush(|_, _| {});
+        self.over = true;
     }
 
     fn serve_batches(&mut self, budget: usize, desk: &mut Desk, now: Instant) -> Next {
@@ -118,25 +126,23 @@ impl Answerer {
             let reply = is_reply(bytes);
             desk.stats.datagrams_in += 1;
             desk.journal.tell(&Event::Datagram { peer, bytes });
-            if self.may_answer(peer, local, reply, now) && self.datagrams.reply(peer, local, CHECK) {
-                self.peers.hear(peer, local, now);
-                self.heard = Some(now);
-            } else {
-                desk.stats.unanswered += 1;
-            }
+            let answered = match peer.port() {
+                // Nothing goes to port 0 or to ourselves.
+                0 => false,
+                _ if self.datagrams.is_own_address(peer, local) => false,
+                _ => {
+                    self.peers.hear(peer, local, now);
+                    self.heard = Some(now);
+                    (!reply || self.may_answer_reply(now)) && self.datagrams.reply(peer, local, CHECK)
+                }
+            };
+            desk.stats.unanswered += u64::from(!answered);
         }
     }
 
-    /// Nothing goes to port 0 or to ourselves, and a reply is answered once a
-    /// second in all: otherwise one forged datagram could start an exchange
-    /// between two servers that never ends.
-    fn may_answer(&mut self, peer: SocketAddr, local: Local, reply: bool, now: Instant) -> bool {
-        if peer.port() == 0 || self.datagrams.is_own_address(peer, local) {
-            return false;
-        }
-        if !reply {
-            return true;
-        }
+    /// A reply is answered once a second in all: otherwise one forged datagram
+    /// could start an exchange between two servers that never ends.
+    fn may_answer_reply(&mut self, now: Instant) -> bool {
         let due = self.replied_to_reply.is_none_or(|last| now.saturating_duration_since(last) >= REPLY_TO_REPLY);
         if due {
             self.replied_to_reply = Some(now);

@@ -19,6 +19,7 @@ mod client_single_thread;
 mod client_stdin;
 mod client_terminal;
 mod client_timeouts;
+mod client_turns;
 mod client_usage;
 mod client_zh;
 mod corpus;
