@@ -5,7 +5,7 @@
 #![cfg(all(target_os = "linux", feature = "programs"))]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "the other tests use the rest of it")]
+#[allow(dead_code, unused_imports, reason = "the other tests use the rest of it")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
