@@ -6,7 +6,7 @@
 #![cfg(all(target_os = "linux", feature = "programs"))]
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::print_stdout)]
 
-#[allow(dead_code, unused_imports, reason = "the other tests use the rest of it")]
+#[allow(dead_code, unused_imports)] // other tests use the rest
 #[path = "../it/harness/mod.rs"]
 mod harness;
 

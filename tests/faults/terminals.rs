@@ -63,6 +63,7 @@ fn the_server_leaves_a_shared_terminal_as_it_was_however_it_ends() {
         let before = shared.state();
         let mut process = shared.start(Launch::server(&["-p", "0"]));
         let mut client = Client::connect(tcp_address(&shared.shows));
+        shared.shows.expect(&format!("{} connected", client.name()));
         assert_eq!(shared.state(), before, "changed at the start");
         shared.type_in("clients\n");
         shared.shows.find("the answer", |line| line.contains(" silent "));
