@@ -21,6 +21,7 @@ mod client_terminal;
 mod client_timeouts;
 mod client_usage;
 mod client_zh;
+mod cost;
 mod fairness;
 mod idle;
 mod interop;
