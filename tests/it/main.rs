@@ -23,6 +23,7 @@ mod client_turns;
 mod client_usage;
 mod client_zh;
 mod corpus;
+mod cost;
 mod fairness;
 mod idle;
 mod interop;
