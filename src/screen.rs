@@ -179,10 +179,14 @@ impl Screen {
     }
 
     /// Shows `text` as a progress line that the next one, or the next event,
-    /// overwrites. Only on a terminal, and only while nothing waits before it.
+    /// overwrites; an empty one takes it away. Only on a terminal, and only
+    /// while nothing waits before it.
     pub fn live(&mut self, text: &str) {
+        if text.is_empty() && !self.live {
+            return;
+        }
         if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0 {
-            self.live = true;
+            self.live = !text.is_empty();
             self.queue.extend_from_slice(b"\r");
             self.queue.extend_from_slice(text.as_bytes());
             self.queue.extend_from_slice(b"\x1b[K");

@@ -18,6 +18,11 @@ use crate::signals::OnQuit;
 use crate::transcript::Style;
 use crate::wire::{Framing, Protocol};
 
+/// Options that only the chat knows ...
+const OF_CHAT: [&str; 2] = ["messages", "window"];
+/// ... and those that only `--ping` does.
+const OF_PING: [&str; 9] = ["count", "interval", "size", "deadline", "flows", "hgrm", "plot", "dated", "max_loss"];
+
 /// The most flows that one ping spreads its probes over.
 const MOST_FLOWS: usize = 4096;
 
@@ -69,10 +74,16 @@ pub(super) struct ClientArgs {
     quiet: bool,
 
     /// Is the path open? One line for each protocol and address, exit 0 if it is
-    #[arg(short = 'z', group = "mode", help_heading = "As an instrument", conflicts_with_all = ["messages", "window"])]
+    #[arg(
+        short = 'z',
+        group = "mode",
+        help_heading = "As an instrument",
+        conflicts_with_all = OF_CHAT,
+        conflicts_with_all = OF_PING
+    )]
     verdict: bool,
     /// How long does an acknowledgement take? Probes on a fixed schedule, whatever the answers do
-    #[arg(long, group = "mode", help_heading = "As an instrument", conflicts_with_all = ["messages", "window"])]
+    #[arg(long, group = "mode", help_heading = "As an instrument", conflicts_with_all = OF_CHAT)]
     ping: bool,
     /// When is a silent path cut? Tries silences up to so many seconds, side by side
     #[arg(
@@ -82,7 +93,8 @@ pub(super) struct ClientArgs {
         value_name = "SECONDS",
         value_parser = Seconds::parse,
         allow_hyphen_values = true,
-        conflicts_with_all = ["messages", "window"]
+        conflicts_with_all = OF_CHAT,
+        conflicts_with_all = OF_PING
     )]
     find_idle: Option<Seconds>,
 

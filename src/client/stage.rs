@@ -113,9 +113,15 @@ impl Stage {
         self.diagnostics.with(|screen| screen.is_terminal())
     }
 
-    /// Shows a line of progress on stderr, which the next line overwrites.
+    /// Shows a line of progress on stderr, which the next line overwrites. An
+    /// empty one takes it away at once: stdout may be about to print there.
     pub fn show_live(&mut self, line: &str) {
-        self.diagnostics.with(|screen| screen.live(line));
+        self.diagnostics.with(|screen| {
+            screen.live(line);
+            if line.is_empty() {
+                screen.flush();
+            }
+        });
     }
 
     /// Tells an event on stderr, where it does not mix with the results.
