@@ -2,7 +2,7 @@
 //!
 //! One crate, so that it links once; one behaviour a module; names are sentences.
 #![cfg(all(unix, feature = "programs"))]
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::print_stdout)]
 
 mod harness;
 

@@ -29,6 +29,8 @@ enum Concerns {
     Clients,
     /// One datagram.
     Datagrams,
+    /// One TCP client or one datagram: both are answered by it.
+    Answers,
     /// The operator or whoever reads the transcript; that descriptor may be given up for good.
     Operator,
     /// Nobody at all.
@@ -51,7 +53,7 @@ const CALLS: [Call; 11] = [
     },
     Call {
         name: "sendto",
-        concerns: Concerns::Clients,
+        concerns: Concerns::Answers,
         errors: "EPIPE EAGAIN EINTR ENOBUFS ENOMEM ECONNRESET EACCES EALREADY EBADF EDESTADDRREQ EFAULT EINVAL EISCONN \
                  EMSGSIZE ENOTCONN ENOTSOCK EOPNOTSUPP ETIMEDOUT",
     },
@@ -206,6 +208,7 @@ impl Scene {
             Concerns::Operator | Concerns::Nobody => (0, 0),
             Concerns::Newcomers | Concerns::Clients => (1, 0),
             Concerns::Datagrams => (0, 1),
+            Concerns::Answers => (1, 1),
         };
         assert!(lost.len() <= allowed, "{context}: {lost:?}");
         assert!(unanswered <= allowed_datagrams, "{context}: {unanswered} datagrams were not answered");
@@ -222,7 +225,8 @@ impl Scene {
         let fault = Fault::inject(&self.server, self.call.name, &self.error, "1+");
         let over = Instant::now() + duration;
         // With a poll that fails nobody is served, and nobody is lost.
-        let residents_speak = self.call.concerns != Concerns::Clients && self.call.name != "epoll_wait";
+        let clients_hit = matches!(self.call.concerns, Concerns::Clients | Concerns::Answers);
+        let residents_speak = !clients_hit && self.call.name != "epoll_wait";
         let brief = Patience { limit: Duration::ZERO, nudging: false };
         while Instant::now() < over {
             self.operator_types();
@@ -246,7 +250,7 @@ impl Scene {
         let lost = speak(&mut self.residents, patience);
         assert!(lost.is_empty(), "{context}, and afterwards: {lost:?}");
         let unanswered = self.settle_datagrams();
-        let theirs = self.call.concerns == Concerns::Datagrams;
+        let theirs = matches!(self.call.concerns, Concerns::Datagrams | Concerns::Answers);
         assert!(unanswered == 0 || theirs, "{context}: {unanswered} datagrams were not answered");
         account.datagrams_hit += unanswered;
         self.recovers(&context);
