@@ -87,6 +87,8 @@ mod unix {
     const PIPE_ROOM: usize = 4096;
     /// A terminal promises less: its drivers wake writers at about this mark.
     const TERMINAL_ROOM: usize = 256;
+    /// A call that was interrupted so often in a row is left for another turn.
+    const INTERRUPTIONS: usize = 16;
 
     /// How a call is kept from blocking.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,13 +354,15 @@ mod unix {
         [Errno::EPERM, Errno::EINVAL].iter().any(|&errno| error.raw_os_error() == Some(errno as i32))
     }
 
+    /// Repeats what was interrupted, though not for ever: nobody else should wait for it.
     fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
-        loop {
+        for _ in 0..INTERRUPTIONS {
             match call() {
                 Err(Errno::EINTR) => {}
                 result => return Ok(result?),
             }
         }
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     #[cfg(all(test, target_os = "linux"))]

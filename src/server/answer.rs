@@ -18,9 +18,7 @@ use crate::wire::{CHECK, Notice, is_reply};
 const BATCHES_PER_TURN: usize = 8;
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
-/// Errors in a row after which receiving pauses ...
-const ERRORS_PER_TURN: usize = 16;
-/// ... for so long.
+/// After a turn of nothing but errors receiving pauses for so long.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The UDP socket, who spoke to it, and when it last answered a reply.
@@ -100,7 +98,6 @@ impl Answerer {
         for _ in 0..budget {
             match self.datagrams.receive() {
                 Ok(received) => {
-                    errors = 0;
                     self.answer_batch(desk, now);
                     self.flush(desk);
                     if received == Received::Drained {
@@ -111,13 +108,10 @@ impl Answerer {
                 Err(error) => {
                     log::debug!("receiving a datagram failed: {}", cause(&error));
                     errors += 1;
-                    if errors == ERRORS_PER_TURN {
-                        return Next::At(now + PAUSE);
-                    }
                 }
             }
         }
-        Next::Again
+        if errors == budget { Next::At(now + PAUSE) } else { Next::Again }
     }
 
     fn answer_batch(&mut self, desk: &mut Desk, now: Instant) {

@@ -17,7 +17,13 @@ pub(crate) struct Talker {
 
 /// Why a talker is lost.
 #[derive(Debug)]
-pub(crate) struct Lost(pub(crate) String);
+#[allow(dead_code, reason = "the texts are for whoever reads why a test failed")]
+pub(crate) enum Lost {
+    /// The connection has ended, or brought something else: this.
+    Ended(String),
+    /// Nobody answered: this is how far it came.
+    Hung(String),
+}
 
 /// How long a talker waits for an answer.
 #[derive(Clone, Copy)]
@@ -48,7 +54,7 @@ impl Talker {
                 continue;
             }
             if began.elapsed() > patience.limit {
-                return Err(Lost(format!("{} of {} acknowledged", self.got.len() / 4, self.sent)));
+                return Err(Lost::Hung(format!("{} of {} acknowledged", self.got.len() / 4, self.sent)));
             }
             if patience.nudging {
                 self.say(b"hello\n")?;
@@ -59,7 +65,7 @@ impl Talker {
         }
         match self.got == b"ACK\n".repeat(self.sent) {
             true => Ok(()),
-            false => Err(Lost(format!("after {} messages came {}", self.sent, self.got.escape_ascii()))),
+            false => Err(Lost::Ended(format!("after {} messages came {}", self.sent, self.got.escape_ascii()))),
         }
     }
 
@@ -70,7 +76,7 @@ impl Talker {
         let began = Instant::now();
         while self.got.len() < before + wanted.len() {
             if !self.read()? && began.elapsed() > patience.limit {
-                return Err(Lost("no end".to_owned()));
+                return Err(Lost::Hung("no end".to_owned()));
             }
             if patience.nudging && began.elapsed() > NUDGE {
                 self.say(b"and more\n")?;
@@ -78,25 +84,25 @@ impl Talker {
         }
         match self.got[before..] == *wanted {
             true => Ok(()),
-            false => Err(Lost(format!("at the end came {}", self.got[before..].escape_ascii()))),
+            false => Err(Lost::Ended(format!("at the end came {}", self.got[before..].escape_ascii()))),
         }
     }
 
     fn say(&mut self, bytes: &[u8]) -> Result<(), Lost> {
-        self.stream.write_all(bytes).map_err(|error| Lost(error.to_string()))
+        self.stream.write_all(bytes).map_err(|error| Lost::Ended(error.to_string()))
     }
 
     /// Whether something came within a nudge's time.
     fn read(&mut self) -> Result<bool, Lost> {
         let mut buffer = [0; 4096];
         match self.stream.read(&mut buffer) {
-            Ok(0) => Err(Lost(format!("the end after {}", self.got.escape_ascii()))),
+            Ok(0) => Err(Lost::Ended(format!("the end after {}", self.got.escape_ascii()))),
             Ok(count) => {
                 self.got.extend_from_slice(&buffer[..count]);
                 Ok(true)
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
-            Err(error) => Err(Lost(error.to_string())),
+            Err(error) => Err(Lost::Ended(error.to_string())),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Client, Server};
 
 /// Datagrams a millisecond from each source port: in all more than a server answers, and still not so many that sending
 /// them takes the processor from it.
-const BURST: usize = 64;
+const BURST: usize = 128;
 
 /// Everything that floods a server (`--framing lines`), until it is dropped.
 pub(crate) struct Flood {
