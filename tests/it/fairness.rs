@@ -43,7 +43,7 @@ fn the_operator_is_answered_beside_a_flood() {
     let _flood = Flood::start(&server, 1);
     for _ in 0..10 {
         let since = Instant::now();
-        assert!(server.stat("uptime") > 0.0);
+        assert!(server.stat("uptime") >= 0.0);
         assert!(since.elapsed() < PATIENCE, "the answer took {:?}", since.elapsed());
     }
 }
