@@ -54,11 +54,11 @@ pub(crate) const CALLS: [Call; 11] = [
         errors: "ECONNREFUSED EPERM EAGAIN EINTR ENOBUFS ENOMEM EACCES EALREADY EBADF ECONNRESET EDESTADDRREQ EFAULT \
                  EINVAL EISCONN EMSGSIZE ENOTCONN ENOTSOCK EOPNOTSUPP EPIPE EHOSTUNREACH ENETUNREACH",
     },
-    Call { name: "read", concerns: Concerns::Operator, errors: "EIO EAGAIN EINTR EBADF EFAULT EINVAL EISDIR" },
+    Call { name: "read", concerns: Concerns::Operator, errors: "EIO EINTR EAGAIN EBADF EFAULT EINVAL EISDIR" },
     Call {
         name: "write",
         concerns: Concerns::Operator,
-        errors: "EPIPE ENOSPC EAGAIN EINTR EIO EBADF EDESTADDRREQ EDQUOT EFAULT EFBIG EINVAL EPERM",
+        errors: "EPIPE EINTR EAGAIN ENOSPC EIO EBADF EDESTADDRREQ EDQUOT EFAULT EFBIG EINVAL EPERM",
     },
     Call { name: "epoll_wait", concerns: Concerns::Nobody, errors: "EINVAL EINTR EBADF EFAULT" },
     Call {
