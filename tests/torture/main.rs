@@ -10,6 +10,7 @@
 mod harness;
 
 mod bystander;
+mod calls;
 mod churn;
 mod famine;
 mod fault;

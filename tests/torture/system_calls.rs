@@ -9,82 +9,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 
+use crate::calls::{CALLS, Call, Concerns};
 use crate::fault::Fault;
 use crate::harness::{DEADLINE, Peer, Server, ServerBuilder, wait_until};
 use crate::talker::{Lost, Patience, Talker};
 use crate::{alone, figure};
-
-/// A system call, whom a failure of it may cost something, and the errors it documents (what TCP/IP adds included).
-struct Call {
-    name: &'static str,
-    concerns: Concerns,
-    errors: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Concerns {
-    /// Who is just coming.
-    Newcomers,
-    /// One TCP client, whoever it is.
-    Clients,
-    /// One datagram.
-    Datagrams,
-    /// One TCP client or one datagram: both are answered by it.
-    Answers,
-    /// The operator or whoever reads the transcript; that descriptor may be given up for good.
-    Operator,
-    /// Nobody at all.
-    Nobody,
-}
-
-const CALLS: [Call; 11] = [
-    Call {
-        name: "accept4",
-        concerns: Concerns::Newcomers,
-        errors: "ECONNABORTED EMFILE EAGAIN EINTR ENFILE ENOBUFS ENOMEM EPERM EPROTO EBADF EFAULT EINVAL ENOTSOCK \
-                 EOPNOTSUPP ENETDOWN ENOPROTOOPT EHOSTDOWN ENONET EHOSTUNREACH ENETUNREACH ENOSR ESOCKTNOSUPPORT \
-                 EPROTONOSUPPORT ETIMEDOUT",
-    },
-    Call {
-        name: "recvfrom",
-        concerns: Concerns::Clients,
-        errors: "ECONNRESET EAGAIN EINTR ENOMEM ETIMEDOUT ECONNREFUSED EBADF EFAULT EINVAL ENOTCONN ENOTSOCK \
-                 EHOSTUNREACH ENETUNREACH",
-    },
-    Call {
-        name: "sendto",
-        concerns: Concerns::Answers,
-        errors: "EPIPE EAGAIN EINTR ENOBUFS ENOMEM ECONNRESET EACCES EALREADY EBADF EDESTADDRREQ EFAULT EINVAL EISCONN \
-                 EMSGSIZE ENOTCONN ENOTSOCK EOPNOTSUPP ETIMEDOUT",
-    },
-    // A datagram that cannot be read stays where it is.
-    Call {
-        name: "recvmmsg",
-        concerns: Concerns::Nobody,
-        errors: "ENOMEM EINTR EAGAIN ECONNREFUSED EBADF EFAULT EINVAL ENOTCONN ENOTSOCK EHOSTUNREACH ENETUNREACH",
-    },
-    Call {
-        name: "sendmmsg",
-        concerns: Concerns::Datagrams,
-        errors: "ECONNREFUSED EPERM EAGAIN EINTR ENOBUFS ENOMEM EACCES EALREADY EBADF ECONNRESET EDESTADDRREQ EFAULT \
-                 EINVAL EISCONN EMSGSIZE ENOTCONN ENOTSOCK EOPNOTSUPP EPIPE EHOSTUNREACH ENETUNREACH",
-    },
-    Call { name: "read", concerns: Concerns::Operator, errors: "EIO EAGAIN EINTR EBADF EFAULT EINVAL EISDIR" },
-    Call {
-        name: "write",
-        concerns: Concerns::Operator,
-        errors: "EPIPE ENOSPC EAGAIN EINTR EIO EBADF EDESTADDRREQ EDQUOT EFAULT EFBIG EINVAL EPERM",
-    },
-    Call { name: "epoll_wait", concerns: Concerns::Nobody, errors: "EINVAL EINTR EBADF EFAULT" },
-    Call {
-        name: "epoll_ctl",
-        concerns: Concerns::Newcomers,
-        errors: "ENOSPC ENOMEM EBADF EEXIST EINVAL ELOOP ENOENT EPERM",
-    },
-    Call { name: "shutdown", concerns: Concerns::Newcomers, errors: "ENOTCONN EBADF EINVAL ENOTSOCK ENOBUFS" },
-    // Not called once the server listens; that it stays so is seen here.
-    Call { name: "setsockopt", concerns: Concerns::Nobody, errors: "EINVAL EBADF EFAULT ENOPROTOOPT ENOTSOCK" },
-];
 
 /// How much of all that is tried.
 struct Extent {
@@ -320,7 +249,7 @@ impl Scene {
     fn settle_datagrams(&mut self) -> usize {
         // Long enough for an answer that must come; where one may be lost, this long is waited for it each time.
         let silence = match self.call.concerns {
-            Concerns::Datagrams => Duration::from_millis(300),
+            Concerns::Datagrams | Concerns::Answers => Duration::from_millis(300),
             _ => Duration::from_secs(2),
         };
         let before = self.datagrams.got;
