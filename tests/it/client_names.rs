@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::harness::{FarTcp, FarUdp, Mute, Names, end_of, private_loopback, run, timed};
 
 /// Some addresses that nobody else uses, a port that is free on all of them, and the name for them.
-fn several(test: &str, count: usize) -> Option<(Names, Vec<SocketAddr>)> {
+pub(crate) fn several(test: &str, count: usize) -> Option<(Names, Vec<SocketAddr>)> {
     let ips: Vec<IpAddr> = (0..count).map(|_| private_loopback()).collect();
     let names = Names::several(test, &ips)?;
     let port = FarTcp::on((ips[0], 0).into()).address().port();

@@ -6,6 +6,7 @@
 
 mod far;
 mod flood;
+mod instrument;
 mod lines;
 mod names;
 mod proc;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use far::{FarTcp, FarUdp, Mute, closed_port, timed};
 pub(crate) use flood::Flood;
+pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_service, udp_service};
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 pub(crate) use proc::Proc;

@@ -1,0 +1,220 @@
+//! `--ping` and connections that are cut, servers that come and go, addresses, and flows.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::Signal::SIGTERM;
+
+use crate::client_names::several;
+use crate::harness::{
+    FarTcp, FarUdp, Input, ack, client_to, closed_port, end_of, heard, last_object, number, private_loopback, run,
+    server, tcp_service, timed, udp_service,
+};
+
+#[test]
+fn a_connection_that_ends_with_a_probe_in_flight_loses_it_and_says_why() {
+    for (end, reason) in
+        [("close", "closed"), ("reset", "reset"), ("idle timeout", "idle timeout"), ("NACK", "wrong answer")]
+    {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -c 2 -i 0.1").start();
+        let mut caller = far.accept();
+        caller.expect("hello");
+        match end {
+            "close" => caller.close_with(""),
+            "reset" => caller.reset(),
+            word => caller.close_with(word),
+        }
+        far.accept().answer("hello", "ACK");
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        let name = far.address();
+        assert_eq!(ended.out[0], format!("no ACK from {name}: seq=1 lost ({reason})"));
+        assert!(ended.out[1].starts_with(&format!("ACK from {name}: seq=2 ")), "{:?}", ended.out);
+        assert!(ended.out[4].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 0 late, "), "{:?}", ended.out);
+    }
+}
+
+#[test]
+fn a_connection_that_ends_between_probes_loses_nothing() {
+    for (end, reason) in [("", "closed"), ("reset", "reset"), ("idle timeout", "idle timeout")] {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -c 2 -i 0.3").start();
+        let mut caller = far.accept();
+        caller.answer("hello", "ACK");
+        client.stdout.find("the reply", |line| line.contains("seq=1 "));
+        if end == "reset" {
+            caller.reset()
+        } else {
+            caller.close_with(end)
+        }
+        client.stderr.find("a word of it", |line| line.contains("between probes") && line.contains(reason));
+        far.accept().answer("hello", "ACK");
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, ended.err.len()), (0, 1), "{:?}", ended.err);
+        assert!(ended.out[4].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
+    }
+}
+
+#[test]
+fn an_acknowledgement_that_comes_with_the_end_counts() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "--ping -c 2 -i 0.1").start();
+    for _ in 0..2 {
+        let mut caller = far.accept();
+        caller.expect("hello");
+        caller.close_with("ACK");
+    }
+    assert_eq!(end_of(&mut client).code, 0);
+}
+
+#[test]
+fn a_server_that_is_started_anew_is_found_again() {
+    for option in ["-t", "-u"] {
+        let ip = private_loopback();
+        let first = server(&format!("{option} --host {ip}"));
+        let address = if option == "-t" { first.tcp() } else { first.udp() };
+        let mut client = client_to(address, &format!("--ping -i 0.02 -c 60 -W 0.5 --format json {option}")).start();
+        client.stdout.find("a reply", |line| line.contains("\"seq\":10,"));
+        first.signal(SIGTERM);
+        client.stdout.find("a loss", |line| line.contains("\"lost\""));
+        drop(first);
+        let second = server(&format!("{option} --host {ip} -p {}", address.port()));
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        let summary = last_object(&ended.out);
+        let figure = |name: &str| summary[name].as_u64().unwrap();
+        assert_eq!(figure("sent"), 60);
+        assert_eq!(figure("acknowledged") + figure("lost"), 60, "{summary}");
+        let counted =
+            |event: &str| ended.out.iter().filter(|line| line.contains(&format!("\"{event}\""))).count() as u64;
+        assert_eq!(
+            (counted("reply"), counted("lost")),
+            (figure("acknowledged"), figure("lost") + 1),
+            "one is the summary's"
+        );
+        let last = &ended.out[ended.out.len() - 2];
+        assert!(last.contains("\"reply\"") && last.contains("\"seq\":60,"), "{last}");
+        drop(second);
+    }
+}
+
+#[test]
+fn the_worst_flow_is_named_with_the_port_that_was_dropped() {
+    let dropped = Arc::new(Mutex::new(None));
+    let theirs = Arc::clone(&dropped);
+    let far = udp_service(move |socket, _, from| {
+        let bad = *theirs.lock().unwrap().get_or_insert(from);
+        if bad != from {
+            socket.send_to(b"check", from).unwrap();
+        }
+    });
+    let ended = run(client_to(far, "--ping -u -q -c 40 -i 0.02 -W 0.1 --flows 4"));
+    let port = dropped.lock().unwrap().unwrap().port();
+    let worst = ended.out.last().unwrap();
+    assert!(worst.starts_with(&format!("worst flow: source port {port}, ")), "{worst:?} is not about {port}");
+    assert!(worst.contains(" sent, 1 lost, p50 0."), "{worst:?}");
+    assert!(ended.out[2].starts_with("40 sent, 39 acknowledged, 1 lost (2.5%)"), "{:?}", ended.out);
+}
+
+#[test]
+fn where_none_loses_the_worst_flow_is_the_slowest() {
+    let slow = Arc::new(Mutex::new(None));
+    let theirs = Arc::clone(&slow);
+    let far = tcp_service(move |mut stream| {
+        let bad = *theirs.lock().unwrap().get_or_insert(stream.peer_addr().unwrap());
+        while heard(&mut stream) {
+            if stream.peer_addr().is_ok_and(|peer| peer == bad) {
+                std::thread::sleep(Duration::from_millis(30));
+            }
+            ack(&mut stream);
+        }
+    });
+    let ended = run(client_to(far, "--ping -q -c 40 -i 0.02 --flows 4"));
+    let port = slow.lock().unwrap().unwrap().port();
+    let worst = ended.out.last().unwrap();
+    assert!(worst.starts_with(&format!("worst flow: source port {port}, 10 sent, 0 lost, p50 3")), "{worst:?}");
+    assert_eq!(ended.code, 0);
+}
+
+#[test]
+fn flows_are_connections_or_source_ports_of_their_own() {
+    let sources = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
+    let theirs = Arc::clone(&sources);
+    let far = udp_service(move |socket, _, from| {
+        theirs.lock().unwrap().push(from);
+        socket.send_to(b"check", from).unwrap();
+    });
+    assert_eq!(run(client_to(far, "--ping -u -q -c 12 -i 0.01 --flows 4")).code, 0);
+    let mut sources = std::mem::take(&mut *sources.lock().unwrap());
+    assert_eq!(sources[..4], sources[4..8], "each in its turn");
+    sources.sort_unstable();
+    sources.dedup();
+    assert_eq!(sources.len(), 4);
+
+    let server = server("-t");
+    assert_eq!(run(client_to(server.tcp(), "--ping -q -c 12 -i 0.01 --flows 4")).code, 0);
+    assert_eq!(server.stdout.so_far().iter().filter(|line| line.ends_with(" connected")).count(), 4);
+}
+
+#[test]
+fn many_flows_raise_the_limit_on_descriptors_themselves() {
+    let server = server("-u");
+    let launch = client_to(server.udp(), "--ping -u -q -c 400 -i 0.001 --flows 400");
+    let ended = run(launch.through_shell("ulimit -S -n 256; exec \"$0\" \"$@\""));
+    assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+}
+
+#[test]
+fn tcp_goes_on_to_the_address_that_accepts() {
+    let Some((names, addresses)) = several("ping-tcp", 2) else { return };
+    let server = server(&format!("-t --host {} -p {}", addresses[1].ip(), addresses[1].port()));
+    let ended = run(names.client(&format!("several {} --ping -c 2 -i 0.01", server.tcp().port())));
+    assert_eq!((ended.code, ended.err.len()), (0, 1), "{:?}", ended.err);
+    assert!(ended.err[0].contains(&addresses[0].to_string()), "{:?}", ended.err);
+    assert!(ended.out[0].starts_with(&format!("ACK from {}: seq=1 ", addresses[1])), "{:?}", ended.out);
+}
+
+#[test]
+fn udp_goes_on_to_the_address_that_answers() {
+    let Some((names, addresses)) = several("ping-udp", 3) else { return };
+    let _silent = FarUdp::on(addresses[1]);
+    let server = server(&format!("-u --host {} -p {}", addresses[2].ip(), addresses[2].port()));
+    let (ended, took) = timed(|| run(names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port()))));
+    assert_eq!((ended.code, ended.err.len()), (0, 2), "{:?}", ended.err);
+    assert!(ended.out[0].starts_with(&format!("check from {}: seq=1 ", addresses[2])), "{:?}", ended.out);
+    assert!(ended.out[4].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, 0.0"), "{:?}", ended.out);
+    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn the_first_of_several_udp_addresses_that_answers_is_the_one() {
+    let Some((names, addresses)) = several("ping-one", 2) else { return };
+    let server = server(&format!("-u --host {} -p {}", addresses[0].ip(), addresses[0].port()));
+    let ended = run(names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port())));
+    assert_eq!(
+        (ended.code, ended.err.iter().filter(|line| line.contains("connect")).count()),
+        (0, 0),
+        "{:?}",
+        ended.err
+    );
+    assert!(ended.out[0].starts_with(&format!("check from {}: seq=1 ", addresses[0])), "{:?}", ended.out);
+}
+
+#[test]
+fn a_refused_probe_over_tcp_is_lost_once_and_the_run_goes_on() {
+    let address = closed_port(private_loopback());
+    let far = FarTcp::on(address);
+    let mut client = client_to(address, "--ping -c 4 -i 0.1").stdin(Input::Null).start();
+    let mut caller = far.accept();
+    caller.expect("hello");
+    drop(far);
+    caller.close_with("ACK");
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 1);
+    for (line, seq) in ended.out[1..4].iter().zip(2..=4) {
+        assert_eq!(line, &format!("no ACK from {address}: seq={seq} lost (refused)"));
+    }
+    assert_eq!(number(&ended.out[6], "acknowledged, "), 3.0, "{:?}", ended.out);
+}

@@ -1,0 +1,116 @@
+//! What other tools hide: a server that froze, replies that were dropped. Full length with `--ignored`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Ended, client_to, end_of, last_object, run, server, udp_service};
+
+fn ms(summary: &Value, kind: &str, figure: &str) -> f64 {
+    let ns = summary[kind][figure].as_f64();
+    ns.unwrap_or_else(|| panic!("no {figure} of {kind} in {summary}")) / 1e6
+}
+
+fn report(what: &str, ended: &Ended) -> Value {
+    let summary = last_object(&ended.out);
+    println(&format!("{what}: {summary} {:?}", ended.err));
+    summary
+}
+
+fn println(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A run of so many probes at this interval, during which the server is frozen for a while. Returns the
+/// summary and how long it really was frozen, in ms.
+fn frozen(option: &str, probes: u32, interval: f64, freeze: Duration) -> (Value, f64) {
+    let server = server(&format!("{option} --quiet"));
+    let address = if option == "-t" { server.tcp() } else { server.udp() };
+    let options = format!("{option} --ping -c {probes} -i {interval} -W 30 --format json -q");
+    let mut client = client_to(address, &options).start();
+    // A quarter of the run, then the freeze.
+    thread::sleep(Duration::from_secs_f64(f64::from(probes) * interval / 4.0));
+    server.stop();
+    let begin = Instant::now();
+    thread::sleep(freeze);
+    server.resume();
+    let froze = begin.elapsed().as_secs_f64() * 1e3;
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    let summary = report(&format!("{option}, frozen for {froze:.0} ms"), &ended);
+    assert_eq!((&summary["sent"], &summary["acknowledged"]), (&probes.into(), &probes.into()), "{summary}");
+    assert_eq!((&summary["lost"], &summary["late"], &summary["unsent"]), (&0.into(), &0.into(), &0.into()));
+    (summary, froze)
+}
+
+/// Of a run of `total` ms frozen for `froze`, the share p answers within froze − (1 − p) × total: those due
+/// during the freeze wait for its end, evenly.
+#[track_caller]
+fn expect_percentile(summary: &Value, figure: &str, share: f64, froze: f64, total: f64, bound: f64) {
+    let expected = froze - (1.0 - share) * total;
+    let measured = ms(summary, "response_ns", figure);
+    assert!((measured - expected).abs() < bound, "{figure} is {measured} ms, not {expected} ± {bound} ms");
+}
+
+#[test]
+fn a_server_that_froze_shows_in_the_response_times() {
+    for option in ["-t", "-u"] {
+        let (summary, froze) = frozen(option, 1000, 0.002, Duration::from_millis(500));
+        expect_percentile(&summary, "p90", 0.9, froze, 2000.0, 100.0);
+        expect_percentile(&summary, "p99", 0.99, froze, 2000.0, 100.0);
+        // The round trips alone hide it: one probe was on its way.
+        assert!(ms(&summary, "rtt_ns", "p99") < 100.0, "{summary}");
+        assert!(ms(&summary, "rtt_ns", "max") > froze - 100.0, "{summary}");
+    }
+}
+
+/// 8 s at 1,000/s, 2 s of them frozen: p90 = 1.2 s, p99 = 1.92 s, each ± 0.06 s.
+#[test]
+#[ignore = "takes 16 s on a quiet machine"]
+fn a_server_frozen_for_two_of_eight_seconds() {
+    for option in ["-t", "-u"] {
+        let (summary, froze) = frozen(option, 8000, 0.001, Duration::from_secs(2));
+        expect_percentile(&summary, "p90", 0.9, froze, 8000.0, 60.0);
+        expect_percentile(&summary, "p99", 0.99, froze, 8000.0, 60.0);
+        assert!(ms(&summary, "rtt_ns", "p99") < 60.0, "{summary}");
+    }
+}
+
+/// Every so-manieth reply is dropped: exactly those are lost, and the run goes on.
+#[track_caller]
+fn dropped(probes: u64, every: u64, options: &str) {
+    let dropped = Arc::new(AtomicU64::new(0));
+    let theirs = Arc::clone(&dropped);
+    let far = udp_service(move |socket, number, from| {
+        if number % every == 0 {
+            theirs.fetch_add(1, Ordering::Relaxed);
+        } else {
+            socket.send_to(b"check", from).unwrap();
+        }
+    });
+    let ended = run(client_to(far, &format!("-u --ping -c {probes} --format json {options}")));
+    let summary = report(&format!("1 of {every} dropped"), &ended);
+    let dropped = dropped.load(Ordering::Relaxed);
+    assert_eq!(dropped, probes / every);
+    assert_eq!((&summary["sent"], &summary["lost"]), (&probes.into(), &dropped.into()), "{summary}");
+    assert_eq!((&summary["acknowledged"], &summary["unsent"]), (&(probes - dropped).into(), &0.into()), "{summary}");
+    let told = ended.out.iter().filter(|line| line.contains("\"event\":\"lost\"")).count();
+    assert_eq!((told as u64, ended.code), (dropped, 1));
+}
+
+#[test]
+fn replies_that_are_dropped_are_counted_exactly() {
+    dropped(400, 50, "-i 0.002 -W 0.1 --flows 4");
+    dropped(40, 10, "-i 0.002 -W 0.1");
+}
+
+/// 5 s at 500/s, 1 of 200 dropped: 12 lost of 2,500, on four flows in 5 to 6 s.
+#[test]
+#[ignore = "takes 6 s on a quiet machine"]
+fn one_of_two_hundred_replies_dropped() {
+    dropped(2500, 200, "-i 0.002 -W 1 --flows 4");
+}

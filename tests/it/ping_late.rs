@@ -1,0 +1,133 @@
+//! Probes that are not answered in time: lost; answered later: late, and never credited to another probe.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{
+    Ended, FarTcp, FarUdp, ack, client_to, end_of, heard, last_object, run, tcp_service, udp_service,
+};
+
+/// Longer than the client waits for an answer (0.1 s).
+const LATE: Duration = Duration::from_millis(300);
+
+fn events<'a>(ended: &'a Ended, event: &str) -> Vec<Value> {
+    let all = ended.out.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.filter(|object| object["event"] == event).collect()
+}
+
+fn seqs(events: &[Value]) -> Vec<u64> {
+    let mut seqs: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    seqs.sort_unstable();
+    seqs
+}
+
+/// Of 100 probes every tenth was answered [`LATE`]: each of those is lost and then late, and no other is touched.
+#[track_caller]
+fn expect_late(ended: &Ended, delayed: u64) {
+    let summary = last_object(&ended.out);
+    let figure = |name: &str| summary[name].as_u64().unwrap();
+    assert_eq!(figure("sent"), figure("acknowledged") + figure("lost"), "{summary}");
+    assert_eq!((figure("lost"), figure("late")), (delayed, delayed), "{summary}");
+    let (lost, late, replies) = (events(ended, "lost"), events(ended, "late"), events(ended, "reply"));
+    assert_eq!(seqs(&lost), seqs(&late));
+    assert_eq!(replies.len() as u64, figure("acknowledged"));
+    let late_ns = u64::try_from(LATE.as_nanos()).unwrap();
+    assert!(late.iter().all(|event| event["rtt_ns"].as_u64().unwrap() >= late_ns), "{late:?}");
+    assert!(replies.iter().all(|event| event["rtt_ns"].as_u64().unwrap() < late_ns / 2), "{replies:?}");
+    assert!(summary["rtt_ns"]["max"].as_u64().unwrap() < late_ns / 2, "{summary}");
+    assert_eq!(ended.code, 1);
+}
+
+#[test]
+fn late_answers_over_udp() {
+    let far = udp_service(|socket, number, from| {
+        if number % 10 == 3 && number < 90 {
+            let socket = socket.try_clone().unwrap();
+            thread::spawn(move || {
+                thread::sleep(LATE);
+                let _ = socket.send_to(b"check", from);
+            });
+        } else {
+            socket.send_to(b"check", from).unwrap();
+        }
+    });
+    expect_late(&run(client_to(far, "--ping -u -c 120 -i 0.01 -W 0.1 --flows 3 --format json")), 9);
+}
+
+#[test]
+fn late_answers_over_tcp() {
+    let count = Arc::new(AtomicU64::new(0));
+    let far = tcp_service(move |mut stream| {
+        while heard(&mut stream) {
+            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+            if number % 10 == 3 && number < 90 {
+                thread::sleep(LATE);
+            }
+            ack(&mut stream);
+        }
+    });
+    expect_late(&run(client_to(far, "--ping -c 120 -i 0.01 -W 0.1 --flows 3 --format json")), 9);
+}
+
+#[test]
+fn a_loss_and_a_late_answer_have_lines_of_their_own() {
+    let far = FarUdp::new();
+    let name = far.address();
+    let mut client = client_to(name, "--ping -u -c 2 -W 0.1 -i 0.5").start();
+    let first = far.expect("hello");
+    client.stdout.expect(&format!("no check from {name}: seq=1 lost (no answer in time)"));
+    far.say(first, "check");
+    client.stdout.find("the late line", |line| line.starts_with(&format!("late check from {name}: seq=1 time=")));
+    let second = far.answer("hello", "check");
+    assert_ne!(first, second, "the port of a lost probe is not used again");
+    let ended = end_of(&mut client);
+    assert!(ended.out[5].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{:?}", ended.out);
+}
+
+#[test]
+fn an_answer_to_a_lost_probe_is_never_credited_to_the_next() {
+    // The second probe is on its way, unanswered, when the answer to the first one comes.
+    let udp = FarUdp::new();
+    let mut client = client_to(udp.address(), "--ping -u -c 2 -W 0.3 -i 0.4 --format json").start();
+    let first = udp.expect("hello");
+    udp.expect("hello");
+    udp.say(first, "check");
+    let ended = end_of(&mut client);
+    assert_eq!((seqs(&events(&ended, "late")), events(&ended, "reply").len()), (vec![1], 0), "{:?}", ended.out);
+
+    let tcp = FarTcp::new();
+    let mut client = client_to(tcp.address(), "--ping -c 2 -W 0.3 -i 0.4 --format json").start();
+    let mut caller = tcp.accept();
+    caller.expect("hello");
+    let mut other = tcp.accept();
+    other.expect("hello");
+    caller.say("ACK");
+    let ended = end_of(&mut client);
+    assert_eq!((seqs(&events(&ended, "late")), events(&ended, "reply").len()), (vec![1], 0), "{:?}", ended.out);
+    assert_eq!(last_object(&ended.out)["lost"], 2);
+}
+
+#[test]
+fn an_answer_in_pieces_that_spans_the_wait_is_late() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "--ping -c 2 -W 0.2 -i 0.5 --format json").start();
+    let mut caller = far.accept();
+    caller.answer("hello", "AC");
+    client.stdout.find("the loss", |line| line.contains("\"lost\""));
+    caller.say("K");
+    client.stdout.find("the late answer", |line| line.contains("\"late\""));
+    far.accept().answer("hello", "ACK");
+    assert_eq!(last_object(&end_of(&mut client).out)["late"], 1);
+}
+
+#[test]
+fn lost_probes_can_be_many_more_than_the_retired_flows_kept() {
+    let far = udp_service(|_, _, _| {});
+    let ended = run(client_to(far, "--ping -u -q -c 600 -i 0.001 -W 0.05 --flows 64 --format json"));
+    let summary = last_object(&ended.out);
+    assert_eq!((&summary["sent"], &summary["lost"], &summary["acknowledged"]), (&600.into(), &600.into(), &0.into()));
+}

@@ -1,0 +1,252 @@
+//! `--ping`: its letters and its shape are those of ping(8).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+
+use crate::harness::{
+    FarTcp, FarUdp, Launch, client_to, closed_port, end_of, last_object, number, private_loopback, run, server, shape,
+    timed, wait_until,
+};
+
+#[test]
+fn a_line_a_reply_and_the_statistics_over_tcp() {
+    let server = server("-t");
+    let name = server.tcp().to_string();
+    let ended = run(client_to(server.tcp(), "--ping -c 3 -i 0.02 --lang zh"));
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
+    let expected = [
+        "ACK from ADDRESS: seq=0 time=0 ms",
+        "ACK from ADDRESS: seq=0 time=0 ms",
+        "ACK from ADDRESS: seq=0 time=0 ms",
+        "",
+        "--- ADDRESS tcp acknowledgement statistics ---",
+        "0 sent, 0 acknowledged, 0 lost (0%), 0 late, 0 s",
+        "connect  0 ms",
+        "rtt      min/p0/p0/p0/max = 0/0/-/-/0 ms",
+        "response min/p0/p0/p0/max = 0/0/-/-/0 ms",
+    ];
+    assert_eq!(shapes, expected);
+    assert!((1..=3).all(|seq| ended.out[seq - 1].contains(&format!(": seq={seq} time="))), "{:?}", ended.out);
+    assert!(ended.out[5].starts_with("3 sent, 3 acknowledged, 0 lost (0%), 0 late, 0.04"), "{:?}", ended.out);
+    assert!(ended.out[7].starts_with("rtt      min/p50/p90/p99/max = 0."), "{:?}", ended.out);
+}
+
+#[test]
+fn over_udp_it_is_check_and_there_is_no_connect_line() {
+    let server = server("-u");
+    let name = server.udp().to_string();
+    let ended = run(client_to(server.udp(), "--ping -u -c 2 -i 0.02"));
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
+    let expected = [
+        "check from ADDRESS: seq=0 time=0 ms",
+        "check from ADDRESS: seq=0 time=0 ms",
+        "",
+        "--- ADDRESS udp acknowledgement statistics ---",
+        "0 sent, 0 acknowledged, 0 lost (0%), 0 late, 0 s",
+        "rtt      min/p0/p0/p0/max = 0/0/-/-/0 ms",
+        "response min/p0/p0/p0/max = 0/0/-/-/0 ms",
+    ];
+    assert_eq!(shapes, expected);
+}
+
+#[test]
+fn quiet_prints_the_statistics_alone() {
+    let server = server("-t");
+    let ended = run(client_to(server.tcp(), "--ping -q -c 3 -i 0.01"));
+    assert_eq!((ended.code, ended.out.len()), (0, 6), "{:?}", ended.out);
+    assert!(ended.out[1].starts_with("--- "), "{:?}", ended.out);
+}
+
+#[test]
+fn time_stamps_are_the_time_of_day() {
+    let server = server("-u");
+    let today = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let before = today();
+    let ended = run(client_to(server.udp(), "--ping -u -D -c 3 -i 0.15"));
+    let after = today();
+    let stamps: Vec<f64> = ended.out[..3].iter().map(|line| number(&line.replace(']', " "), "[")).collect();
+    for (line, stamp) in ended.out.iter().zip(&stamps) {
+        assert_eq!(shape(line).split_once("] ").unwrap().0, "[0", "{line:?}");
+        let fraction = line.split(['.', ']']).nth(1).unwrap();
+        assert_eq!(fraction.len(), 6, "{line:?}");
+        assert!(*stamp >= before - 0.001 && *stamp <= after + 0.001, "{line:?} is not between {before} and {after}");
+    }
+    let apart = stamps[2] - stamps[0];
+    assert!((0.29..0.45).contains(&apart), "{stamps:?}");
+}
+
+#[test]
+fn a_probe_has_the_size_that_was_asked_for() {
+    let far = FarTcp::new();
+    for (options, probe) in [
+        ("", "hello".to_owned()),
+        ("-s 1", "h".to_owned()),
+        ("-s 12", "hellohellohe".to_owned()),
+        ("-s 1024", "hello".repeat(205)[..1024].to_owned()),
+    ] {
+        let mut client = client_to(far.address(), &format!("--ping -c 1 {options}")).start();
+        let mut caller = far.accept();
+        caller.answer(probe, "ACK");
+        assert_eq!(client.wait_exit(), 0);
+        caller.expect_end();
+    }
+    let far = FarUdp::new();
+    let mut client = client_to(far.address(), "--ping -u -c 1 -s 65507").start();
+    far.answer(&"hello".repeat(13102)[..65507], "check");
+    assert_eq!(client.wait_exit(), 0);
+}
+
+#[test]
+fn every_framing_can_be_timed() {
+    for framing in ["lines", "length"] {
+        let server = server(&format!("-t --framing {framing}"));
+        let ended = run(client_to(server.tcp(), &format!("--ping -q -c 20 -i 0.005 -s 20000 --framing {framing}")));
+        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+        assert!(ended.out[2].starts_with("20 sent, 20 acknowledged, 0 lost"), "{:?}", ended.out);
+    }
+}
+
+#[test]
+fn a_deadline_ends_it() {
+    let server = server("");
+    for option in ["", "-u"] {
+        let (ended, took) = timed(|| run(client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
+        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+        assert!(ended.out[2].starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, 0.4"), "{:?}", ended.out);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}
+
+#[test]
+fn a_percentile_is_printed_only_where_the_sample_carries_it() {
+    let server = server("-u");
+    for (count, carried) in
+        [(1, "0/0/-/-/0"), (99, "0/0/-/-/0"), (100, "0/0/0/-/0"), (999, "0/0/0/-/0"), (1000, "0/0/0/0/0")]
+    {
+        let ended = run(client_to(server.udp(), &format!("--ping -u -q -i 0 -c {count}")));
+        for (line, name) in ended.out[3..5].iter().zip(["rtt     ", "response"]) {
+            assert_eq!(shape(line), format!("{name} min/p0/p0/p0/max = {carried} ms"), "{count}: {line:?}");
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_loses_none_of_the_figures() {
+    let server = server("");
+    for (option, signal) in [("-t", SIGINT), ("-u", SIGTERM)] {
+        let mut client = client_to(server.tcp(), &format!("--ping -i 0.02 {option}")).start();
+        client.stdout.find("the fifth reply", |line| line.contains("seq=5 "));
+        client.signal(signal);
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 0, "{:?}", ended.out);
+        let replies = ended.out.iter().filter(|line| line.contains(" from ")).count();
+        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+        assert_eq!(number(figures, "sent, "), replies as f64, "{:?}", ended.out);
+        assert!(replies >= 5 && ended.out.last().unwrap().starts_with("response min/p50"), "{:?}", ended.out);
+    }
+}
+
+#[test]
+fn what_is_in_flight_at_an_interrupt_is_said_and_is_no_loss() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "--ping -W 30 -i 0.05").start();
+    let mut caller = far.accept();
+    caller.answer("hello", "ACK");
+    caller.expect("hello");
+    client.signal(SIGINT);
+    let ended = end_of(&mut client);
+    let figures = &ended.out[3];
+    assert_eq!(ended.code, 0, "{:?}", ended.out);
+    assert!(figures.starts_with("2 sent, 1 acknowledged, 0 lost (0%), 1 in flight, 0 late, "), "{figures:?}");
+}
+
+#[test]
+fn with_nothing_acknowledged_it_is_exit_1() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "--ping -W 30 --max-loss 100").start();
+    far.accept().expect("hello");
+    client.signal(SIGINT);
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 1);
+    assert!(ended.out[2].starts_with("1 sent, 0 acknowledged, 0 lost (0%), 1 in flight, 0 late, "), "{:?}", ended.out);
+    assert_eq!(ended.out.last().unwrap(), "response min/p50/p90/p99/max = -/-/-/-/- ms");
+}
+
+#[test]
+fn a_closed_tcp_port_is_named_and_has_its_summary_too() {
+    let closed = closed_port(private_loopback());
+    for format in ["text", "json"] {
+        let (ended, took) = timed(|| run(client_to(closed, &format!("--ping -c 5 --format {format}"))));
+        assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
+        assert!(ended.err[0].contains(&closed.to_string()) && ended.err[0].contains("refused"), "{:?}", ended.err);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        match format {
+            "text" => assert!(ended.out[2].starts_with("0 sent, 0 acknowledged"), "{:?}", ended.out),
+            _ => assert_eq!(last_object(&ended.out)["sent"], 0),
+        }
+    }
+}
+
+#[test]
+fn a_closed_udp_port_refuses_every_probe() {
+    let closed = closed_port(private_loopback());
+    let ended = run(client_to(closed, "--ping -u -c 3 -i 0.05"));
+    assert_eq!(ended.code, 1);
+    for (line, seq) in ended.out.iter().zip(1..=3) {
+        assert_eq!(line, &format!("no check from {closed}: seq={seq} lost (refused)"));
+    }
+    assert!(ended.out[5].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0.1"), "{:?}", ended.out);
+}
+
+#[test]
+fn a_deadline_holds_before_the_connection_stands_too() {
+    let mute = crate::harness::Mute::on((private_loopback(), 0).into());
+    let (ended, took) = timed(|| run(client_to(mute.address(), "--ping -W 0 -w 0.3")));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
+    assert!(ended.err[0].contains(&mute.address().to_string()), "{:?}", ended.err);
+    let ended = run(client_to(mute.address(), "--ping -W 0.3"));
+    assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
+}
+
+#[test]
+fn a_closed_loop_that_gets_nowhere_can_be_interrupted() {
+    // The system refuses the broadcast address at once, so nothing is ever waited for.
+    let mut client = Launch::client(&["255.255.255.255", "7", "--ping", "-u", "-q", "-i", "0"]).start();
+    wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+    client.signal(SIGINT);
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 1);
+    assert_eq!(number(&ended.out[2], "acknowledged, "), number(&format!("x{}", ended.out[2]), "x"), "all are lost");
+}
+
+#[test]
+fn losses_up_to_a_share_are_no_failure() {
+    for (most, code) in [("10", 0), ("9.99", 1), ("", 1)] {
+        let far = FarUdp::new();
+        let most = if most.is_empty() { String::new() } else { format!("--max-loss {most}") };
+        let mut client = client_to(far.address(), &format!("--ping -u -q -c 10 -i 0.01 -W 0.1 {most}")).start();
+        for probe in 0..10 {
+            let from = far.expect("hello");
+            if probe != 4 {
+                far.say(from, "check");
+            }
+        }
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, code, "{most}");
+        assert!(ended.out[2].starts_with("10 sent, 9 acknowledged, 1 lost (10%), 0 late, "), "{:?}", ended.out);
+    }
+}
+
+#[test]
+fn it_is_one_thread() {
+    let server = server("");
+    for option in ["-t", "-u", "--flows 16", "-i 0"] {
+        let client = client_to(server.tcp(), &format!("--ping {option}")).start();
+        client.stdout.find("a reply", |line| line.contains("seq=1 "));
+        assert_eq!(client.proc().tasks(), 1, "{option}");
+    }
+}

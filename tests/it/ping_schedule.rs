@@ -1,0 +1,125 @@
+//! The open loop: probes are due on a fixed schedule, and what waits is counted from when it was due.
+
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal::SIGINT;
+
+use crate::harness::{FarTcp, ack, client_to, end_of, heard, last_object, number, run, server, tcp_service, timed};
+
+#[test]
+fn a_schedule_is_kept_however_long_the_answers_take() {
+    // Each answer takes longer than the interval; ten flows carry what is due.
+    let far = tcp_service(|mut stream| {
+        while heard(&mut stream) {
+            thread::sleep(Duration::from_millis(60));
+            ack(&mut stream);
+        }
+    });
+    let (ended, took) = timed(|| run(client_to(far, "--ping -q -c 50 -i 0.01 --flows 10")));
+    assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    assert!(!ended.complaint().contains("--flows"), "{:?}", ended.err);
+}
+
+#[test]
+fn where_flows_are_too_few_probes_wait_with_their_clock_running() {
+    let far = tcp_service(|mut stream| {
+        while heard(&mut stream) {
+            thread::sleep(Duration::from_millis(50));
+            ack(&mut stream);
+        }
+    });
+    let ended = run(client_to(far, "--ping -q -c 12 -i 0.01 --format json"));
+    let summary = last_object(&ended.out);
+    let ms = |kind: &str, figure: &str| summary[kind][figure].as_f64().unwrap() / 1e6;
+    assert!(ms("rtt_ns", "max") < 90.0, "{summary}");
+    // The last one was due at 110 ms and sent at 550 ms.
+    assert!(ms("response_ns", "max") > 400.0, "{summary}");
+    // Five in flight would do, were they exactly in step; one more is certain to.
+    let remedy = ended.err.iter().find(|line| line.contains("--flows ")).expect("a warning");
+    assert!((6.0..=10.0).contains(&number(remedy, "--flows ")), "{remedy:?}");
+}
+
+#[test]
+fn probes_that_were_due_and_never_sent_are_told_and_no_success() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "--ping -i 0.05 -W 30 -w 0.98").start();
+    let mut caller = far.accept();
+    caller.answer("hello", "ACK");
+    caller.expect("hello");
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 1, "{:?}", ended.out);
+    assert!(ended.out[3].starts_with("2 sent, 1 acknowledged, 0 lost (0%), 1 in flight, 0 late, "), "{:?}", ended.out);
+    assert_eq!(ended.out[4], "18 due, not sent");
+
+    let mut client = client_to(far.address(), "--ping -i 0.05 -W 30 -w 0.98 -c 6 --format json").start();
+    let mut caller = far.accept();
+    caller.answer("hello", "ACK");
+    caller.expect("hello");
+    let summary = last_object(&end_of(&mut client).out);
+    assert_eq!((&summary["sent"], &summary["unsent"], &summary["in_flight"]), (&2.into(), &4.into(), &1.into()));
+}
+
+#[test]
+fn after_an_interrupt_they_are_told_and_no_failure() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "--ping -i 0.02 -W 30").start();
+    let mut caller = far.accept();
+    caller.answer("hello", "ACK");
+    caller.expect("hello");
+    thread::sleep(Duration::from_millis(300));
+    client.signal(SIGINT);
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 0, "{:?}", ended.out);
+    let unsent = ended.out[4].strip_suffix(" due, not sent").unwrap_or_else(|| panic!("{:?}", ended.out));
+    assert!(unsent.parse::<u64>().unwrap() >= 10, "{unsent}");
+}
+
+#[test]
+fn our_own_lateness_is_warned_about() {
+    let server = server("-u");
+    let client = client_to(server.udp(), "--ping -u -q -c 100 -i 0.01 --flows 100");
+    let mut client = client.start();
+    server.stdout.find("a probe", |line| line.ends_with(": hello"));
+    client.stop();
+    thread::sleep(Duration::from_millis(900));
+    client.resume();
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 0, "{:?}", ended.out);
+    assert!(ended.complaint().contains("our own sending was late by "), "{:?}", ended.err);
+}
+
+#[test]
+fn a_schedule_finer_than_milliseconds_is_not_rounded() {
+    // Rounded up to whole milliseconds, half of the probes would leave half a millisecond late.
+    let server = server("-u");
+    let responses: Vec<f64> = (0..3)
+        .map(|_| {
+            let ended = run(client_to(server.udp(), "--ping -u -q -c 150 -i 0.0041 --format json"));
+            let summary = last_object(&ended.out);
+            assert_eq!(summary["acknowledged"], 150, "{summary}");
+            summary["response_ns"]["p50"].as_f64().unwrap() / 1e6
+        })
+        .collect();
+    assert!(responses.iter().any(|p50| *p50 < 0.4), "p50 in ms: {responses:?}");
+}
+
+#[test]
+fn a_run_of_many_probes_a_millisecond_takes_its_time_and_no_more() {
+    let server = server("-u --quiet");
+    let ended = run(client_to(server.udp(), "--ping -u -q -c 2000 -i 0.00025 --format json"));
+    let summary = last_object(&ended.out);
+    assert_eq!(summary["acknowledged"], 2000, "{summary}");
+    let seconds = summary["seconds"].as_f64().unwrap();
+    assert!((0.49..1.5).contains(&seconds), "{summary}");
+}
+
+#[test]
+fn a_closed_loop_goes_as_fast_as_it_can() {
+    let server = server("-t --quiet");
+    let (ended, took) = timed(|| run(client_to(server.tcp(), "--ping -q -i 0 -c 2000")));
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    assert!(ended.out[2].starts_with("2000 sent, 2000 acknowledged"), "{:?}", ended.out);
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
