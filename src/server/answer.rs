@@ -129,11 +129,13 @@ impl Answerer {
         }
     }
 
-    /// Nothing goes to port 0 or to ourselves, and a reply is answered once a
-    /// second in all: otherwise one forged datagram could start an exchange
-    /// between two servers that never ends.
+    /// Nothing goes to port 0, to a group or to ourselves, and a reply is
+    /// answered once a second in all: otherwise one forged datagram could make
+    /// a whole network answer, or start an exchange between two servers that
+    /// never ends.
     fn may_answer(&mut self, peer: SocketAddr, local: Local, reply: bool, now: Instant) -> bool {
-        if peer.port() == 0 || self.datagrams.is_own_address(peer, local) {
+        let is_group = peer.ip().to_canonical().is_multicast();
+        if peer.port() == 0 || is_group || self.datagrams.is_own_address(peer, local) {
             return false;
         }
         if !reply {
