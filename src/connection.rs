@@ -90,12 +90,10 @@ impl Connection {
             return Ok(0);
         }
         let outbox = std::mem::take(&mut self.outbox);
-        let moved = self.write(&outbox[self.flushed..])?;
-        self.flushed += moved;
-        if self.flushed < outbox.len() {
-            self.outbox = outbox;
-        } else {
-            self.flushed = 0;
+        let flushed = std::mem::take(&mut self.flushed);
+        let moved = self.write(&outbox[flushed..])?;
+        if flushed + moved < outbox.len() {
+            (self.outbox, self.flushed) = (outbox, flushed + moved);
         }
         Ok(moved)
     }

@@ -24,12 +24,6 @@ impl Journal {
         Journal { screen, style, quiet, lines: String::new(), stamp: Stamp::new() }
     }
 
-    /// Whether [`tell`](Journal::tell) says nothing.
-    #[inline]
-    pub fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Tells an event, unless this journal is quiet.
     #[inline]
     pub fn tell(&mut self, event: &impl Render) {

@@ -78,6 +78,7 @@
 //!                 gone.push(key);
 //!             }
 //!         }
+//!         gone.sort_unstable();
 //!         gone.dedup();
 //!         gone.into_iter().for_each(|key| drop(clients.remove(key)));
 //!     }
@@ -101,7 +102,7 @@
 //!
 //! `Server::run` is a short list of names: wait, serve what is ready (signals
 //! first, each source within a budget), sweep the idle, reap the doomed, flush
-//! the screens. The clock is read once, after the wait, and handed down.
+//! the screens. Time is a value: read after the wait and handed down.
 //!
 //! # The rooms
 //!
@@ -118,7 +119,7 @@
 //! | 1 | [`reactor`] | the one poll loop: sources, tokens, the ready queue |
 //! | | [`connection`] | one TCP connection, the same type on both ends |
 //! | | `datagrams` | one UDP socket: batches in, answers out |
-//! | | `stdio`, `console`, `screen` | stdin, stdout and stderr that never block and that nobody else notices |
+//! | | `stdio`, `console`, `screen`, `diagnostics` | stdin, stdout and stderr that never block and that nobody else notices |
 //! | | `signals`, `timer` | signals, and times finer than a millisecond, as ordinary sources |
 //! | 2 | [`roster`] | the slab of connections, their deadlines, the one door out |
 //! | | `transcript` | every event, and every sentence people read |
@@ -138,6 +139,8 @@ pub mod connection;
 pub mod console;
 #[cfg(feature = "programs")]
 pub mod datagrams;
+#[cfg(feature = "programs")]
+pub mod diagnostics;
 pub mod error;
 pub mod escape;
 #[cfg(feature = "programs")]

@@ -1,7 +1,8 @@
 //! The roster: every TCP connection of the server, in a slab.
 //!
-//! A connection is open, or dismissed (its last word is on the way and it may
-//! linger for the grace, while its input is discarded), or doomed. Doom is
+//! A connection is open, or finishing (the peer has ended its side and is still
+//! owed something), or dismissed (its last word is on the way and it may linger
+//! for the grace, while its input is discarded), or doomed. Doom is
 //! only marked; [`reap`](Roster::reap) is the one door out, once a turn, so a
 //! slot is never given to a new tenant while an event of the old one may still
 //! be at hand.
@@ -63,9 +64,9 @@ impl Peer {
         matches!(self.state, State::Open | State::Finishing)
     }
 
-    /// The peer has ended its side: it is done when what it is owed has gone out.
-    pub fn finish(&mut self) {
-        self.state = State::Finishing;
+    /// Its key.
+    pub fn key(&self) -> Key {
+        self.key
     }
 
     /// Shuts the writing side, once.
@@ -164,6 +165,15 @@ impl Roster {
         {
             peer.progress = now;
             self.idle.touch(key.slot());
+        }
+    }
+
+    /// It has ended its side: it is done when what it is owed has gone out.
+    pub fn finish(&mut self, key: Key) {
+        if let Some(peer) = self.get_mut(key)
+            && peer.is_client()
+        {
+            peer.state = State::Finishing;
         }
     }
 

@@ -12,7 +12,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use memchr::{memchr, memchr_iter};
@@ -132,6 +131,14 @@ impl Screen {
         self.stalled
     }
 
+    /// An event came for it: finds out whether its reader has gone, even
+    /// while there is nothing to write.
+    pub fn heed_event(&mut self) {
+        if self.descriptor.as_ref().is_some_and(Descriptor::is_abandoned) {
+            self.fail(io::ErrorKind::BrokenPipe.into());
+        }
+    }
+
     /// What broke it, for good: everything printed since is dropped.
     #[must_use]
     pub fn failure(&self) -> Option<&io::Error> {
@@ -172,10 +179,14 @@ impl Screen {
     }
 
     /// Shows `text` as a progress line that the next one, or the next event,
-    /// overwrites. Only on a terminal, and only while nothing waits before it.
+    /// overwrites; an empty one takes it away. Only on a terminal, and only
+    /// while nothing waits before it.
     pub fn live(&mut self, text: &str) {
+        if text.is_empty() && !self.live {
+            return;
+        }
         if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0 {
-            self.live = true;
+            self.live = !text.is_empty();
             self.queue.extend_from_slice(b"\r");
             self.queue.extend_from_slice(text.as_bytes());
             self.queue.extend_from_slice(b"\x1b[K");
@@ -331,78 +342,6 @@ fn count_lines(bytes: &[u8]) -> u64 {
 fn passes(error: &io::Error) -> bool {
     use io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | OutOfMemory) || stdio::is_io_failure(error)
-}
-
-/// A [`Screen`] that the logger and the loop both hold; each write to it is one
-/// event. All clones are the same screen.
-///
-/// One thread uses it, so the lock is never waited for.
-#[derive(Clone)]
-pub struct Diagnostics(Arc<Mutex<Screen>>);
-
-impl Diagnostics {
-    /// Shares `screen`.
-    #[must_use]
-    pub fn new(screen: Screen) -> Self {
-        Self(Arc::new(Mutex::new(screen)))
-    }
-
-    /// Uses the screen. What `work` logs is lost.
-    pub fn with<T>(&self, work: impl FnOnce(&mut Screen) -> T) -> T {
-        work(&mut self.screen())
-    }
-
-    /// As [`Screen::register`].
-    ///
-    /// # Errors
-    ///
-    /// The selector's.
-    pub fn register(&self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.screen().register(registry, token)
-    }
-
-    /// As [`Screen::flush`].
-    pub fn flush(&self) {
-        self.screen().flush();
-    }
-
-    /// As [`Screen::finish`].
-    pub fn finish(&self, limit: Duration) {
-        self.screen().finish(limit);
-    }
-
-    fn screen(&self) -> MutexGuard<'_, Screen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The screen, unless it is at work: what is logged meanwhile (the poll
-    /// tells at trace level that it takes the screen's own descriptor) comes
-    /// from within and must not wait for itself.
-    fn idle_screen(&self) -> Option<MutexGuard<'_, Screen>> {
-        match self.0.try_lock() {
-            Ok(screen) => Some(screen),
-            Err(TryLockError::Poisoned(screen)) => Some(screen.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-}
-
-impl io::Write for Diagnostics {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(mut screen) = self.idle_screen() {
-            screen.print(&String::from_utf8_lossy(bytes));
-        }
-        Ok(bytes.len())
-    }
-
-    /// Writes at once: what was logged should not be lost with a crash. While
-    /// the reader is stalled it waits for the loop's own flush instead.
-    fn flush(&mut self) -> io::Result<()> {
-        if let Some(mut screen) = self.idle_screen().filter(|screen| !screen.is_stalled()) {
-            screen.flush();
-        }
-        Ok(())
-    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -781,7 +720,7 @@ mod tests {
     #[test]
     fn each_record_of_the_logger_is_one_event() {
         let (mut reader, screen) = on_a_pipe(8192);
-        let diagnostics = Diagnostics::new(screen);
+        let diagnostics = crate::diagnostics::Diagnostics::new(screen);
         let logger = env_logger::Builder::new()
             .filter_level(log::LevelFilter::Info)
             .format(|out, record| writeln!(out, "{}\n{}", record.level(), record.args()))

@@ -87,6 +87,8 @@ mod unix {
     const PIPE_ROOM: usize = 4096;
     /// A terminal promises less: its drivers wake writers at about this mark.
     const TERMINAL_ROOM: usize = 256;
+    /// A call that was interrupted so often in a row is left for another turn.
+    const INTERRUPTIONS: usize = 16;
 
     /// How a call is kept from blocking.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +274,15 @@ mod unix {
             Ok(self.poll(PollFlags::POLLOUT, limit)?)
         }
 
+        /// Whether nobody is at the other end any more.
+        #[must_use]
+        pub fn is_abandoned(&self) -> bool {
+            let mut asked = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+            let told = poll(&mut asked, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+            let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+            told && asked[0].revents().is_some_and(|revents| revents.intersects(gone))
+        }
+
         fn poll(&self, readiness: PollFlags, limit: PollTimeout) -> nix::Result<()> {
             match poll(&mut [PollFd::new(self.fd.as_fd(), readiness)], limit)? {
                 0 => Err(Errno::EAGAIN),
@@ -343,13 +354,15 @@ mod unix {
         [Errno::EPERM, Errno::EINVAL].iter().any(|&errno| error.raw_os_error() == Some(errno as i32))
     }
 
+    /// Repeats what was interrupted, though not for ever: nobody else should wait for it.
     fn retry(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
-        loop {
+        for _ in 0..INTERRUPTIONS {
             match call() {
                 Err(Errno::EINTR) => {}
                 result => return Ok(result?),
             }
         }
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     #[cfg(all(test, target_os = "linux"))]
@@ -645,6 +658,12 @@ mod elsewhere {
         /// None.
         pub fn wait_writable(&self, _: Duration) -> io::Result<()> {
             Ok(())
+        }
+
+        /// Never known here.
+        #[must_use]
+        pub fn is_abandoned(&self) -> bool {
+            false
         }
     }
 }

@@ -15,6 +15,8 @@ use std::fmt;
 pub const ACK: &[u8] = b"ACK";
 /// The acknowledgement of a datagram.
 pub const CHECK: &[u8] = b"check";
+/// The port of both programs where none is given.
+pub const DEFAULT_PORT: u16 = 6666;
 /// The most bytes that one read takes, and so the longest message of `bytes` framing.
 pub const READ_SIZE: usize = 64 * 1024;
 /// The longest message that `lines` and `length` accept unless told otherwise.

@@ -12,11 +12,16 @@ use crate::client::ping::{self, Output, Ping};
 use crate::client::stage::{Stage, complain};
 use crate::client::target::{Family, Target};
 use crate::client::verdict::{self, Verdict};
+use crate::diagnostics::Diagnostics;
 use crate::error::{Error, exit};
-use crate::screen::Diagnostics;
 use crate::signals::OnQuit;
 use crate::transcript::Style;
 use crate::wire::{Framing, Protocol};
+
+/// Options that only the chat knows ...
+const OF_CHAT: [&str; 2] = ["messages", "window"];
+/// ... and those that only `--ping` does.
+const OF_PING: [&str; 9] = ["count", "interval", "size", "deadline", "flows", "hgrm", "plot", "dated", "max_loss"];
 
 /// The most flows that one ping spreads its probes over.
 const MOST_FLOWS: usize = 4096;
@@ -51,7 +56,7 @@ pub(super) struct ClientArgs {
     #[arg(long, value_name = "FRAMING", default_value = "bytes")]
     framing: FramingWord,
     /// Let so many messages be outstanding (lines and length) [default: 1]
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_hyphen_values = true)]
     window: Option<usize>,
     /// Give up when an awaited reply, or a person, is silent for so long; 0 is never [default: 30, as an instrument 1]
     #[arg(short = 'W', long, value_name = "SECONDS", value_parser = Seconds::parse, allow_hyphen_values = true)]
@@ -69,10 +74,16 @@ pub(super) struct ClientArgs {
     quiet: bool,
 
     /// Is the path open? One line for each protocol and address, exit 0 if it is
-    #[arg(short = 'z', group = "mode", help_heading = "As an instrument", conflicts_with_all = ["messages", "window"])]
+    #[arg(
+        short = 'z',
+        group = "mode",
+        help_heading = "As an instrument",
+        conflicts_with_all = OF_CHAT,
+        conflicts_with_all = OF_PING
+    )]
     verdict: bool,
     /// How long does an acknowledgement take? Probes on a fixed schedule, whatever the answers do
-    #[arg(long, group = "mode", help_heading = "As an instrument", conflicts_with_all = ["messages", "window"])]
+    #[arg(long, group = "mode", help_heading = "As an instrument", conflicts_with_all = OF_CHAT)]
     ping: bool,
     /// When is a silent path cut? Tries silences up to so many seconds, side by side
     #[arg(
@@ -82,12 +93,13 @@ pub(super) struct ClientArgs {
         value_name = "SECONDS",
         value_parser = Seconds::parse,
         allow_hyphen_values = true,
-        conflicts_with_all = ["messages", "window"]
+        conflicts_with_all = OF_CHAT,
+        conflicts_with_all = OF_PING
     )]
     find_idle: Option<Seconds>,
 
     /// Stop after so many probes
-    #[arg(short, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_count)]
+    #[arg(short, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_count, allow_hyphen_values = true)]
     count: Option<usize>,
     /// From one probe to the next; 0 sends each when the one before is answered [default: 1]
     #[arg(
@@ -100,7 +112,7 @@ pub(super) struct ClientArgs {
     )]
     interval: Option<Seconds>,
     /// Bytes in a probe [default: 5]
-    #[arg(short, value_name = "BYTES", help_heading = "With --ping", requires = "ping", value_parser = parse_count)]
+    #[arg(short, value_name = "BYTES", help_heading = "With --ping", requires = "ping", value_parser = parse_count, allow_hyphen_values = true)]
     size: Option<usize>,
     /// Stop after so long
     #[arg(
@@ -113,7 +125,7 @@ pub(super) struct ClientArgs {
     )]
     deadline: Option<Seconds>,
     /// Spread the probes over so many connections or source ports, and name the worst [default: 1]
-    #[arg(long, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_flows)]
+    #[arg(long, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_flows, allow_hyphen_values = true)]
     flows: Option<usize>,
     /// Write the round trips to FILE, and the response times beside it (FILE.response), as HdrHistogram percentiles
     #[arg(long, value_name = "FILE", help_heading = "With --ping", requires = "ping")]

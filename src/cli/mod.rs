@@ -12,10 +12,11 @@ use env_logger::{Env, Target as LogTarget};
 
 use self::client::ClientArgs;
 use self::server::ServerArgs;
+use crate::diagnostics::Diagnostics;
 use crate::error::{Error, exit};
 use crate::escape::escape;
 use crate::journal::LAST_LINES;
-use crate::screen::{Diagnostics, Screen};
+use crate::screen::Screen;
 use crate::server::Server;
 use crate::transcript::{Format, Lang, Style, gap};
 use crate::wire::Framing;

@@ -3,9 +3,8 @@
 use clap::Parser;
 
 use super::{FramingWord, Seconds, StyleArgs, parse_bytes, parse_count, parse_port};
-use crate::client::target::DEFAULT_PORT;
 use crate::server;
-use crate::wire::LONGEST_MESSAGE;
+use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 
 /// Acknowledge every TCP message with ACK and every UDP datagram with check
 ///
@@ -19,7 +18,7 @@ pub(super) struct ServerArgs {
     #[arg(long, default_value = "127.0.0.1", value_parser = parse_host)]
     host: String,
     /// Listen on this port; 0 lets the system choose one for TCP and UDP together
-    #[arg(short, long, default_value_t = DEFAULT_PORT, value_parser = parse_port)]
+    #[arg(short, long, default_value_t = DEFAULT_PORT, value_parser = parse_port, allow_hyphen_values = true)]
     port: u16,
     /// Serve TCP alone
     #[arg(short, long)]
@@ -31,13 +30,13 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "FRAMING", default_value = "bytes")]
     framing: FramingWord,
     /// The longest message accepted (lines and length)
-    #[arg(long, value_name = "BYTES", default_value_t = LONGEST_MESSAGE, value_parser = parse_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = LONGEST_MESSAGE, value_parser = parse_bytes, allow_hyphen_values = true)]
     max_message: usize,
     /// Cut a client that completes no message for so long; 0 is never
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = Seconds::parse, allow_hyphen_values = true)]
     idle_timeout: Seconds,
     /// Serve so many TCP clients at once [default: what the descriptor limit allows]
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_hyphen_values = true)]
     max_connections: Option<usize>,
     /// On shutdown, give clients so long to take what they are owed
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_hyphen_values = true)]

@@ -13,10 +13,11 @@ use super::stage::Stage;
 use crate::connection::is_reset;
 use crate::error::{Error, exit};
 use crate::escape::cause;
+use crate::limits::raise_descriptor_limit;
 use crate::reactor::{Key, Ready, Source};
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Cause, Event};
-use crate::wire::{Framing, Protocol, Reply};
+use crate::wire::{Framing, Notice, Protocol, Reply};
 
 /// Flows, and so silences that are tried.
 const FLOWS: u32 = 64;
@@ -83,6 +84,18 @@ impl Flow {
         }
     }
 
+    /// Whether it is still to show that the path is open.
+    fn is_opening(&self) -> bool {
+        matches!(self.state, State::Connecting | State::Opening)
+    }
+
+    /// Notes the first reason for which a flow did not stand.
+    fn blame(&self, trouble: &mut Option<String>, why: &str) {
+        if self.is_opening() {
+            trouble.get_or_insert_with(|| why.to_owned());
+        }
+    }
+
     fn is_decided(&self) -> bool {
         self.link.is_none()
     }
@@ -116,6 +129,8 @@ pub struct FindIdle {
     flows: Vec<Flow>,
     /// Why the path was not open to begin with.
     trouble: Option<String>,
+    /// The server said that it is going: what ends now says nothing of silence.
+    going: bool,
     began: Instant,
     next_live: Option<Instant>,
     buffer: Box<[u8]>,
@@ -126,6 +141,7 @@ pub struct FindIdle {
 impl FindIdle {
     /// A search on the path to the first of `addresses`.
     pub fn new(stage: Stage, settings: Settings, addresses: Vec<SocketAddr>) -> FindIdle {
+        raise_descriptor_limit();
         let mut addresses = VecDeque::from(addresses);
         let peer = addresses.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
         let now = Instant::now();
@@ -138,6 +154,7 @@ impl FindIdle {
             peer,
             flows: Vec::new(),
             trouble: None,
+            going: false,
             began: now,
             next_live,
             buffer,
@@ -208,7 +225,7 @@ impl FindIdle {
     }
 
     fn serve(&mut self, key: Key, ready: Ready, now: Instant) {
-        let FindIdle { flows, buffer, trouble, generation, .. } = self;
+        let FindIdle { flows, buffer, trouble, going, generation, .. } = self;
         if key != Key::new(key.slot(), *generation) {
             return;
         }
@@ -239,12 +256,16 @@ impl FindIdle {
                     }
                     (State::Asking, Answer::Ack) => flow.enter(State::Survived, now),
                     (_, Answer::Ack) => log::debug!("flow {}: an answer too many", key.slot()),
+                    (_, Answer::Notice(Notice::ShuttingDown)) if !flow.is_opening() => {
+                        *going = true;
+                        return;
+                    }
                     (_, Answer::Notice(notice)) => {
-                        trouble.get_or_insert(notice);
+                        flow.blame(trouble, notice.text());
                         flow.end(Cause::Announced, now);
                     }
                     (_, Answer::Wrong) => {
-                        trouble.get_or_insert("a wrong answer".to_owned());
+                        flow.blame(trouble, "a wrong answer");
                         flow.end(Cause::Closed, now);
                     }
                 }
@@ -253,11 +274,11 @@ impl FindIdle {
                 Ok(Received::More) => {}
                 Ok(Received::Drained) => return,
                 Ok(Received::Ended) => {
-                    trouble.get_or_insert("closed".to_owned());
+                    flow.blame(trouble, "closed");
                     flow.end(Cause::Closed, now);
                 }
                 Err(error) => {
-                    trouble.get_or_insert(cause(&error));
+                    flow.blame(trouble, &cause(&error));
                     flow.end(cause_of(&error), now);
                 }
             }
@@ -308,7 +329,7 @@ impl FindIdle {
         let known_below = |cut: Duration| self.flows.iter().all(|flow| flow.silence > cut || flow.is_decided());
         let no_doubt =
             self.flows.iter().filter(silent).count() >= NO_DOUBT && first_cut.is_some_and(|(cut, _)| known_below(cut));
-        no_doubt || self.stage.is_interrupted() || self.flows.iter().all(Flow::is_decided)
+        no_doubt || self.stage.is_interrupted() || self.going || self.flows.iter().all(Flow::is_decided)
     }
 
     /// The longest silence that was survived.
@@ -346,20 +367,29 @@ impl FindIdle {
         self.stage.show_live("");
         let (protocol, peer) = (self.settings.protocol, self.peer);
         let (survived, cut) = (self.survived(), self.first_cut());
-        let stood = self.flows.iter().any(|flow| flow.state != State::Failed);
-        let code = if self.stage.is_interrupted() && cut.is_none() {
-            self.stage.complain(format_args!("interrupted; no idle timeout up to {} s", survived.as_secs()));
-            exit::FAILED
-        } else if !stood {
-            let why = self.trouble.take().unwrap_or_default();
+        let failed = self.flows.iter().filter(|flow| flow.state == State::Failed).count();
+        let why = self.trouble.take().unwrap_or_default();
+        if failed == self.flows.len() {
             self.stage.complain(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
-            exit::FAILED
-        } else {
+        } else if failed > 0 {
+            self.stage.complain(format_args!("{failed} of {FLOWS} flows never stood: {why}"));
+        }
+        let has_answer = cut.is_some() || !survived.is_zero();
+        if has_answer {
             self.stage.journal.tell(&Event::Idle { protocol, peer, survived, cut });
-            exit::DONE
+        }
+        let early = if self.stage.is_interrupted() {
+            Some("interrupted")
+        } else {
+            self.going.then_some(Notice::ShuttingDown.text())
         };
+        if let (Some(early), None) = (early, cut) {
+            let longest = self.settings.longest.as_secs_f64();
+            self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
+        }
         self.stage.finish();
-        if self.stage.is_unread() { exit::FAILED } else { code }
+        let told = has_answer && !self.stage.is_unread() && !self.stage.is_lossy();
+        if told && (early.is_none() || cut.is_some()) { exit::DONE } else { exit::FAILED }
     }
 }
 
@@ -371,7 +401,7 @@ fn cause_of(error: &io::Error) -> Cause {
 #[derive(Debug)]
 enum Answer {
     Ack,
-    Notice(String),
+    Notice(Notice),
     Wrong,
 }
 
@@ -379,7 +409,7 @@ impl Answer {
     fn of(reply: Reply<'_>) -> Answer {
         match reply {
             Reply::Ack => Answer::Ack,
-            Reply::Notice(notice) => Answer::Notice(notice.text().to_owned()),
+            Reply::Notice(notice) => Answer::Notice(notice),
             Reply::Wrong(_) => Answer::Wrong,
         }
     }

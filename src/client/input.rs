@@ -1,6 +1,7 @@
 //! The client's messages: lines of stdin, or those given on the command line.
 
 use std::collections::VecDeque;
+use std::io;
 
 use mio::Registry;
 
@@ -27,8 +28,10 @@ pub enum Next {
     Message(Vec<u8>),
     /// A line that is too long to be one: its number and its length.
     TooLong(u64, u64),
-    /// Nothing yet.
+    /// Nothing yet: an event will tell.
     NotYet,
+    /// Nothing yet, but there is more to read: ask again in the next turn.
+    Later,
     /// Nothing more.
     Ended,
 }
@@ -46,7 +49,7 @@ impl Input {
     ///
     /// # Errors
     /// The poll does not take it.
-    pub fn register(&mut self, registry: &Registry) -> std::io::Result<()> {
+    pub fn register(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
             Input::Given(_) => Ok(()),
             Input::Lines { console, .. } => console.register(registry, Source::Console.token()),
@@ -65,24 +68,48 @@ impl Input {
         matches!(self, Input::Lines { console, .. } if console.is_terminal())
     }
 
-    /// The next message. Reads only when asked, so an endless stdin costs no memory.
+    /// How many messages that were given with `-m` are still to be sent.
+    pub fn given(&self) -> usize {
+        match self {
+            Input::Given(messages) => messages.len(),
+            Input::Lines { .. } => 0,
+        }
+    }
+
+    /// What stdin failed with, if it did not just end.
+    pub fn error(&self) -> Option<&io::Error> {
+        match self {
+            Input::Given(_) => None,
+            Input::Lines { console, .. } => console.error(),
+        }
+    }
+
+    /// The next message. Reads only when asked, and at most once, so an
+    /// endless stdin costs neither memory nor the turn.
     pub fn next_message(&mut self) -> Next {
         match self {
             Input::Given(messages) => messages.pop_front().map_or(Next::Ended, Next::Message),
-            Input::Lines { console, readable } => loop {
-                match console.next_line() {
-                    Some(Line::Whole { bytes, .. }) => return Next::Message(bytes.to_vec()),
-                    Some(Line::TooLong { number, length }) => return Next::TooLong(number, length),
-                    None => {}
+            Input::Lines { console, readable } => {
+                if let Some(next) = next_line(console) {
+                    return next;
                 }
-                if console.ended() {
-                    return Next::Ended;
+                if *readable && !console.ended() {
+                    *readable = console.fill() != Fill::Drained;
                 }
-                if !*readable {
-                    return Next::NotYet;
+                match next_line(console) {
+                    Some(next) => next,
+                    None if console.ended() => Next::Ended,
+                    None if *readable => Next::Later,
+                    None => Next::NotYet,
                 }
-                *readable = console.fill() != Fill::Drained;
-            },
+            }
         }
     }
+}
+
+fn next_line(console: &mut Console) -> Option<Next> {
+    Some(match console.next_line()? {
+        Line::Whole { bytes, .. } => Next::Message(bytes.to_vec()),
+        Line::TooLong { number, length } => Next::TooLong(number, length),
+    })
 }

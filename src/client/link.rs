@@ -167,10 +167,19 @@ impl Link {
         }
     }
 
+    /// The beginning of a reply that has not become whole (TCP, `bytes`).
+    pub fn unfinished(&self) -> Option<&[u8]> {
+        match &self.way {
+            Way::Tcp { replies, .. } => replies.unfinished(),
+            Way::Udp(_) => None,
+        }
+    }
+
     /// One read; each reply in it is handed to `each`.
     ///
     /// # Errors
-    /// The connection is broken, or a datagram was refused at the far end.
+    /// The connection is broken, a datagram was refused at the far end, or
+    /// (`InvalidData`) a reply is too long to be followed.
     pub fn receive(
         &mut self,
         buffer: &mut [u8],
@@ -198,7 +207,8 @@ impl Link {
                             Ok(None) => break,
                             Err(TooLong) => {
                                 each(Reply::Wrong(input));
-                                return Ok(Received::Ended);
+                                let what = format!("a reply is longer than {LONGEST_MESSAGE} bytes");
+                                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                             }
                         }
                     }

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use mio::Interest;
 
+use crate::diagnostics::Diagnostics;
 use crate::error::Error;
 use crate::escape::escape;
 use crate::journal::{Journal, LAST_LINES};
 use crate::reactor::{Reactor, Source};
-use crate::screen::Diagnostics;
 use crate::signals::{OnQuit, Signal, Signals};
 use crate::stdio::block_terminal_stops;
 use crate::transcript::{Render, Style};
@@ -113,9 +113,15 @@ impl Stage {
         self.diagnostics.with(|screen| screen.is_terminal())
     }
 
-    /// Shows a line of progress on stderr, which the next line overwrites.
+    /// Shows a line of progress on stderr, which the next line overwrites. An
+    /// empty one takes it away at once: stdout may be about to print there.
     pub fn show_live(&mut self, line: &str) {
-        self.diagnostics.with(|screen| screen.live(line));
+        self.diagnostics.with(|screen| {
+            screen.live(line);
+            if line.is_empty() {
+                screen.flush();
+            }
+        });
     }
 
     /// Tells an event on stderr, where it does not mix with the results.

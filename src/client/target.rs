@@ -4,11 +4,10 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use crate::error::Error;
 use crate::escape::escape;
+use crate::wire::DEFAULT_PORT;
 
 /// The host of a client that is told none.
 pub const DEFAULT_HOST: &str = "127.0.0.1";
-/// The port of both programs where none is given.
-pub const DEFAULT_PORT: u16 = 6666;
 
 /// The address family a user insists on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

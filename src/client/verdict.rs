@@ -54,11 +54,12 @@ impl Finding {
     }
 
     fn of_error(error: &io::Error) -> Finding {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidData, TimedOut};
         Finding::of(match error.kind() {
             ConnectionRefused => Word::Refused,
             ConnectionReset | ConnectionAborted | BrokenPipe => Word::Reset,
             TimedOut => Word::Silent,
+            InvalidData => Word::WrongAnswer,
             _ => Word::Unreachable,
         })
     }
@@ -83,6 +84,7 @@ struct Case {
     connect: Option<Duration>,
     asked: Option<Instant>,
     finding: Option<Finding>,
+    told: bool,
 }
 
 /// All addresses and protocols side by side.
@@ -90,7 +92,6 @@ pub struct Verdict {
     stage: Stage,
     settings: Settings,
     cases: Vec<Case>,
-    told: usize,
     buffer: Box<[u8]>,
 }
 
@@ -107,11 +108,12 @@ impl Verdict {
             connect: None,
             asked: None,
             finding: None,
+            told: false,
         };
         let protocols = settings.protocols.iter();
         let cases = protocols.flat_map(|&protocol| addresses.iter().map(move |&address| case(protocol, address)));
         let cases = cases.collect();
-        Verdict { stage, settings, cases, told: 0, buffer: vec![0; BUFFER].into_boxed_slice() }
+        Verdict { stage, settings, cases, buffer: vec![0; BUFFER].into_boxed_slice() }
     }
 
     /// Asks until every case is decided, or a signal ends it. Returns the exit code.
@@ -123,7 +125,7 @@ impl Verdict {
             self.try_again(index);
         }
         self.tell();
-        while self.told < self.cases.len() && !self.stage.is_interrupted() {
+        while self.cases.iter().any(|case| !case.told) && !self.stage.is_interrupted() {
             let now = self.stage.wait(self.deadline())?;
             while let Some(ready) = self.stage.reactor.next_ready() {
                 match ready.source {
@@ -135,13 +137,17 @@ impl Verdict {
             self.expire(now);
             self.tell();
         }
+        // An interrupt loses nothing that was found out behind a case still open.
+        self.cases.retain(|case| case.finding.is_some());
+        self.tell();
         self.stage.finish();
         let open = |protocol| {
             let mut cases = self.cases.iter().filter(|case| case.protocol == protocol);
             cases.any(|case| case.finding.as_ref().is_some_and(|finding| finding.word == Word::Open))
         };
         let all_open = self.settings.protocols.iter().all(|&protocol| open(protocol));
-        Ok(if all_open { exit::DONE } else { exit::FAILED })
+        let unread = self.stage.is_unread() || self.stage.is_lossy();
+        Ok(if all_open && !unread { exit::DONE } else { exit::FAILED })
     }
 
     /// Begins a try with a socket of its own, so that an answer to an earlier one is not taken for its.
@@ -239,12 +245,12 @@ impl Verdict {
 
     /// Tells the cases in their order, as far as they are decided.
     fn tell(&mut self) {
-        while let Some(case) = self.cases.get_mut(self.told) {
+        for case in self.cases.iter_mut().filter(|case| !case.told) {
             let Some(finding) = &case.finding else {
                 return;
             };
             case.link = None;
-            self.told += 1;
+            case.told = true;
             self.stage.journal.tell(&Event::Verdict {
                 protocol: case.protocol,
                 address: &Address::new(case.address).to_string(),

@@ -13,18 +13,21 @@ use socket2::SockRef;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-use linux::Batches;
+use linux::{BATCH, Batches};
 
 #[cfg(not(target_os = "linux"))]
 mod portable;
 #[cfg(not(target_os = "linux"))]
-use portable::Batches;
+use portable::{BATCH, Batches};
 
 #[cfg(test)]
 mod tests;
 
 /// What the kernel should at least hold for us while we are busy: some 2,500 small datagrams on Linux.
 const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// The least that a datagram takes of the receive buffer, however short it is: on Linux 768 bytes or more.
+const FOOTPRINT: usize = 512;
 
 /// The answers that may wait for the kernel to take them.
 const OUTBOX: usize = 2048;
@@ -109,8 +112,9 @@ impl Datagrams {
             return Ok(Received::Drained);
         }
         match self.batches.receive(&self.socket) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Received::More),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained),
+            // Tried again within the caller's budget, not here: nobody else should wait however long that goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Received::More),
             result => result,
         }
     }
@@ -126,6 +130,12 @@ impl Datagrams {
         let unknown = local.ip.to_canonical().is_unspecified();
         let same_host = peer.ip() == local.ip || (unknown && peer.ip().to_canonical().is_loopback());
         same_host && peer.port() == self.address.port()
+    }
+
+    /// How many [`receive`](Self::receive)s take in whatever has arrived so far: the most that the receive buffer holds.
+    pub fn backlog(&self) -> usize {
+        let buffer = SockRef::from(&self.socket).recv_buffer_size().unwrap_or(RECEIVE_BUFFER);
+        buffer / FOOTPRINT / BATCH + 1
     }
 
     /// Queues an answer to `peer` that leaves from `local`; [`flush`](Self::flush) sends it. False where 2048 are waiting

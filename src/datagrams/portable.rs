@@ -6,6 +6,9 @@ use std::net::{SocketAddr, UdpSocket};
 
 use super::{Datagram, Local, PATIENCE, Received};
 
+/// Datagrams a system call.
+pub(super) const BATCH: usize = 1;
+
 /// Room for the longest datagram.
 const BUFFER: usize = 65_536;
 

@@ -26,14 +26,16 @@ pub struct Curve<'a> {
 pub fn write_svg(title: &str, curves: &[Curve<'_>], mut out: impl Write) -> io::Result<()> {
     let mut svg = String::new();
     draw(title, curves, &mut svg).map_err(|error| io::Error::other(error.to_string()))?;
-    let size = |unit| format!("width=\"{}\" height=\"{}\"", WIDTH / unit, HEIGHT / unit);
+    let size = |unit| format!("width=\"{}\" height=\"{}\"", WIDTH / unit, height(curves) / unit);
     out.write_all(svg.replacen(&size(1), &size(UNITS_PER_PIXEL), 1).as_bytes())
 }
 
 /// The backend rounds to whole units, so a pixel has ten of them: steps would show otherwise.
 const UNITS_PER_PIXEL: u32 = 10;
 const WIDTH: u32 = 9600;
+/// With two curves; each further one makes it higher by its line in the legend.
 const HEIGHT: u32 = 5700;
+const LEGEND_LINE: u32 = 230;
 const LEFT: i32 = 900;
 const FONT: &str = "Helvetica, Arial, sans-serif";
 const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
@@ -44,21 +46,34 @@ const LIGHT_GRID: RGBColor = RGBColor(0xF0, 0xF0, 0xF0);
 #[derive(Clone, Copy)]
 struct Look(RGBColor, u32, i32, i32);
 
-/// Colours that the colour-blind can tell apart. Later curves are drawn over earlier ones, so a
-/// dashed one on a solid one shows both where they coincide.
-const LOOKS: [Look; 4] = [
-    Look(RGBColor(0x00, 0x72, 0xB2), 36, i32::MAX, 0),
-    Look(RGBColor(0xE6, 0x7E, 0x00), 22, 100, 70),
-    Look(RGBColor(0x00, 0x9E, 0x73), 22, 30, 45),
-    Look(RGBColor(0xA0, 0x4B, 0x85), 22, 220, 60),
-];
+/// The look of the curve with this number. No two of the first twenty share both colour and dash. Later curves are drawn
+/// over earlier ones, so a dashed one on a solid one shows both where they coincide.
+fn look(number: usize) -> Look {
+    // Colours that the colour-blind can tell apart.
+    const COLORS: [RGBColor; 5] = [
+        RGBColor(0x00, 0x72, 0xB2),
+        RGBColor(0xE6, 0x7E, 0x00),
+        RGBColor(0x00, 0x9E, 0x73),
+        RGBColor(0xA0, 0x4B, 0x85),
+        RGBColor(0x60, 0x60, 0x60),
+    ];
+    const STROKES: [(u32, i32, i32); 4] = [(36, i32::MAX, 0), (22, 100, 70), (22, 30, 45), (22, 220, 60)];
+    let (width, dash, gap) = STROKES[number % STROKES.len()];
+    Look(COLORS[number % COLORS.len()], width, dash, gap)
+}
+
+/// The height of the picture, in units.
+fn height(curves: &[Curve<'_>]) -> u32 {
+    let further = u32::try_from(curves.len().saturating_sub(2)).unwrap_or(0);
+    HEIGHT + LEGEND_LINE * further
+}
 
 fn draw(title: &str, curves: &[Curve<'_>], svg: &mut String) -> Result<(), DrawingAreaErrorKind<io::Error>> {
     let text = |size: i32| TextStyle::from((FONT, size)).color(&INK);
-    let looks = || LOOKS.into_iter().cycle();
+    let looks = || (0..).map(look);
     let lines: Vec<_> = curves.iter().map(|curve| points(curve.latencies)).collect();
 
-    let root = SVGBackend::with_string(svg, (WIDTH, HEIGHT)).into_drawing_area();
+    let root = SVGBackend::with_string(svg, (WIDTH, height(curves))).into_drawing_area();
     root.fill(&WHITE)?;
     root.draw(&Text::new(printable(title), (LEFT, 170), text(250)))?;
     let mut y = 580;
@@ -66,7 +81,7 @@ fn draw(title: &str, curves: &[Curve<'_>], svg: &mut String) -> Result<(), Drawi
         let sample = [(LEFT, y), (LEFT + 480, y)].into_iter();
         root.draw(&DashedPathElement::new(sample, dash, gap, color.stroke_width(width)))?;
         root.draw(&Text::new(legend(curve), (LEFT + 600, y - 75), text(175)))?;
-        y += 230;
+        y += LEGEND_LINE.cast_signed();
     }
 
     let mut chart = ChartBuilder::on(&root)
@@ -201,6 +216,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use std::collections::HashSet;
     use std::time::Duration;
 
     fn latencies(samples: impl IntoIterator<Item = Duration>) -> Latencies {
@@ -270,6 +286,15 @@ mod tests {
         // The curve and its sample in the legend; a dashed one is a line for each dash.
         assert_eq!(strokes("opacity=\"1\" stroke=\"#0072B2\""), 2);
         assert!(strokes("opacity=\"1\" stroke=\"#E67E00\"") > 20);
+    }
+
+    #[test]
+    fn each_of_many_curves_has_a_look_of_its_own_and_leaves_the_chart_its_room() {
+        let looks: HashSet<_> = (0..20).map(look).map(|Look(color, _, dash, _)| (color.rgb(), dash)).collect();
+        assert_eq!(looks.len(), 20);
+        let samples = latencies([]);
+        let curves = [Curve { name: "one of many", latencies: &samples }; 12];
+        assert!(plotted("many", &curves).starts_with("<svg width=\"960\" height=\"800\""));
     }
 
     #[test]

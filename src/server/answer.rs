@@ -16,14 +16,9 @@ use crate::wire::{CHECK, Notice, is_reply};
 
 /// Batches received in one turn.
 const BATCHES_PER_TURN: usize = 8;
-/// Batches received at the end, for what had arrived before: more than the receive buffer holds, and no more, lest a
-/// flood put the end off.
-const LAST_BATCHES: usize = 256;
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
-/// Errors in a row after which receiving pauses ...
-const ERRORS_PER_TURN: usize = 16;
-/// ... for so long.
+/// After a turn of nothing but errors receiving pauses for so long.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The UDP socket, who spoke to it, and when it last answered a reply.
@@ -32,6 +27,8 @@ pub(super) struct Answerer {
     peers: Peers,
     replied_to_reply: Option<Instant>,
     heard: Option<Instant>,
+    /// The last word was said: nothing more is received.
+    over: bool,
 }
 
 /// When the socket is to be served next.
@@ -52,6 +49,7 @@ impl Answerer {
             peers: Peers::default(),
             replied_to_reply: None,
             heard: None,
+            over: false,
         })
     }
 
@@ -75,17 +73,23 @@ impl Answerer {
 
     /// Receives and answers within the turn's budget.
     pub(super) fn serve(&mut self, desk: &mut Desk, now: Instant) -> Next {
+        if self.over {
+            self.flush(desk);
+            return Next::Wait;
+        }
         self.serve_batches(BATCHES_PER_TURN, desk, now)
     }
 
     /// Answers what had arrived, then tells every recent peer that this is the end.
     pub(super) fn say_goodbye(&mut self, recent: Option<Duration>, desk: &mut Desk, now: Instant) {
-        self.serve_batches(LAST_BATCHES, desk, now);
+        // No more than had arrived before: a flood has no end.
+        self.serve_batches(self.datagrams.backlog(), desk, now);
         for (peer, local) in self.peers.recent(now, recent) {
             self.datagrams.reply(peer, local, Notice::ShuttingDown.text().as_bytes());
         }
         // Nobody is told of these that fail: nobody asked.
         self.datagrams.flush(|_, _| {});
+        self.over = true;
     }
 
     fn serve_batches(&mut self, budget: usize, desk: &mut Desk, now: Instant) -> Next {
@@ -94,7 +98,6 @@ impl Answerer {
         for _ in 0..budget {
             match self.datagrams.receive() {
                 Ok(received) => {
-                    errors = 0;
                     self.answer_batch(desk, now);
                     self.flush(desk);
                     if received == Received::Drained {
@@ -105,13 +108,10 @@ impl Answerer {
                 Err(error) => {
                     log::debug!("receiving a datagram failed: {}", cause(&error));
                     errors += 1;
-                    if errors == ERRORS_PER_TURN {
-                        return Next::At(now + PAUSE);
-                    }
                 }
             }
         }
-        Next::Again
+        if errors == budget { Next::At(now + PAUSE) } else { Next::Again }
     }
 
     fn answer_batch(&mut self, desk: &mut Desk, now: Instant) {
@@ -120,27 +120,26 @@ impl Answerer {
             let reply = is_reply(bytes);
             desk.stats.datagrams_in += 1;
             desk.journal.tell(&Event::Datagram { peer, bytes });
-            if self.may_answer(peer, local, reply, now) && self.datagrams.reply(peer, local, CHECK) {
+            let answered = if self.is_nobody(peer, local) {
+                false
+            } else {
                 self.peers.hear(peer, local, now);
                 self.heard = Some(now);
-            } else {
-                desk.stats.unanswered += 1;
-            }
+                (!reply || self.may_answer_reply(now)) && self.datagrams.reply(peer, local, CHECK)
+            };
+            desk.stats.unanswered += u64::from(!answered);
         }
     }
 
-    /// Nothing goes to port 0, to a group or to ourselves, and a reply is
-    /// answered once a second in all: otherwise one forged datagram could make
-    /// a whole network answer, or start an exchange between two servers that
-    /// never ends.
-    fn may_answer(&mut self, peer: SocketAddr, local: Local, reply: bool, now: Instant) -> bool {
-        let is_group = peer.ip().to_canonical().is_multicast();
-        if peer.port() == 0 || is_group || self.datagrams.is_own_address(peer, local) {
-            return false;
-        }
-        if !reply {
-            return true;
-        }
+    /// Nothing goes to port 0, to ourselves, or to a group: no datagram comes
+    /// from one, and a forged one would have us speak to a whole network.
+    fn is_nobody(&self, peer: SocketAddr, local: Local) -> bool {
+        peer.port() == 0 || peer.ip().to_canonical().is_multicast() || self.datagrams.is_own_address(peer, local)
+    }
+
+    /// A reply is answered once a second in all: otherwise one forged datagram
+    /// could start an exchange between two servers that never ends.
+    fn may_answer_reply(&mut self, now: Instant) -> bool {
         let due = self.replied_to_reply.is_none_or(|last| now.saturating_duration_since(last) >= REPLY_TO_REPLY);
         if due {
             self.replied_to_reply = Some(now);

@@ -5,13 +5,13 @@ use std::io;
 use crate::connection::{Fill, is_reset};
 use crate::escape::cause;
 use crate::journal::Journal;
-use crate::reactor::Ready;
+use crate::reactor::{Ready, Source};
 use crate::roster::Peer;
 use crate::transcript::server::{Event, Stats};
 use crate::wire::{End, Notice, READ_SIZE, Reason, TooLong};
 
-/// Reads per connection and turn: 1 MiB at the most.
-const READS_PER_TURN: usize = 16;
+/// Reads per connection and turn: 128 KiB at the most, which may be tens of thousands of messages.
+const READS_PER_TURN: usize = 2;
 
 /// What every conversation shares: the read buffer, the ACKs of one read, the
 /// counters and the journal. So an idle connection needs none of its own.
@@ -65,8 +65,10 @@ impl Desk {
             let more = match peer.connection.fill(&mut self.buffer, ready) {
                 Ok(Fill::Data { len, more }) => {
                     let outcome = self.take_messages(peer, len);
-                    if let Err(error) = peer.connection.send(&self.acks) {
-                        lost.get_or_insert(reason_of(&error, peer));
+                    let acks = (self.acks.len() / peer.connection.decoder.framing().ack().len()) as u64;
+                    match peer.connection.send(&self.acks) {
+                        Ok(()) => self.stats.acks += acks,
+                        Err(error) => _ = lost.get_or_insert(reason_of(&error, peer)),
                     }
                     if outcome.is_err() {
                         return Verdict::Dismiss(Notice::TooLong, Reason::TooLong);
@@ -122,6 +124,7 @@ impl Desk {
                 if let Err(error) = peer.connection.send(framing.ack()) {
                     return Verdict::Lost(reason_of(&error, peer));
                 }
+                self.stats.acks += 1;
             }
             Err(TooLong) => return Verdict::Dismiss(Notice::TooLong, Reason::TooLong),
         }
@@ -131,7 +134,6 @@ impl Desk {
     fn count(&mut self, peer: &mut Peer, messages: u64, bytes: u64) {
         peer.messages += messages;
         self.stats.messages += messages;
-        self.stats.acks += messages;
         self.stats.bytes += bytes;
     }
 
@@ -140,7 +142,7 @@ impl Desk {
     pub(super) fn discard(&mut self, peer: &mut Peer) -> io::Result<Fill> {
         let mut fill = Fill::Drained;
         for _ in 0..READS_PER_TURN {
-            fill = peer.connection.fill(&mut self.buffer, Ready::unasked(crate::reactor::Source::Listener))?;
+            fill = peer.connection.fill(&mut self.buffer, Ready::unasked(Source::Peer(peer.key())))?;
             if !matches!(fill, Fill::Data { .. }) {
                 break;
             }

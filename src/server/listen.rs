@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_named_with_its_protocol_and_nothing_stays_bound() {
-        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let taken = UdpSocket::bind("127.66.6.1:0").unwrap(); // where nobody else chooses a port
         let address = taken.local_addr().unwrap();
         let error = Sockets::bind(address, true, true).unwrap_err();
         assert_eq!(error.to_string(), format!("cannot bind udp {address}: Address already in use"));

@@ -1,11 +1,12 @@
 //! The operator: commands from stdin, one a line.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Server;
 use crate::console::{Fill, Line};
+use crate::escape::cause;
 use crate::reactor::{Key, Source};
+use crate::transcript::address::Address;
 use crate::transcript::server::{ClientLine, Event};
 use crate::wire::Reason;
 
@@ -65,7 +66,12 @@ impl Server {
                     let what = format!("(a line of {length} bytes)");
                     self.desk.journal.answer(&Event::UnknownCommand(what.as_bytes()));
                 }
-                None if self.console.ended() => return,
+                None if self.console.ended() => {
+                    if let Some(error) = self.console.error() {
+                        log::warn!("cannot read the standard input, there is no operator: {}", cause(error));
+                    }
+                    return;
+                }
                 None => match self.console.fill() {
                     // At the end an unterminated rest has just become a line.
                     Fill::Data | Fill::Ended => {}
@@ -99,15 +105,9 @@ impl Server {
     }
 
     fn client_at(&self, peer: &[u8]) -> Option<Key> {
-        let wanted = canonical(std::str::from_utf8(peer).ok()?.parse().ok()?);
-        self.roster.iter().find(|(_, peer)| canonical(peer.address) == wanted).map(|(key, _)| key)
+        let wanted = Address::new(std::str::from_utf8(peer).ok()?.parse().ok()?);
+        self.roster.iter().find(|(_, peer)| Address::new(peer.address) == wanted).map(|(key, _)| key)
     }
-}
-
-/// The address as the transcript shows it: IPv4 is IPv4, however it came.
-fn canonical(mut address: SocketAddr) -> SocketAddr {
-    address.set_ip(address.ip().to_canonical());
-    address
 }
 
 #[cfg(test)]

@@ -43,10 +43,10 @@ impl Server {
 
     /// Sends what a client that has ended its side is owed, and closes behind it.
     fn finish(&mut self, key: Key, now: Instant) {
+        self.roster.finish(key);
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
-        peer.finish();
         match peer.connection.flush() {
             Ok(moved) => {
                 let done = !peer.connection.output_waits();
@@ -66,14 +66,14 @@ impl Server {
 
     /// The connection is over: tells why, and frees it at the end of the turn.
     fn lose(&mut self, key: Key, reason: Reason, now: Instant) {
-        self.tell_parting(key, reason, now);
+        self.record_parting(key, reason, now);
         self.roster.doom(key);
     }
 
     /// Ends a connection from our side: the notice behind all that is owed, no
     /// more input, and time to take it all before it is closed.
     pub(super) fn dismiss(&mut self, key: Key, notice: Option<Notice>, reason: Reason, now: Instant) {
-        self.tell_parting(key, reason, now);
+        self.record_parting(key, reason, now);
         self.say_last(key, notice);
         self.roster.dismiss(key, now);
         self.linger(key);
@@ -111,7 +111,7 @@ impl Server {
         }
     }
 
-    fn tell_parting(&mut self, key: Key, reason: Reason, now: Instant) {
+    fn record_parting(&mut self, key: Key, reason: Reason, now: Instant) {
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };

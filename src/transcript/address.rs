@@ -1,7 +1,7 @@
 //! Socket addresses as people read them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// An address with the one spelling used everywhere: `IP:PORT`, with IPv6 in brackets.
 ///
@@ -13,10 +13,7 @@ impl Address {
     /// The address to be shown for `address`.
     #[must_use]
     pub fn new(mut address: SocketAddr) -> Address {
-        // Set only where it changes something: setting it would lose the scope.
-        if let ip @ IpAddr::V4(_) = address.ip().to_canonical() {
-            address.set_ip(ip);
-        }
+        address.set_ip(address.ip().to_canonical());
         Address(address)
     }
 

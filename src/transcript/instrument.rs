@@ -105,7 +105,7 @@ pub struct Figures {
 /// The figures of one flow.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowFigures {
-    /// The port it was last sent from.
+    /// The port that its last lost probe left from, or else its last one.
     pub source_port: u16,
     /// Probes sent.
     pub sent: u64,
@@ -213,7 +213,7 @@ fn acknowledgement(protocol: Protocol) -> &'static str {
 fn push_date(out: &mut String, dated: bool) {
     if dated {
         let now = jiff::Timestamp::now();
-        push!(out, "[{}.{:06}] ", now.as_second(), now.subsec_microsecond() + 1000 * now.subsec_millisecond());
+        push!(out, "[{}.{:06}] ", now.as_second(), now.subsec_microsecond());
     }
 }
 
@@ -247,7 +247,10 @@ impl Event<'_> {
             }
             Event::Summary(figures) => figures.text(out),
             Event::Idle { protocol, survived, cut, .. } => match cut {
-                None => push_line!(out, "no {protocol} idle timeout up to {} s", tenths_below(survived)),
+                None => {
+                    let survived = tenths_below(survived);
+                    push_line!(out, "no idle timeout up to {} s", survived.strip_suffix(".0").unwrap_or(&survived));
+                }
                 Some((cut, cause)) => {
                     let (from, to) = (tenths_below(survived), tenths_above(cut));
                     let cause = match cause {
@@ -468,7 +471,7 @@ mod tests {
             )
         };
         assert_eq!(idle(29_880, Some(30_301)), "tcp idle timeout between 29.8 and 30.4 s: announced by the server\n");
-        assert_eq!(idle(120_000, None), "no tcp idle timeout up to 120.0 s\n");
+        assert_eq!(idle(120_000, None), "no idle timeout up to 120 s\n");
     }
 
     #[test]

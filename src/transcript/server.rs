@@ -93,7 +93,7 @@ pub struct ClientLine {
     pub connected: Duration,
     /// How many messages it has sent.
     pub messages: u64,
-    /// How long ago its last message was completed, or how long it has been connected without one.
+    /// How long ago it last made progress: came, completed a message, or took bytes that waited for it.
     pub silent: Duration,
 }
 

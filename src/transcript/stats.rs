@@ -19,7 +19,7 @@ pub struct Stats {
     pub messages: u64,
     /// TCP messages acknowledged.
     pub acks: u64,
-    /// Bytes of all messages.
+    /// Bytes of all TCP messages.
     pub bytes: u64,
     /// Clients cut for idleness.
     pub idle_cuts: u64,

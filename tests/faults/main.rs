@@ -4,7 +4,7 @@
 //! Each test prints its figures (`--nocapture`). What takes long is ignored, its bound stated, beside a short round of the
 //! same; `cargo test --release --test faults -- --ignored` runs the long ones.
 #![cfg(all(target_os = "linux", feature = "programs"))]
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::print_stdout)]
 
 #[allow(dead_code, unused_imports)] // other tests use the rest
 #[path = "../it/harness/mod.rs"]

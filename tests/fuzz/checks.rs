@@ -10,7 +10,7 @@ use ack_reactor::wire::{Decoder, End, Framing, Replies, TooLong};
 
 /// The first bytes choose framing, limit and cuts; the rest is the stream. It
 /// means the same in one piece, and no message is longer than allowed.
-pub fn framing(data: &[u8]) {
+pub(crate) fn framing(data: &[u8]) {
     let Some((&[choice, limit, cuts], stream)) = data.split_first_chunk::<3>() else { return };
     let framing = [Framing::Bytes, Framing::Lines, Framing::Length][usize::from(choice) % 3];
     let longest = usize::from(limit);
@@ -47,7 +47,7 @@ fn decode<'a>(framing: Framing, longest: usize, pieces: impl Iterator<Item = &'a
 }
 
 /// What is shown is safe, one line, bounded, and says what the bytes were.
-pub fn escaping(data: &[u8]) {
+pub(crate) fn escaping(data: &[u8]) {
     let text = escape(data).to_string();
     // The backslash is safe where it escapes.
     assert!(text.chars().all(|character| is_safe(character) || character == '\\'), "{text:?}");
@@ -57,7 +57,7 @@ pub fn escaping(data: &[u8]) {
 
 /// No command line and no address makes the parsers fall over, and what they
 /// complain of is named safely.
-pub fn operator(data: &[u8]) {
+pub(crate) fn operator(data: &[u8]) {
     let _ = Command::parse(data);
     if let Ok(text) = std::str::from_utf8(data) {
         let (host, port) = text.split_once(' ').map_or((text, None), |(host, port)| (host, Some(port)));

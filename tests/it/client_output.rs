@@ -36,6 +36,18 @@ fn a_closed_stdout_ends_it_with_exit_1() {
 }
 
 #[test]
+fn a_stdout_closed_while_nothing_happens_ends_it_at_once() {
+    let far = FarTcp::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut client = client_to(far.address(), "").stdin(Input::Pipe).stdout(Output::Given(writer.into())).start();
+    let mut lines = BufReader::new(reader).lines();
+    let _caller = far.accept();
+    assert!(lines.next().unwrap().unwrap().starts_with("connected to "));
+    drop(lines);
+    assert_eq!(client.wait_exit(), 1);
+}
+
+#[test]
 fn a_stdout_that_nobody_ever_reads_ends_it_with_exit_1() {
     let server = server("-t");
     let (reader, writer) = std::io::pipe().unwrap();

@@ -169,3 +169,16 @@ fn a_server_with_another_framing_is_not_taken_for_a_good_one() {
     let ended = run(client_to(server.tcp(), "--framing length -m hello -W 0.3"));
     assert_eq!(ended.code, 1);
 }
+
+#[test]
+fn the_beginning_of_a_reply_is_shown_when_the_rest_does_not_come() {
+    for half in ["AC", "serv", "A"] {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "-m hello -W 0.3").start();
+        let mut caller = far.accept();
+        caller.answer("hello", half);
+        let ended = end_of(&mut client);
+        assert_eq!(ended.out[1], format!("last message: {half}"), "{:?}", ended.out);
+        assert_eq!(ended.code, 1);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! One crate, so that it links once; one behaviour a module; names are sentences.
 #![cfg(all(unix, feature = "programs"))]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::print_stdout)]
 
 mod harness;
 
@@ -19,9 +19,11 @@ mod client_single_thread;
 mod client_stdin;
 mod client_terminal;
 mod client_timeouts;
+mod client_turns;
 mod client_usage;
 mod client_zh;
 mod corpus;
+mod cost;
 mod fairness;
 mod idle;
 mod interop;

@@ -236,6 +236,31 @@ fn speaking_again_makes_a_peer_new() {
 }
 
 #[test]
+fn a_peer_whose_reply_was_not_answered_is_told_as_well() {
+    let mut server = server("-u");
+    let (first, second) = (server.peer(), server.peer());
+    first.check("check");
+    second.send("check");
+    server.stdout.expect(&format!("{} sent a datagram: check", second.name()));
+    shut_down(&mut server);
+    first.expect(NOTICE);
+    second.expect(NOTICE);
+}
+
+#[test]
+fn the_last_word_is_the_last() {
+    let mut server = server("--grace 1");
+    let (mut lingering, peer) = (server.client(), server.peer());
+    peer.check("hello");
+    server.signal(Signal::SIGTERM);
+    peer.expect(NOTICE);
+    peer.send("are you there?");
+    assert_eq!(server.wait_exit(), 0);
+    peer.expect_nothing_yet();
+    lingering.expect_last(NOTICE);
+}
+
+#[test]
 fn a_socket_that_never_spoke_is_told_nothing() {
     let mut server = server("-u");
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -24,6 +24,7 @@ use crate::connection::is_reset;
 use crate::error::{Error, exit};
 use crate::escape::cause;
 use crate::latency::{Curve, Latencies, Millis, write_hgrm, write_svg};
+use crate::limits::raise_descriptor_limit;
 use crate::reactor::{Key, Ready, Source};
 use crate::signals::Signal;
 use crate::timer::Alarm;
@@ -35,6 +36,12 @@ use crate::wire::{Framing, Protocol, Reply};
 const KEPT: u32 = 10;
 /// The live line is written anew so often.
 const LIVE: Duration = Duration::from_millis(500);
+/// While there is another address to try, one may take so long to connect ...
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// ... and, over UDP, to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Probes sent in one turn at most, so that what comes back is heard however many are due.
+const SENDS: usize = 1024;
 
 /// What the command line asks of a ping.
 #[derive(Debug)]
@@ -101,7 +108,7 @@ pub struct Ping {
     flows: Flows,
     /// Probes in flight in the order of their sending: when each is lost, by which flow it went.
     expiries: VecDeque<(Instant, usize)>,
-    /// The timetable, once the first flow stands.
+    /// The timetable, once an address is settled on.
     schedule: Option<Schedule>,
     tally: Tally,
     began: Instant,
@@ -111,7 +118,8 @@ pub struct Ping {
 }
 
 impl Ping {
-    /// Probes to the first of `addresses` that accepts a connection (TCP), or the first (UDP).
+    /// Probes to the first of `addresses` that accepts a connection (TCP) or
+    /// answers (UDP); the last of them is probed over UDP whether it does or not.
     ///
     /// # Errors
     /// No alarm can be set up.
@@ -120,6 +128,7 @@ impl Ping {
         let mut alarm = Alarm::new().map_err(|error| Error::Setup("the timer", error))?;
         let registered = alarm.register(stage.reactor.registry(), Source::Alarm.token());
         registered.map_err(|error| Error::Setup("the timer", error))?;
+        raise_descriptor_limit();
         let mut addresses = VecDeque::from(addresses);
         let peer = addresses.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
         Ok(Ping {
@@ -146,7 +155,8 @@ impl Ping {
     /// # Errors
     /// The poll keeps failing.
     pub fn run(mut self) -> Result<u8, Error> {
-        self.begin(Instant::now());
+        self.approach();
+        self.send_due();
         while !self.is_over() {
             let deadline = self.next_deadline();
             let deadline = self.alarm.set(deadline);
@@ -165,17 +175,31 @@ impl Ping {
         Ok(self.conclude())
     }
 
-    /// UDP starts at once, TCP with its first connection.
-    fn begin(&mut self, now: Instant) {
-        match self.settings.protocol {
-            Protocol::Udp => self.start(now),
-            Protocol::Tcp => {
-                if let Err(error) = self.open(0, now) {
-                    self.next_address(&error);
-                }
-            }
+    /// Asks the address whether it is the one: TCP by connecting, UDP by a
+    /// message of its own, unless there is no other to choose.
+    fn approach(&mut self) {
+        let now = Instant::now();
+        if self.settings.protocol == Protocol::Udp && self.addresses.is_empty() {
+            return self.start(now);
         }
-        self.send_due();
+        let asked = self.open(0, now).and_then(|()| match (self.settings.protocol, self.flows.link(0)) {
+            (Protocol::Udp, Some(link)) => link.send(&self.message).map(drop),
+            _ => Ok(()),
+        });
+        self.flows.flows[0].state = State::Connecting(None);
+        if let Err(error) = asked {
+            self.next_address(&error);
+        }
+    }
+
+    /// How long the address may take to accept or to answer.
+    fn patience(&self) -> Option<Duration> {
+        let most = match self.settings.protocol {
+            _ if self.addresses.is_empty() => return self.settings.timeout,
+            Protocol::Tcp => CONNECT_TIMEOUT,
+            Protocol::Udp => ANSWER_TIMEOUT,
+        };
+        Some(self.settings.timeout.map_or(most, |timeout| timeout.min(most)))
     }
 
     fn start(&mut self, now: Instant) {
@@ -194,18 +218,16 @@ impl Ping {
         self.flows.open(flow, self.peer, self.stage.reactor.registry(), now)
     }
 
-    /// No connection to this address: goes to the next, before the run has begun.
+    /// No way to this address: goes to the next, before the run has begun.
     fn next_address(&mut self, error: &io::Error) {
-        self.stage.complain(format_args!("cannot connect to tcp {}: {}", Address::new(self.peer), cause(error)));
-        let now = Instant::now();
-        self.flows.drop_link(0, now);
+        let Settings { protocol, .. } = self.settings;
+        self.stage.complain(format_args!("cannot connect to {protocol} {}: {}", Address::new(self.peer), cause(error)));
+        self.flows.drop_link(0, Instant::now());
         match self.addresses.pop_front() {
             None => self.failed = true,
             Some(address) => {
                 self.peer = address;
-                if let Err(error) = self.open(0, now) {
-                    self.next_address(&error);
-                }
+                self.approach();
             }
         }
     }
@@ -214,18 +236,16 @@ impl Ping {
         if self.failed || self.stage.is_interrupted() || self.stage.is_unread() {
             return true;
         }
-        let Some(schedule) = &self.schedule else {
-            return false;
-        };
         let now = Instant::now();
         let time_is_up = self.settings.deadline.is_some_and(|deadline| now.duration_since(self.began) >= deadline);
         let in_flight = self.tally.sent - self.tally.acknowledged - self.tally.lost;
-        time_is_up || (schedule.next_due(now).is_none() && in_flight == 0)
+        let all_sent = self.schedule.as_ref().is_some_and(|schedule| schedule.next_due(now).is_none());
+        time_is_up || (all_sent && in_flight == 0)
     }
 
     fn next_deadline(&mut self) -> Option<Instant> {
         let connecting = match self.schedule {
-            None => self.settings.timeout.and_then(|timeout| self.flows.flows[0].since.checked_add(timeout)),
+            None => self.patience().and_then(|patience| self.flows.flows[0].since.checked_add(patience)),
             Some(_) => None,
         };
         let now = Instant::now();
@@ -233,7 +253,7 @@ impl Ping {
             Some(schedule) if self.flows.has_ready() => schedule.next_due(now),
             _ => None,
         };
-        let over = self.schedule.and(self.settings.deadline).and_then(|deadline| self.began.checked_add(deadline));
+        let over = self.settings.deadline.and_then(|deadline| self.began.checked_add(deadline));
         let expiry = self.expiries.front().map(|expiry| expiry.0);
         [connecting, due, over, expiry, self.flows.next_farewell(), self.next_live].into_iter().flatten().min()
     }
@@ -247,7 +267,7 @@ impl Ping {
 
     /// Sends what is due by the flows that are free.
     fn send_due(&mut self) {
-        loop {
+        for _ in 0..SENDS {
             let now = Instant::now();
             let Some(schedule) = &mut self.schedule else {
                 return;
@@ -285,10 +305,9 @@ impl Ping {
         let Some(link) = self.flows.link(flow) else {
             return;
         };
-        let port = link.local_port();
         let sent = Instant::now();
         let outcome = link.send(&self.message);
-        self.tally.flows[flow].source_port = port.unwrap_or_default();
+        self.tally.flows[flow].source_port = link.local_port().unwrap_or_default();
         let probe = Probe { sent, ..probe };
         self.flows.flows[flow].state = State::Busy(probe);
         match outcome {
@@ -309,7 +328,10 @@ impl Ping {
         if let Some((_, Role::Flow(flow))) = self.flows.endpoint(key)
             && let State::Connecting(probe) = self.flows.flows[flow].state
         {
-            return self.check_connection(flow, probe);
+            return match self.settings.protocol {
+                Protocol::Tcp => self.check_connection(flow, probe),
+                Protocol::Udp => self.check_answer(flow, ready),
+            };
         }
         let Some((link, _)) = self.flows.endpoint(key) else {
             return;
@@ -358,6 +380,23 @@ impl Ping {
                     None => self.tell_cut(flow, &why(&error)),
                 }
             }
+        }
+    }
+
+    /// Whether a datagram to an address among others was acknowledged.
+    fn check_answer(&mut self, flow: usize, ready: Ready) {
+        let now = Instant::now();
+        let mut answered = false;
+        while let Some(link) = self.flows.link(flow) {
+            match link.receive(&mut self.buffer, ready, |reply| answered |= reply == Reply::Ack) {
+                Ok(Received::More) => {}
+                Ok(Received::Drained | Received::Ended) => break,
+                Err(error) => return self.next_address(&error),
+            }
+        }
+        if answered {
+            self.flows.set(flow, State::Free, now);
+            self.start(now);
         }
     }
 
@@ -415,6 +454,7 @@ impl Ping {
 
     fn tell(&mut self, event: &Event<'_>) {
         if !self.settings.quiet {
+            self.hide_progress();
             self.stage.journal.tell(event);
         }
     }
@@ -422,8 +462,8 @@ impl Ping {
     /// Gives up what was awaited for too long; the sockets stay for a while, for what comes late.
     fn expire(&mut self, now: Instant) {
         if self.schedule.is_none()
-            && let Some(timeout) = self.settings.timeout
-            && now.saturating_duration_since(self.flows.flows[0].since) >= timeout
+            && let Some(patience) = self.patience()
+            && now.saturating_duration_since(self.flows.flows[0].since) >= patience
         {
             return self.next_address(&io::ErrorKind::TimedOut.into());
         }
@@ -467,14 +507,24 @@ impl Ping {
         self.stage.show_live(&format!("{sent} sent, {acknowledged} acknowledged, {lost} lost, p50 {p50} ms"));
     }
 
+    /// Makes room for a line on stdout, where that is the same terminal.
+    fn hide_progress(&mut self) {
+        if self.next_live.is_some() {
+            self.stage.show_live("");
+        }
+    }
+
     /// The figures, the files and the exit code.
     fn conclude(mut self) -> u8 {
-        self.stage.show_live("");
-        if self.failed {
-            self.stage.finish();
-            return exit::FAILED;
-        }
         let figures = self.figures();
+        self.hide_progress();
+        if self.schedule.is_none() && !self.failed {
+            let Settings { protocol, .. } = self.settings;
+            self.stage.complain(format_args!("no way to {protocol} {} until the end", Address::new(self.peer)));
+        }
+        // What waits goes first: the summary must find room.
+        self.stage.finish();
+        let dropped = self.stage.journal.dropped();
         self.stage.journal.tell(&Event::Summary(&figures));
         self.warn(&figures);
         let saved = self.save();
@@ -482,7 +532,8 @@ impl Ping {
         let lossless = figures.loss_percent() <= self.settings.max_loss;
         let complete = figures.unsent == 0 || interrupted;
         self.stage.finish();
-        let verified = lossless && complete && figures.acknowledged > 0 && saved && !self.stage.is_unread();
+        let read = !self.stage.is_unread() && self.stage.journal.dropped() == dropped;
+        let verified = lossless && complete && figures.acknowledged > 0 && saved && read;
         if verified { exit::DONE } else { exit::FAILED }
     }
 

@@ -21,8 +21,10 @@ pub(super) struct Probe {
 /// The account of one flow.
 #[derive(Debug, Default)]
 pub(super) struct FlowTally {
-    /// The port it was last sent from.
+    /// The port that its last probe left from.
     pub(super) source_port: u16,
+    /// The port that its last lost probe left from: the one to look into, since another took over.
+    lost_from: Option<u16>,
     /// Probes sent.
     pub(super) sent: u64,
     /// Probes lost.
@@ -93,7 +95,9 @@ impl Tally {
     /// It was not.
     pub(super) fn lose(&mut self, flow: usize) {
         self.lost += 1;
-        self.flows[flow].lost += 1;
+        let flow = &mut self.flows[flow];
+        flow.lost += 1;
+        flow.lost_from = Some(flow.source_port);
     }
 
     /// The figures so far.
@@ -127,7 +131,10 @@ impl Tally {
             let (a_share, b_share) = (u128::from(a.lost) * u128::from(b.sent), u128::from(b.lost) * u128::from(a.sent));
             a_share.cmp(&b_share).then(a_p50.cmp(b_p50))
         });
-        worst.map(|(flow, p50)| FlowFigures { source_port: flow.source_port, sent: flow.sent, lost: flow.lost, p50 })
+        worst.map(|(flow, p50)| {
+            let source_port = flow.lost_from.unwrap_or(flow.source_port);
+            FlowFigures { source_port, sent: flow.sent, lost: flow.lost, p50 }
+        })
     }
 }
 

@@ -16,7 +16,7 @@ mod inbox;
 mod outbox;
 
 /// Messages a system call.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 
 /// Raises the receive buffer over the system's limit where we are privileged to.
 pub(super) fn force_receive_buffer(socket: &UdpSocket, bytes: usize) {

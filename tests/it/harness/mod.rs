@@ -5,6 +5,7 @@
 //! program is stopped with SIGSTOP, the events are prepared, and SIGCONT lets it find them all at once.
 
 mod far;
+mod flood;
 mod lines;
 mod names;
 mod proc;
@@ -20,6 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use far::{FarTcp, FarUdp, Mute, closed_port, timed};
+pub(crate) use flood::Flood;
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 pub(crate) use proc::Proc;

@@ -1,0 +1,40 @@
+//! One connection: a blocking socket, as a plain client would have it.
+
+use std::io::{self, Read, Write};
+use std::time::Instant;
+
+use super::{Recorder, Sample, Socket, wrong};
+use crate::row::Row;
+
+pub(super) fn exchange(row: &Row, socket: Socket, recorder: Recorder) -> io::Result<Sample> {
+    match socket {
+        Socket::Tcp(mut stream) => again_and_again(row, recorder, |message, reply| {
+            stream.write_all(message)?;
+            stream.read_exact(reply)
+        }),
+        Socket::Udp(socket) => again_and_again(row, recorder, |message, reply| {
+            socket.send(message)?;
+            socket.recv(reply).map(|_| ())
+        }),
+    }
+}
+
+fn again_and_again(
+    row: &Row,
+    mut recorder: Recorder,
+    mut exchange: impl FnMut(&[u8], &mut [u8]) -> io::Result<()>,
+) -> io::Result<Sample> {
+    let (message, mut reply) = (row.message(), vec![0; row.reply().len()]);
+    let mut sent = Instant::now();
+    loop {
+        exchange(&message, &mut reply)?;
+        let acknowledged = Instant::now();
+        if reply != row.reply() {
+            return Err(wrong(&reply));
+        }
+        if !recorder.record(sent, acknowledged) {
+            return Ok(recorder.finish());
+        }
+        sent = acknowledged;
+    }
+}

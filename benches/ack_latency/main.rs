@@ -1,0 +1,180 @@
+//! How long an acknowledgement takes: `cargo bench`.
+//!
+//! Every measurement starts the server, as a process of its own, talks to it over loopback from one thread, and ends
+//! it; then does the same with the **floor**, blocking `std::net` sockets in another process of this program. The two
+//! take turns, so that the machine's drift meets both alike, and the ratio of a row is the median over the rounds. It
+//! says more than the times, which are those of the machine.
+//!
+//! ```text
+//! cargo bench                       the whole table, within two minutes
+//! cargo bench -- tcp 1024           the rows whose name holds every word
+//! cargo bench -- --quick            ten seconds
+//! cargo bench -- --json FILE        saves the figures as well
+//! ```
+//!
+//! | room | what it does |
+//! |---|---|
+//! | `row` | what is measured |
+//! | `far` | the other process: the server or the floor, and its end |
+//! | `floor` | the shortest way to acknowledge |
+//! | `load` | the load: one message in flight on each connection |
+//! | `report` | the table, the files |
+
+mod far;
+mod floor;
+mod load;
+mod report;
+mod row;
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use ack_reactor::limits::raise_descriptor_limit;
+use clap::Parser;
+
+use self::far::Far;
+use self::report::{Figures, Report};
+use self::row::{Row, rows};
+
+/// Descriptors that are not left to idle connections: more than this program and the server need otherwise.
+const RESERVE: usize = 64;
+
+#[derive(Debug, Default, Parser)]
+#[command(name = "cargo bench --", about = "Measures how long an acknowledgement takes")]
+struct Options {
+    /// Measure only the rows whose name holds every one of these words
+    words: Vec<String>,
+    /// Take ten seconds instead of two minutes
+    #[arg(long)]
+    quick: bool,
+    /// Save the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// cargo says so when it benches, and not when it tests
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be the other process: the floor of the row with this number
+    #[arg(long, hide = true)]
+    floor: Option<usize>,
+}
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    rounds: u32,
+    /// Before each measurement: the exchange goes on, but is not counted.
+    warm_up: Duration,
+    measured: Duration,
+    /// No round begins that would end later.
+    limit: Duration,
+}
+
+impl Plan {
+    const FULL: Plan = Plan::new(5, 100, 500, 110);
+    const QUICK: Plan = Plan::new(3, 20, 50, 9);
+    /// Shows that it works, and nothing more.
+    const TEST: Plan = Plan::new(1, 5, 20, 9);
+
+    const fn new(rounds: u32, warm_up_ms: u64, measured_ms: u64, limit_s: u64) -> Plan {
+        Plan {
+            rounds,
+            warm_up: Duration::from_millis(warm_up_ms),
+            measured: Duration::from_millis(measured_ms),
+            limit: Duration::from_secs(limit_s),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let testing = !std::env::args().any(|word| matches!(word.as_str(), "--bench" | "--floor"));
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        // The words were meant for the tests that run beside this one.
+        Err(_) if testing => Options::default(),
+        Err(error) => error.exit(),
+    };
+    match run(&options, testing) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options, testing: bool) -> Result<ExitCode, Box<dyn Error>> {
+    if let Some(number) = options.floor {
+        floor::acknowledge(rows().get(number).ok_or("no such row")?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<_> =
+        rows().into_iter().filter(|row| options.words.iter().all(|word| row.name().contains(word))).collect();
+    if rows.is_empty() {
+        writeln!(io::stderr(), "no row's name holds all of these words: {}", options.words.join(" "))?;
+        return Ok(if testing { ExitCode::SUCCESS } else { ExitCode::from(2) });
+    }
+    let limit = raise_descriptor_limit();
+    let idle = row::IDLE.min(limit.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVE)));
+    let plan = match (testing, options.quick) {
+        (true, _) => Plan::TEST,
+        (false, true) => Plan::QUICK,
+        (false, false) => Plan::FULL,
+    };
+    let (figures, rounds) = measure(&rows, plan, idle)?;
+    let report = Report { rows: &figures, plan, rounds, idle, limit };
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = if testing { scratch } else { scratch.parent().unwrap_or(scratch) }.join("ack-latency");
+    report.save_distributions(&folder)?;
+    if let Some(path) = &options.json {
+        serde_json::to_writer_pretty(File::create(path)?, &report.to_json())?;
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{report}the distributions: {}", folder.display())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures every row in every round; tells also how many rounds there was time for.
+fn measure(rows: &[Row], plan: Plan, idle: usize) -> Result<(Vec<Figures>, u32), Box<dyn Error>> {
+    let began = Instant::now();
+    let mut figures: Vec<_> = rows.iter().map(|row| Figures::new(*row)).collect();
+    let mut rounds = 0;
+    while rounds < plan.rounds && began.elapsed() / rounds.max(1) * (rounds + 1) <= plan.limit {
+        rounds += 1;
+        for (done, figures) in figures.iter_mut().enumerate() {
+            let row = figures.row;
+            show_progress(&format!(
+                "round {rounds} of {}, row {} of {}: {}",
+                plan.rounds,
+                done + 1,
+                rows.len(),
+                row.name()
+            ));
+            let ours = || load::measure(&row, &Far::server(&row)?, plan, if row.idle { idle } else { 0 });
+            let floor = || load::measure(&row, &Far::floor(&row)?, plan, 0);
+            // Neither is always the one that comes first.
+            let (ours, floor) = if rounds % 2 == 1 {
+                let ours = ours().map_err(|error| format!("{}: {error}", row.name()))?;
+                (ours, floor()?)
+            } else {
+                let floor = floor()?;
+                (ours().map_err(|error| format!("{}: {error}", row.name()))?, floor)
+            };
+            figures.add(&ours, &floor);
+        }
+    }
+    show_progress("");
+    Ok((figures, rounds))
+}
+
+/// One line that is overwritten by the next, where a person watches.
+fn show_progress(line: &str) {
+    let mut out = io::stderr().lock();
+    if out.is_terminal() {
+        let _ = write!(out, "\r\x1b[K{line}");
+        let _ = out.flush();
+    }
+}

@@ -1,0 +1,178 @@
+//! The table, and the files.
+
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::Path;
+use std::time::Duration;
+
+use ack_reactor::latency::{Curve, Latencies, write_hgrm, write_svg};
+use serde_json::{Value, json};
+
+use crate::Plan;
+use crate::load::Sample;
+use crate::row::{Exchange, Row};
+
+/// What the rounds of one row brought.
+pub(crate) struct Figures {
+    pub(crate) row: Row,
+    /// The round trips of all rounds.
+    ours: Latencies,
+    floor: Latencies,
+    /// A figure for each round.
+    acks_per_second: Vec<f64>,
+    floor_acks_per_second: Vec<f64>,
+    /// The server's p50 divided by the floor's.
+    ratios: Vec<f64>,
+}
+
+impl Figures {
+    /// Nothing yet.
+    pub(crate) fn new(row: Row) -> Figures {
+        Figures {
+            row,
+            ours: Latencies::new(),
+            floor: Latencies::new(),
+            acks_per_second: Vec::new(),
+            floor_acks_per_second: Vec::new(),
+            ratios: Vec::new(),
+        }
+    }
+
+    /// Adds one round.
+    pub(crate) fn add(&mut self, ours: &Sample, floor: &Sample) {
+        self.ours.merge(&ours.round_trips);
+        self.floor.merge(&floor.round_trips);
+        self.acks_per_second.push(ours.acks_per_second);
+        self.floor_acks_per_second.push(floor.acks_per_second);
+        if let (Some(ours), Some(floor)) = (ours.round_trips.summary().p50, floor.round_trips.summary().p50) {
+            self.ratios.push(ours.as_secs_f64() / floor.as_secs_f64());
+        }
+    }
+
+    fn to_json(&self, idle: usize) -> Value {
+        let (protocol, framing) = match self.row.exchange {
+            Exchange::Tcp(framing) => ("tcp", Some(framing.to_string())),
+            Exchange::Udp => ("udp", None),
+        };
+        json!({
+            "name": self.row.name(),
+            "protocol": protocol,
+            "framing": framing,
+            "bytes": self.row.size,
+            "connections": self.row.connections,
+            "idle": if self.row.idle { idle } else { 0 },
+            "busy_poll": self.row.busy_poll,
+            "samples": self.ours.len(),
+            "rtt_ns": self.ours.summary().to_json(),
+            "acks_per_second": median(&self.acks_per_second),
+            "ratio": median(&self.ratios),
+            "floor": {
+                "samples": self.floor.len(),
+                "rtt_ns": self.floor.summary().to_json(),
+                "acks_per_second": median(&self.floor_acks_per_second),
+            },
+        })
+    }
+}
+
+/// All that is told about a run.
+pub(crate) struct Report<'a> {
+    pub(crate) rows: &'a [Figures],
+    pub(crate) plan: Plan,
+    pub(crate) rounds: u32,
+    /// Idle connections where a row has some, and the descriptor limit that may have kept them fewer.
+    pub(crate) idle: usize,
+    pub(crate) limit: Option<usize>,
+}
+
+impl Report<'_> {
+    /// One `.hgrm` for each row, and a picture of all.
+    pub(crate) fn save_distributions(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        for figures in self.rows {
+            let file = File::create(folder.join(figures.row.name()).with_extension("hgrm"))?;
+            write_hgrm(&figures.ours, BufWriter::new(file))?;
+        }
+        let names: Vec<_> = self.rows.iter().map(|figures| figures.row.name()).collect();
+        let curves: Vec<_> =
+            names.iter().zip(self.rows).map(|(name, figures)| Curve { name, latencies: &figures.ours }).collect();
+        let file = File::create(folder.join("ack-latency.svg"))?;
+        write_svg("acknowledgement round trip", &curves, BufWriter::new(file))
+    }
+
+    /// The same figures for programs.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "rounds": self.rounds,
+            "warm_up_ms": ms(self.plan.warm_up),
+            "measured_ms": ms(self.plan.measured),
+            "rows": self.rows.iter().map(|figures| figures.to_json(self.idle)).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "acknowledgement round trip over loopback, in µs")?;
+        if cfg!(debug_assertions) {
+            writeln!(f, "(not optimised: the times mean nothing)")?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{:<10}{:>6}  {:<18}{:>8}{:>8}{:>8}{:>8}{:>9}{:>9}{:>8}",
+            "", "bytes", "connections", "p50", "p90", "p99", "p99.9", "max", "ACK/s", "×floor"
+        )?;
+        for Figures { row, ours, acks_per_second, ratios, .. } in self.rows {
+            let summary = ours.summary();
+            write!(f, "{:<10}{:>6}  {:<18}", row.exchange_name(), row.size, self.connections(row))?;
+            for figure in [summary.p50, summary.p90, summary.p99, summary.p999] {
+                write!(f, "{:>8}", micros(figure))?;
+            }
+            let (acks, ratio) = (median(acks_per_second), median(ratios));
+            let acks = acks.map_or("-".to_owned(), |acks| format!("{acks:.0}"));
+            let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+            writeln!(f, "{:>9}{acks:>9}{ratio:>8}", micros(summary.max))?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{} rounds of {} ms after {} ms of warm-up, server and floor in turn. Percentiles are of all rounds together",
+            self.rounds,
+            ms(self.plan.measured),
+            ms(self.plan.warm_up)
+        )?;
+        writeln!(f, "(- where fewer than ten samples lie beyond), ACK/s and ×floor medians of the rounds.")?;
+        writeln!(f, "×floor: p50 divided by that of blocking std::net sockets in another process, a thread each.")?;
+        if let Some(limit) = self.limit.filter(|_| self.rows.iter().any(|figures| figures.row.idle)) {
+            writeln!(f, "{} idle connections, the descriptor limit being {limit}.", self.idle)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report<'_> {
+    fn connections(&self, row: &Row) -> String {
+        let idle = if row.idle { format!(" + {} idle", self.idle) } else { String::new() };
+        let spins = if row.busy_poll { ", busy-poll" } else { "" };
+        format!("{}{idle}{spins}", row.connections)
+    }
+}
+
+fn micros(figure: Option<Duration>) -> String {
+    figure.map_or("-".to_owned(), |figure| format!("{:.1}", figure.as_secs_f64() * 1e6))
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The middle one; of two in the middle their mean.
+fn median(figures: &[f64]) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    let upper = *sorted.get(middle)?;
+    Some(if sorted.len() % 2 == 1 { upper } else { f64::midpoint(sorted[middle - 1], upper) })
+}

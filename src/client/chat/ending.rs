@@ -1,0 +1,128 @@
+//! The ending: how long anything is awaited, and what it all came to.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::{Chat, Outgoing, State};
+use crate::client::input::Next;
+use crate::client::link::Link;
+use crate::error::exit;
+use crate::transcript::client::Event;
+use crate::wire::{Notice, Protocol};
+
+/// Each address but the last gets so long to answer a datagram.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Chat {
+    /// When the next wait must end.
+    pub(super) fn deadline(&mut self) -> Option<Instant> {
+        match self.state {
+            State::Connecting(until) => until,
+            // While stdout is stalled we do not read, so nobody else is late.
+            State::Talking if self.stage.has_room() => self.waiting_since().checked_add(self.patience()?),
+            State::Talking | State::Over | State::Failed => None,
+        }
+    }
+
+    /// Since when what is awaited has been awaited: an answer, or a word of the person.
+    pub(super) fn waiting_since(&self) -> Instant {
+        self.ledger.oldest().map_or(self.progress, |sent| sent.max(self.answered_at))
+    }
+
+    /// How long nothing may happen; `None`: as long as it likes.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let awaits_answer = self.ledger.outstanding() > 0;
+        match self.settings.protocol {
+            Protocol::Udp if awaits_answer && !self.addresses.is_empty() => Some(ANSWER_TIMEOUT),
+            _ if awaits_answer || self.input.is_terminal() || self.outgoing.is_some() => self.settings.timeout,
+            _ => None,
+        }
+    }
+
+    pub(super) fn judge_deadline(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let Some(peer) = self.link.as_ref().map(Link::peer) else {
+            return;
+        };
+        let awaits_answer = self.ledger.outstanding() > 0 || self.outgoing.is_some();
+        match self.state {
+            State::Connecting(_) => self.no_way(peer, &io::ErrorKind::TimedOut.into(), now),
+            State::Talking if awaits_answer && !self.addresses.is_empty() => {
+                self.no_way(peer, &io::Error::other("no answer"), now);
+            }
+            _ => {
+                self.show_unfinished(now);
+                let reason = if awaits_answer { "no reply in time" } else { "no input" };
+                let protocol = self.settings.protocol;
+                self.stage.journal.tell(&Event::TimedOut { protocol, peer, reason });
+                if self.settings.quiet {
+                    self.stage.complain(format_args!("timed out: {reason}"));
+                }
+                self.state = State::Failed;
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.state = State::Over;
+    }
+
+    /// A signal ends it; what was found out so far counts.
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        self.show_unfinished(now);
+        self.state = match self.state {
+            State::Connecting(_) | State::Failed => State::Failed,
+            State::Talking | State::Over => State::Over,
+        };
+    }
+
+    pub(super) fn fail(&mut self) {
+        self.state = State::Failed;
+    }
+
+    /// What is left to say, and the exit code.
+    pub(super) fn conclude(mut self) -> u8 {
+        let (sent, acknowledged) = (self.ledger.sent(), self.ledger.acknowledged());
+        let code = self.exit_code();
+        if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == State::Over {
+            self.stage.complain("nothing was sent, so nothing is known of the path");
+        }
+        if let Some(notice) = self.ledger.notice()
+            && self.settings.quiet
+            && code != exit::DONE
+        {
+            self.stage.complain(format_args!("the server said: {}", notice.text()));
+        }
+        let unsent = self.input.given() + usize::from(matches!(self.outgoing, Some(Outgoing::Unsent(_))));
+        if unsent > 0 {
+            self.stage.complain(format_args!("{unsent} of the messages given were not sent"));
+        }
+        if acknowledged < sent {
+            let lacking = sent - acknowledged;
+            self.stage.complain(format_args!("{lacking} of {sent} messages were not acknowledged"));
+        }
+        self.stage.journal.tell(&Event::Summary { sent, acknowledged });
+        self.stage.finish();
+        if self.stage.is_unread() || self.stage.is_lossy() { exit::FAILED } else { code }
+    }
+
+    /// Whether no input was left unsent; a person at a terminal has seen what was not taken.
+    pub(super) fn nothing_is_left(&mut self) -> bool {
+        self.input.wake();
+        self.outgoing.is_none()
+            && (self.input_ended || self.input.is_terminal() || self.input.next_message() == Next::Ended)
+    }
+
+    pub(super) fn exit_code(&mut self) -> u8 {
+        let well = match (self.state, self.ledger.notice()) {
+            (State::Over, Some(notice)) => notice == Notice::ShuttingDown && self.nothing_is_left(),
+            (State::Over, None) => true,
+            _ => false,
+        };
+        // Without a connection and without a message nothing is known.
+        let known = self.settings.protocol == Protocol::Tcp || self.ledger.sent() > 0;
+        if well && known && self.ledger.is_settled() { exit::DONE } else { exit::FAILED }
+    }
+}

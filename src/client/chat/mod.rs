@@ -1,0 +1,179 @@
+//! The chat: stdin and the socket in one loop, each message acknowledged before the next.
+//!
+//! It ends exactly when it should: when stdin has ended and every message is
+//! acknowledged, at once when the server closes, or when what is awaited does
+//! not come in time.
+
+mod ending;
+mod talk;
+mod way;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::client::input::Input;
+use crate::client::ledger::Ledger;
+use crate::client::link::{BUFFER, Link};
+use crate::client::stage::Stage;
+use crate::error::Error;
+use crate::reactor::{Key, Ready, Source};
+use crate::signals::Signal;
+use crate::wire::{Framing, LONGEST_DATAGRAM, LONGEST_MESSAGE, Protocol};
+
+/// The longest message in `bytes` framing: what one read of the other side is sure to take.
+pub const LONGEST_BYTES: usize = 1024;
+
+/// What the command line asks of a chat.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// How TCP streams are cut into messages.
+    pub framing: Framing,
+    /// Messages to send instead of reading stdin.
+    pub messages: Vec<Vec<u8>>,
+    /// Messages that may be outstanding.
+    pub window: usize,
+    /// How long to wait for a reply, or for a person; `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// Print errors only.
+    pub quiet: bool,
+}
+
+/// The longest message that a chat of this kind sends.
+pub fn longest_message(protocol: Protocol, framing: Framing) -> usize {
+    match (protocol, framing) {
+        (Protocol::Udp, _) => LONGEST_DATAGRAM,
+        (Protocol::Tcp, Framing::Bytes) => LONGEST_BYTES,
+        (Protocol::Tcp, Framing::Lines | Framing::Length) => LONGEST_MESSAGE,
+    }
+}
+
+/// How the chat is going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The connection is on its way, until the given time.
+    Connecting(Option<Instant>),
+    /// Messages go out, replies come in.
+    Talking,
+    /// It is over, and the ledger tells how it went.
+    Over,
+    /// It is over, and did not go well.
+    Failed,
+}
+
+/// A message on its way.
+#[derive(Debug)]
+enum Outgoing {
+    /// To be sent as soon as there is room.
+    Unsent(Vec<u8>),
+    /// Sent, and kept in case it must go to the next address (UDP).
+    Sent(Vec<u8>),
+}
+
+/// One conversation with a server.
+pub struct Chat {
+    stage: Stage,
+    settings: Settings,
+    input: Input,
+    /// Addresses not tried yet.
+    addresses: VecDeque<SocketAddr>,
+    link: Option<Link>,
+    /// How many links there have been: each has a token of its own.
+    links: u32,
+    state: State,
+    buffer: Box<[u8]>,
+    ledger: Ledger,
+    outgoing: Option<Outgoing>,
+    input_ended: bool,
+    /// When last something was typed, sent or answered.
+    progress: Instant,
+    /// When last something was answered.
+    answered_at: Instant,
+    prompts: bool,
+    first_prompt: bool,
+}
+
+impl Chat {
+    /// A chat with the first of `addresses` that answers.
+    ///
+    /// # Errors
+    /// stdin cannot be registered.
+    pub fn new(mut stage: Stage, mut settings: Settings, addresses: Vec<SocketAddr>) -> Result<Chat, Error> {
+        let longest = longest_message(settings.protocol, settings.framing);
+        let mut input = Input::new(std::mem::take(&mut settings.messages), longest);
+        input.register(stage.reactor.registry()).map_err(|error| Error::Setup("stdin", error))?;
+        Ok(Chat {
+            prompts: input.is_terminal() && stage.journal.screen().is_terminal(),
+            stage,
+            settings,
+            input,
+            addresses: addresses.into(),
+            link: None,
+            links: 0,
+            state: State::Talking,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            ledger: Ledger::default(),
+            outgoing: None,
+            input_ended: false,
+            progress: Instant::now(),
+            answered_at: Instant::now(),
+            first_prompt: true,
+        })
+    }
+
+    /// Talks until it is over. Returns the exit code.
+    ///
+    /// # Errors
+    /// The poll keeps failing.
+    pub fn run(mut self) -> Result<u8, Error> {
+        let now = Instant::now();
+        self.next_address(now);
+        self.talk(now);
+        while matches!(self.state, State::Connecting(_) | State::Talking) {
+            let deadline = self.deadline();
+            let now = self.stage.wait(deadline)?;
+            while let Some(ready) = self.stage.reactor.next_ready() {
+                self.serve(ready, now);
+            }
+            self.talk(now);
+            self.judge_deadline(now);
+            if self.stage.is_unread() {
+                self.fail();
+            }
+        }
+        Ok(self.conclude())
+    }
+
+    fn serve(&mut self, ready: Ready, now: Instant) {
+        match ready.source {
+            Source::Signals => {
+                if self.stage.signals().contains(&Signal::Continue) {
+                    // The terminal may be ours to read now.
+                    self.input.wake();
+                }
+                if self.stage.is_interrupted() {
+                    self.interrupt(now);
+                }
+            }
+            Source::Console => self.input.wake(),
+            // stdout takes lines again: what was left unread for that reason is read now.
+            Source::Screen => {
+                self.stage.journal.flush();
+                self.stage.journal.screen().heed_event();
+                self.receive(Ready::unasked(self.source()), now);
+            }
+            Source::Peer(_) if ready.source == self.source() => match self.state {
+                State::Connecting(_) => self.check_connection(now),
+                State::Talking => self.receive(ready, now),
+                State::Over | State::Failed => {}
+            },
+            Source::Peer(_) | Source::Listener | Source::Datagrams | Source::Diagnostics | Source::Alarm => {}
+        }
+    }
+
+    fn source(&self) -> Source {
+        Source::Peer(Key::new(0, self.links))
+    }
+}

@@ -1,0 +1,135 @@
+//! What an acknowledgement costs, counted and not timed: noise changes neither system calls nor instructions.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+
+use crate::harness::{Scratch, Server, ServerBuilder, installed};
+
+/// System calls of a server that starts, takes one client in and ends.
+const START_AND_END: u64 = 300;
+
+/// Names the built server whose instructions are counted, where the tests themselves are not optimised.
+const RELEASE: &str = "REACTOR_SERVER";
+
+/// So many messages, one after the other.
+type Load = fn(&Server, u64);
+
+fn one_connection(server: &Server, messages: u64) {
+    let mut client = server.quiet_client();
+    (0..messages).for_each(|_| client.exchange("hello", "ACK"));
+}
+
+fn one_source_port(server: &Server, messages: u64) {
+    let peer = server.peer();
+    (0..messages).for_each(|_| peer.check("hello"));
+}
+
+/// The same by the hundred.
+fn one_pipeline(server: &Server, messages: u64) {
+    let mut client = server.quiet_client();
+    let (lines, acks) = ("hello\n".repeat(100), "ACK\n".repeat(100));
+    (0..messages / 100).for_each(|_| client.exchange(&lines, &acks));
+}
+
+/// Has `tool` start the server, lets it acknowledge, and shuts it down.
+#[track_caller]
+fn run(tool: &str, args: &str, load: Load, messages: u64) {
+    let under_tool = format!("exec {tool} \"$@\"");
+    let mut server = ServerBuilder::new(args).with(|launch| launch.through_shell(&under_tool)).operated().start();
+    load(&server, messages);
+    server.type_in("shutdown\n");
+    assert_eq!(server.wait_exit(), 0);
+}
+
+/// Says why a test does nothing here; true where it has to.
+fn cannot(tool: &str, probe: &[&str]) -> bool {
+    let works = installed(tool) && Command::new(tool).args(probe).output().is_ok_and(|output| output.status.success());
+    if !works {
+        println!("skipped: {tool} is missing or may not trace here");
+    }
+    !works
+}
+
+/// All system calls of a run.
+#[track_caller]
+fn system_calls(args: &str, load: Load, messages: u64) -> u64 {
+    let counts = Scratch::path(&format!("calls{}", args.replace(' ', "")));
+    run(&format!("strace -f -c -o {} \"$0\"", counts.0.display()), args, load, messages);
+    let table = fs::read_to_string(&counts.0).unwrap();
+    // % time, seconds, usecs/call, calls, errors (or nothing), name
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let calls = rows.filter(|row| row.last() != Some(&"total")).filter_map(|row| row.get(3)?.parse::<u64>().ok());
+    calls.sum()
+}
+
+#[track_caller]
+fn expect_system_calls_per_ack(most: u64, args: &str, load: Load) {
+    const MESSAGES: u64 = 3000;
+    if cannot("strace", &["-c", "-o", "/dev/null", "true"]) {
+        return;
+    }
+    let calls = system_calls(args, load, MESSAGES);
+    println!("{calls} system calls for {MESSAGES} messages");
+    assert!(calls <= most * MESSAGES + START_AND_END, "{calls} system calls for {MESSAGES} messages");
+    // Fewer than a read and a write for each message, and the counting is wrong.
+    assert!(calls >= 2 * MESSAGES, "only {calls} system calls for {MESSAGES} messages");
+}
+
+#[test]
+fn a_tcp_ack_takes_three_system_calls() {
+    expect_system_calls_per_ack(3, "-t -q", one_connection);
+}
+
+#[test]
+fn a_udp_ack_takes_three_system_calls() {
+    expect_system_calls_per_ack(if cfg!(target_os = "linux") { 3 } else { 4 }, "-u -q", one_source_port);
+}
+
+#[test]
+fn telling_a_message_takes_one_system_call_more() {
+    expect_system_calls_per_ack(4, "-t", one_connection);
+}
+
+/// All instructions of a run of the optimised server.
+#[track_caller]
+fn instructions(server: &str, args: &str, load: Load, messages: u64) -> u64 {
+    let profile = Scratch::path("profile");
+    let tool = format!("valgrind -q --tool=callgrind --callgrind-out-file={} {server}", profile.0.display());
+    run(&tool, args, load, messages);
+    let profile = fs::read_to_string(&profile.0).unwrap();
+    let total = profile.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
+    total.unwrap().trim().parse().unwrap()
+}
+
+/// The bounds lie 15 % above what was counted when they were set (rustc 1.88 to 1.90, x86-64): compilers differ a little.
+#[test]
+fn a_message_takes_few_instructions() {
+    let server = match (env::var(RELEASE), cfg!(debug_assertions)) {
+        (Ok(server), _) => server,
+        (Err(_), false) => env!("CARGO_BIN_EXE_reactor-server").to_owned(),
+        (Err(_), true) => {
+            println!("skipped: only an optimised server is worth counting; {RELEASE} may name one");
+            return;
+        }
+    };
+    if cannot("valgrind", &["-q", "--tool=callgrind", "--callgrind-out-file=/dev/null", "true"]) {
+        return;
+    }
+    let loads: [(&str, &str, Load, u64); 4] = [
+        ("tcp", "-t -q", one_connection, 1),
+        ("tcp, told", "-t", one_connection, 1),
+        ("tcp lines, by the hundred", "-t -q --framing lines", one_pipeline, 1),
+        ("udp", "-u -q", one_source_port, 1),
+    ];
+    let counted = loads.map(|(name, args, load, most)| {
+        const FEW: u64 = 500;
+        const MORE: u64 = 2000;
+        // What the start, the end and the first messages take is in both.
+        let few = instructions(&server, args, load, FEW);
+        let both = instructions(&server, args, load, FEW + MORE);
+        (name, (both - few) / MORE, most)
+    });
+    println!("instructions a message, and at most: {counted:?}");
+    assert!(counted.iter().all(|&(_, count, most)| count <= most), "{counted:?}");
+}
