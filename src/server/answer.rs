@@ -8,7 +8,7 @@ use mio::Registry;
 
 use super::converse::Desk;
 use super::peers::Peers;
-use crate::datagrams::{Datagrams, Received};
+use crate::datagrams::{Datagrams, Local, Received};
 use crate::escape::cause;
 use crate::reactor::Source;
 use crate::transcript::server::Event;
@@ -120,18 +120,21 @@ impl Answerer {
             let reply = is_reply(bytes);
             desk.stats.datagrams_in += 1;
             desk.journal.tell(&Event::Datagram { peer, bytes });
-            let answered = match peer.port() {
-                // Nothing goes to port 0 or to ourselves.
-                0 => false,
-                _ if self.datagrams.is_own_address(peer, local) => false,
-                _ => {
-                    self.peers.hear(peer, local, now);
-                    self.heard = Some(now);
-                    (!reply || self.may_answer_reply(now)) && self.datagrams.reply(peer, local, CHECK)
-                }
+            let answered = if self.is_nobody(peer, local) {
+                false
+            } else {
+                self.peers.hear(peer, local, now);
+                self.heard = Some(now);
+                (!reply || self.may_answer_reply(now)) && self.datagrams.reply(peer, local, CHECK)
             };
             desk.stats.unanswered += u64::from(!answered);
         }
+    }
+
+    /// Nothing goes to port 0, to ourselves, or to a group: no datagram comes
+    /// from one, and a forged one would have us speak to a whole network.
+    fn is_nobody(&self, peer: SocketAddr, local: Local) -> bool {
+        peer.port() == 0 || peer.ip().to_canonical().is_multicast() || self.datagrams.is_own_address(peer, local)
     }
 
     /// A reply is answered once a second in all: otherwise one forged datagram

@@ -191,7 +191,7 @@ fn hostile_words_on_the_command_line_are_shown_safely() {
 
 /// Feeds 64 MiB without a newline, as far as they are taken.
 fn endless(mut take: impl FnMut(&[u8]) -> bool) {
-    let block = vec![b'A'; MIB as usize];
+    let block = vec![b'A'; 1 << 20];
     for _ in 0..64 {
         if !take(&block) {
             return;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::crowd::{Member, listen_to_the_end};
-use crate::harness::{Client, ServerBuilder, server, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, server, wait_until};
 use crate::tools::settled;
 
 const NOTICE: &str = "server is shutting down\n";
@@ -17,7 +17,7 @@ fn behind_a_full_queue_and_unread_input_come_every_ack_the_notice_and_a_clean_en
     let mut server = ServerBuilder::new("-t -q --framing lines --grace 60").operated().start();
     let mut client = Client::connect_narrow(server.tcp(), 65536);
     client.send_until_stuck(&b"x\n".repeat(32768));
-    let owed = settled(&mut server, "acks") as usize;
+    let owed = settled(&mut server, "acks").to_string().parse::<usize>().unwrap();
     server.signal(SIGTERM);
     wait_until("the listener's end", || TcpStream::connect(server.tcp()).is_err().then_some(()));
     // It goes on sending, as who has not read the notice yet does.
@@ -36,46 +36,62 @@ fn behind_a_full_queue_and_unread_input_come_every_ack_the_notice_and_a_clean_en
     assert_eq!(server.wait_exit(), 0);
 }
 
-#[test]
-fn a_hundred_deaf_clients_do_not_outlast_the_grace() {
-    deaf_clients(100, 5);
-}
+/// The grace of these tests.
+const GRACE: Duration = Duration::from_millis(500);
 
-/// Bound: 30 s.
-#[test]
-#[ignore = "takes 30 s"]
-fn a_hundred_deaf_clients_with_full_queues_do_not_outlast_the_grace() {
-    deaf_clients(100, 100);
-}
-
-/// None of `count` clients reads a byte, and so many have made the server's queue full.
-fn deaf_clients(count: usize, full: usize) {
-    const GRACE: Duration = Duration::from_millis(500);
-    let mut server = server("-t --lang en --framing length --grace 0.5 --idle-timeout 600");
-    let mut clients: Vec<_> = (0..count).map(|_| Client::connect_narrow(server.tcp(), 4096)).collect();
-    for client in &mut clients[..full] {
-        client.send_until_stuck(&[0; 65536]);
-    }
-    for client in &mut clients[full..] {
-        client.send([0; 40]);
-    }
-    // Most of what they said is dropped from the transcript; its end is to be read in full.
-    let mut printed = 0;
-    while printed < server.stdout.count() {
-        printed = server.stdout.count();
-        thread::sleep(Duration::from_millis(300));
-    }
+/// Ends the server, and checks that it takes the grace, half a second more at the most, and what a busy machine adds.
+#[track_caller]
+fn expect_exit_after_the_grace(server: &mut Server, what: &str) {
     let since = Instant::now();
     server.signal(SIGTERM);
     assert_eq!(server.wait_exit(), 0);
     let took = since.elapsed();
-    println!("{count} deaf clients, {full} with full queues: exit {took:?} after SIGTERM, the grace is {GRACE:?}");
+    println!("{what}: exit {took:?} after SIGTERM, the grace is {GRACE:?}");
     assert!(took >= GRACE, "the grace was only {took:?}");
-    // The promise is half a second; the rest is for a busy machine.
     assert!(took < GRACE + Duration::from_millis(500) + Duration::from_secs(1), "it took {took:?}");
-    let cut = format!("connections cut: {count}");
-    let lines = server.stdout.to_end();
-    assert!(lines.contains(&cut), "{:?}", &lines[lines.len().saturating_sub(3)..]);
+}
+
+#[test]
+fn a_hundred_clients_that_neither_read_nor_leave_are_cut_and_counted() {
+    let mut server = server("-t --framing lines --grace 0.5");
+    let clients: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("hello\nunfinished");
+            client
+        })
+        .collect();
+    expect_exit_after_the_grace(&mut server, "100 deaf clients");
+    assert_eq!(server.stdout.to_end().last().unwrap(), "connections cut: 100");
+    drop(clients);
+}
+
+#[test]
+fn full_queues_do_not_outlast_the_grace() {
+    full_queues(5);
+}
+
+/// Bound: 60 s.
+#[test]
+#[ignore = "takes 60 s"]
+fn a_hundred_full_queues_do_not_outlast_the_grace() {
+    full_queues(100);
+}
+
+/// So many clients have made the server's queue full, and read nothing of it.
+fn full_queues(count: usize) {
+    let mut server = ServerBuilder::new("-t -q --framing lines --grace 0.5 --idle-timeout 600").operated().start();
+    let clients: Vec<_> = (0..count)
+        .map(|_| {
+            let mut client = Client::connect_narrow(server.tcp(), 4096);
+            client.send_until_stuck(&[b'\n'; 65536]);
+            client
+        })
+        .collect();
+    settled(&mut server, "messages");
+    assert_eq!(server.stat("connections"), count as f64);
+    expect_exit_after_the_grace(&mut server, &format!("{count} deaf clients with full queues"));
+    drop(clients);
 }
 
 #[test]
