@@ -99,7 +99,7 @@ pub(super) struct ClientArgs {
     find_idle: Option<Seconds>,
 
     /// Stop after so many probes
-    #[arg(short, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_count)]
+    #[arg(short, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_count, allow_hyphen_values = true)]
     count: Option<usize>,
     /// From one probe to the next; 0 sends each when the one before is answered [default: 1]
     #[arg(
@@ -112,7 +112,7 @@ pub(super) struct ClientArgs {
     )]
     interval: Option<Seconds>,
     /// Bytes in a probe [default: 5]
-    #[arg(short, value_name = "BYTES", help_heading = "With --ping", requires = "ping", value_parser = parse_count)]
+    #[arg(short, value_name = "BYTES", help_heading = "With --ping", requires = "ping", value_parser = parse_count, allow_hyphen_values = true)]
     size: Option<usize>,
     /// Stop after so long
     #[arg(
@@ -125,7 +125,7 @@ pub(super) struct ClientArgs {
     )]
     deadline: Option<Seconds>,
     /// Spread the probes over so many connections or source ports, and name the worst [default: 1]
-    #[arg(long, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_flows)]
+    #[arg(long, value_name = "N", help_heading = "With --ping", requires = "ping", value_parser = parse_flows, allow_hyphen_values = true)]
     flows: Option<usize>,
     /// Write the round trips to FILE, and the response times beside it (FILE.response), as HdrHistogram percentiles
     #[arg(long, value_name = "FILE", help_heading = "With --ping", requires = "ping")]
