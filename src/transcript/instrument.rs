@@ -471,7 +471,7 @@ mod tests {
             )
         };
         assert_eq!(idle(29_880, Some(30_301)), "tcp idle timeout between 29.8 and 30.4 s: announced by the server\n");
-        assert_eq!(idle(120_000, None), "no tcp idle timeout up to 120.0 s\n");
+        assert_eq!(idle(120_000, None), "no idle timeout up to 120 s\n");
     }
 
     #[test]
