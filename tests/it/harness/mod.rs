@@ -64,3 +64,13 @@ pub(crate) fn private_loopback() -> IpAddr {
 pub(crate) fn installed(program: &str) -> bool {
     ENVIRONMENT[0].1.split(':').any(|folder| std::path::Path::new(folder).join(program).exists())
 }
+
+/// Whether the programs that a test starts can hang up: under `nohup` they are born deaf to it.
+#[allow(clippy::print_stdout)]
+pub(crate) fn hang_ups_arrive() -> bool {
+    let arrive = !Proc(std::process::id()).ignores(nix::sys::signal::Signal::SIGHUP as i32);
+    if !arrive {
+        println!("skipped in part: SIGHUP is ignored here and in all children");
+    }
+    arrive
+}

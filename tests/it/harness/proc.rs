@@ -54,9 +54,18 @@ impl Proc {
 
     /// Whether a signal (by its number) has a handler.
     pub(crate) fn catches(self, number: i32) -> bool {
+        self.signal_mask("SigCgt:") >> (number - 1) & 1 == 1
+    }
+
+    /// Whether a signal (by its number) is ignored.
+    pub(crate) fn ignores(self, number: i32) -> bool {
+        self.signal_mask("SigIgn:") >> (number - 1) & 1 == 1
+    }
+
+    fn signal_mask(self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
-        u64::from_str_radix(mask, 16).unwrap() >> (number - 1) & 1 == 1
+        let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        u64::from_str_radix(mask, 16).unwrap()
     }
 
     fn entries(self, folder: &str) -> usize {
