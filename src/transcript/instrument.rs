@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::json::Object;
-use super::{Format, Render, Stamp, Style, push, push_line};
-use crate::escape::shown;
+use super::{Format, Render, Stamp, Style, push, push_line, visible};
+use crate::escape::shown_of;
 use crate::latency::{Millis, Summary as Percentiles};
 use crate::wire::{ACK, CHECK, Protocol};
 
@@ -226,7 +226,7 @@ impl Event<'_> {
                     push!(out, " {} ms", Millis(rtt));
                 }
                 if let Some(text) = text {
-                    push!(out, " ({})", shown(text));
+                    push!(out, " ({})", shown_of(visible(None, text), text.len()));
                 }
                 out.push('\n');
             }

@@ -108,7 +108,7 @@ fn one_lost_answer_is_no_idle_timeout() {
 fn a_path_that_never_cuts() {
     let far = tcp_service(|mut stream| {
         while heard(&mut stream) {
-            ack(&mut stream)
+            ack(&mut stream);
         }
     });
     for (longest, wanted) in [("0.5", "0.5"), ("1", "1")] {
@@ -125,11 +125,11 @@ fn behind_a_proxy_it_is_the_proxys_timeout() {
     }
     let server = server("-t");
     let here = closed_port(private_loopback());
-    let listen = format!("TCP4-LISTEN:{},bind={},fork", here.port(), here.ip());
+    let listen = format!("TCP4-LISTEN:{},bind={},fork,backlog=128", here.port(), here.ip());
     let socat =
         Launch::program("socat", &["-d", "-d", "-T", "0.6", &listen, &format!("TCP4:{}", server.tcp())]).start();
     socat.stderr.find("its socket", |line| line.contains("listening"));
-    let ended = run(client_to(here, "--find-idle 2 -W 3"));
+    let ended = run(client_to(here, "--find-idle 2 "));
     assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
     let line = &ended.out[0];
     assert_eq!(shape(line), "tcp idle timeout between 0 and 0 s: closed");
@@ -228,7 +228,7 @@ fn a_server_that_shuts_down_is_no_idle_timeout() {
 fn an_interrupt_tells_what_was_found_out() {
     let far = tcp_service(|mut stream| {
         while heard(&mut stream) {
-            ack(&mut stream)
+            ack(&mut stream);
         }
     });
     let mut client = client_to(far, "--find-idle 20").start();
@@ -250,7 +250,7 @@ fn an_interrupt_tells_what_was_found_out() {
 fn progress_shows_on_a_terminal_and_one_thread_does_it() {
     let far = tcp_service(|mut stream| {
         while heard(&mut stream) {
-            ack(&mut stream)
+            ack(&mut stream);
         }
     });
     let mut client = client_to(far, "--find-idle 1.5").stdout(Output::Terminal).stderr(Output::Terminal).start();

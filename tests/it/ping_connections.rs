@@ -45,9 +45,9 @@ fn a_connection_that_ends_between_probes_loses_nothing() {
         caller.answer("hello", "ACK");
         client.stdout.find("the reply", |line| line.contains("seq=1 "));
         if end == "reset" {
-            caller.reset()
+            caller.reset();
         } else {
-            caller.close_with(end)
+            caller.close_with(end);
         }
         client.stderr.find("a word of it", |line| line.contains("between probes") && line.contains(reason));
         far.accept().answer("hello", "ACK");
@@ -134,7 +134,8 @@ fn where_none_loses_the_worst_flow_is_the_slowest() {
     let ended = run(client_to(far, "--ping -q -c 40 -i 0.02 --flows 4"));
     let port = slow.lock().unwrap().unwrap().port();
     let worst = ended.out.last().unwrap();
-    assert!(worst.starts_with(&format!("worst flow: source port {port}, 10 sent, 0 lost, p50 3")), "{worst:?}");
+    assert!(worst.starts_with(&format!("worst flow: source port {port}, ")), "{worst:?}");
+    assert!(worst.contains(" 0 lost, p50 ") && number(worst, "p50 ") > 30.0, "{worst:?}");
     assert_eq!(ended.code, 0);
 }
 

@@ -48,34 +48,36 @@ fn frozen(option: &str, probes: u32, interval: f64, freeze: Duration) -> (Value,
 }
 
 /// Of a run of `total` ms frozen for `froze`, the share p answers within froze − (1 − p) × total: those due
-/// during the freeze wait for its end, evenly.
+/// during the freeze wait for its end, evenly. Those that wait behind them, or for a busy machine, add to that.
 #[track_caller]
-fn expect_percentile(summary: &Value, figure: &str, share: f64, froze: f64, total: f64, bound: f64) {
+fn expect_percentile(summary: &Value, figure: &str, share: f64, froze: f64, total: f64, more: f64) {
     let expected = froze - (1.0 - share) * total;
     let measured = ms(summary, "response_ns", figure);
-    assert!((measured - expected).abs() < bound, "{figure} is {measured} ms, not {expected} ± {bound} ms");
+    let bounds = expected - 50.0..expected + more;
+    assert!(bounds.contains(&measured), "{figure} is {measured} ms, not within {bounds:?}");
 }
 
 #[test]
 fn a_server_that_froze_shows_in_the_response_times() {
     for option in ["-t", "-u"] {
         let (summary, froze) = frozen(option, 1000, 0.002, Duration::from_millis(500));
-        expect_percentile(&summary, "p90", 0.9, froze, 2000.0, 100.0);
-        expect_percentile(&summary, "p99", 0.99, froze, 2000.0, 100.0);
+        expect_percentile(&summary, "p90", 0.9, froze, 2000.0, 400.0);
+        expect_percentile(&summary, "p99", 0.99, froze, 2000.0, 400.0);
         // The round trips alone hide it: one probe was on its way.
-        assert!(ms(&summary, "rtt_ns", "p99") < 100.0, "{summary}");
+        assert!(ms(&summary, "rtt_ns", "p90") < 100.0, "{summary}");
         assert!(ms(&summary, "rtt_ns", "max") > froze - 100.0, "{summary}");
     }
 }
 
-/// 8 s at 1,000/s, 2 s of them frozen: p90 = 1.2 s, p99 = 1.92 s, each ± 0.06 s.
+/// 8 s at 1,000/s, 2 s of them frozen: p90 = 1.2 s, p99 = 1.92 s, each no less than that by
+/// more than 0.05 s and no more by more than 0.1 s.
 #[test]
 #[ignore = "takes 16 s on a quiet machine"]
 fn a_server_frozen_for_two_of_eight_seconds() {
     for option in ["-t", "-u"] {
         let (summary, froze) = frozen(option, 8000, 0.001, Duration::from_secs(2));
-        expect_percentile(&summary, "p90", 0.9, froze, 8000.0, 60.0);
-        expect_percentile(&summary, "p99", 0.99, froze, 8000.0, 60.0);
+        expect_percentile(&summary, "p90", 0.9, froze, 8000.0, 100.0);
+        expect_percentile(&summary, "p99", 0.99, froze, 8000.0, 100.0);
         assert!(ms(&summary, "rtt_ns", "p99") < 60.0, "{summary}");
     }
 }

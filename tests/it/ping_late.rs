@@ -14,7 +14,7 @@ use crate::harness::{
 /// Longer than the client waits for an answer (0.1 s).
 const LATE: Duration = Duration::from_millis(300);
 
-fn events<'a>(ended: &'a Ended, event: &str) -> Vec<Value> {
+fn events(ended: &Ended, event: &str) -> Vec<Value> {
     let all = ended.out.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
     all.filter(|object| object["event"] == event).collect()
 }

@@ -22,7 +22,12 @@ fn values_that_make_no_sense_are_refused() {
         ("--max-loss", &["-1", "101", "nan", "all"]),
     ] {
         for value in values {
-            let named = if option == "-W" { "--timeout" } else { option };
+            // Not the `-c` of the program's own name.
+            let named = match option {
+                "-W" => "--timeout",
+                "-c" => "'-c",
+                named => named,
+            };
             expect_refusal(&format!("--ping {option} {value}"), named);
         }
     }
@@ -69,7 +74,7 @@ fn a_name_that_does_not_resolve_could_not_be_tried() {
 
 #[test]
 fn help_tells_of_the_instruments_and_of_what_differs_from_ping() {
-    let help = run(Launch::client(&["--help"])).out.join("\n");
+    let help = run(Launch::client(&["--help"])).out.join(" ");
     for option in
         ["-z", "--ping", "--find-idle", "-c", "-i", "-s", "-w", "-D", "--flows", "--hgrm", "--plot", "--max-loss"]
     {
