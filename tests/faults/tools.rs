@@ -34,7 +34,7 @@ pub(crate) fn peak_until_exit(process: &mut Process) -> u64 {
         peak = peak.max(peak_memory(process).unwrap_or(0));
         thread::sleep(Duration::from_millis(2));
     }
-    assert!(peak > MIB / 4, "its memory was never seen");
+    assert!(peak > 0, "its memory was never seen");
     peak
 }
 

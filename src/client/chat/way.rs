@@ -112,11 +112,14 @@ impl Chat {
             }
             Protocol::Udp => self.no_way(peer, error, now),
             Protocol::Tcp => {
-                // What had arrived before is still to be read.
-                self.receive(Ready::unasked(self.source()), now);
+                // A reply that cannot be followed is our reason to go, not the server's.
+                let gone = error.kind() != io::ErrorKind::InvalidData;
+                if gone {
+                    // What had arrived before is still to be read; behind such a reply nothing can be.
+                    self.receive(Ready::unasked(self.source()), now);
+                }
                 if self.state == State::Talking {
-                    // A reply that cannot be followed is our reason to go, not the server's.
-                    if error.kind() != io::ErrorKind::InvalidData {
+                    if gone {
                         self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
                     }
                     let (address, why) = (Address::new(peer), cause(error));
