@@ -12,6 +12,9 @@ use crate::wire::{CHECK, Decoder, End, Framing, LONGEST_MESSAGE, Notice, Protoco
 
 /// A buffer that holds whatever one read brings, TCP or UDP.
 pub const BUFFER: usize = 65_536;
+/// A stream is read in pieces of this size: a reply may be one byte, its line two hundred, and all the lines of a piece
+/// must fit into what may wait for a stdout that is stalled.
+const PIECE: usize = 4096;
 
 /// What a read from the server came to, apart from the replies in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +201,7 @@ impl Link {
                     Err(error) => return Err(error),
                 }
             },
-            Way::Tcp { connection, replies } => match connection.fill(buffer, ready)? {
+            Way::Tcp { connection, replies } => match connection.fill(&mut buffer[..PIECE], ready)? {
                 Fill::Data { len, more } => {
                     let mut input = &buffer[..len];
                     loop {

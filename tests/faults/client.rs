@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGKILL;
 
-use crate::harness::{Input, Launch, Output, server};
+use crate::harness::{Input, Launch, Lines, Output, server};
 use crate::tools::{MIB, Scratch, peak_until_exit};
 
 /// A server for one client, in the hands of `talk`.
@@ -122,6 +122,38 @@ fn acknowledgements_that_come_all_at_once_are_all_shown_whatever_stdout_is() {
         }
     }
     assert_eq!(fs::read_to_string(&file.0).unwrap().lines().count(), MESSAGES + 1);
+}
+
+#[test]
+fn acknowledgements_that_come_all_at_once_wait_for_a_stalled_stdout() {
+    const MESSAGES: usize = 20_000;
+    for (format, answer) in [("text", "ACK\n"), ("json", "ACK\n"), ("json", "\n")] {
+        let (address, far) = far(move |mut stream| {
+            let mut taken = 0;
+            while taken < MESSAGES {
+                taken += stream.read(&mut [0; 65536]).unwrap() / 2;
+            }
+            stream.write_all(answer.repeat(MESSAGES).as_bytes()).unwrap();
+            let _ = stream.read(&mut [0; 100]);
+        });
+        let (unread, stdout) = std::io::pipe().unwrap();
+        let args = [&*address, "--framing", "lines", "--window", "20000", "--format", format];
+        let launch = Launch::client(&args).stdin(Input::Pipe).stdout(Output::Given(stdout.into()));
+        let mut client = launch.start();
+        client.type_in(&"x\n".repeat(MESSAGES));
+        client.end_input();
+        // It has read all that it will before anybody reads from it.
+        let mut spent = Duration::MAX;
+        while std::mem::replace(&mut spent, client.proc().cpu()) != spent || client.proc().state() != 'S' {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let lines = Lines::collect(unread).to_end();
+        let shown = lines.iter().filter(|line| line.contains("last message: ") || line.contains("\"reply\"")).count();
+        println!("{format}, {answer:?}: {shown} of {MESSAGES} replies shown after a stalled stdout");
+        assert_eq!(shown, MESSAGES);
+        assert_eq!(client.wait_exit(), i32::from(answer == "\n"));
+        far.join().unwrap();
+    }
 }
 
 #[test]
