@@ -24,6 +24,11 @@ impl Journal {
         Journal { screen, style, quiet, lines: String::new(), stamp: Stamp::new() }
     }
 
+    /// Whether events go untold.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Tells an event, unless this journal is quiet.
     #[inline]
     pub fn tell(&mut self, event: &impl Render) {

@@ -8,16 +8,16 @@ use crate::journal::Journal;
 use crate::reactor::{Ready, Source};
 use crate::roster::Peer;
 use crate::transcript::server::{Event, Stats};
-use crate::wire::{End, Notice, READ_SIZE, Reason, TooLong};
+use crate::wire::{Count, End, Framing, Notice, READ_SIZE, Reason, TooLong};
 
 /// Reads per connection and turn: 128 KiB at the most, which may be tens of thousands of messages.
 const READS_PER_TURN: usize = 2;
 
-/// What every conversation shares: the read buffer, the ACKs of one read, the
+/// What every conversation shares: the read buffer, a run of ACKs, the
 /// counters and the journal. So an idle connection needs none of its own.
 pub(super) struct Desk {
     buffer: Box<[u8]>,
-    acks: Vec<u8>,
+    acks: Acks,
     pub(super) stats: Stats,
     pub(super) journal: Journal,
 }
@@ -39,7 +39,7 @@ pub(super) enum Verdict {
 
 impl Desk {
     pub(super) fn new(journal: Journal) -> Desk {
-        Desk { buffer: vec![0; READ_SIZE].into_boxed_slice(), acks: Vec::new(), stats: Stats::default(), journal }
+        Desk { buffer: vec![0; READ_SIZE].into_boxed_slice(), acks: Acks::default(), stats: Stats::default(), journal }
     }
 
     /// One turn of one client: what waits for it goes out first, then its
@@ -64,10 +64,10 @@ impl Desk {
             }
             let more = match peer.connection.fill(&mut self.buffer, ready) {
                 Ok(Fill::Data { len, more }) => {
-                    let outcome = self.take_messages(peer, len);
-                    let acks = (self.acks.len() / peer.connection.decoder.framing().ack().len()) as u64;
-                    match peer.connection.send(&self.acks) {
-                        Ok(()) => self.stats.acks += acks,
+                    let (taken, outcome) = self.take_messages(peer, len);
+                    let acks = self.acks.run(peer.connection.decoder.framing(), taken.messages);
+                    match peer.connection.send(acks) {
+                        Ok(()) => self.stats.acks += taken.messages as u64,
                         Err(error) => _ = lost.get_or_insert(reason_of(&error, peer)),
                     }
                     if outcome.is_err() {
@@ -86,27 +86,30 @@ impl Desk {
         lost.map_or(Verdict::Again, Verdict::Lost)
     }
 
-    /// Tells the messages in the first `len` bytes of the buffer and gathers their ACKs.
-    fn take_messages(&mut self, peer: &mut Peer, len: usize) -> Result<(), TooLong> {
+    /// Tells the messages in the first `len` bytes of the buffer. Where nobody reads of them it is enough to count them.
+    fn take_messages(&mut self, peer: &mut Peer, len: usize) -> (Count, Result<(), TooLong>) {
         let decoder = &mut peer.connection.decoder;
         let framing = decoder.framing();
-        self.acks.clear();
         let mut input = &self.buffer[..len];
-        let (mut messages, mut bytes) = (0, 0);
-        let outcome = loop {
-            match decoder.next(&mut input) {
-                Ok(Some(message)) => {
-                    messages += 1;
-                    bytes += message.len() as u64;
-                    self.acks.extend_from_slice(framing.ack());
-                    self.journal.tell(&Event::Message { peer: peer.address, framing, bytes: message });
+        let mut taken = Count::default();
+        let outcome = if self.journal.is_quiet() {
+            let outcome;
+            (taken, outcome) = decoder.count(input);
+            outcome
+        } else {
+            loop {
+                match decoder.next(&mut input) {
+                    Ok(Some(message)) => {
+                        taken.add(message);
+                        self.journal.tell(&Event::Message { peer: peer.address, framing, bytes: message });
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(TooLong) => break Err(TooLong),
                 }
-                Ok(None) => break Ok(()),
-                Err(TooLong) => break Err(TooLong),
             }
         };
-        self.count(peer, messages, bytes);
-        outcome
+        self.count(peer, taken);
+        (taken, outcome)
     }
 
     /// The end of a client's stream: an unterminated rest is a message, too.
@@ -118,9 +121,10 @@ impl Desk {
                 log::warn!("{} ended its stream within a message, {got} bytes into the frame", peer.address);
             }
             Ok(End::Message(message)) => {
-                let bytes = message.len() as u64;
+                let mut taken = Count::default();
+                taken.add(message);
                 self.journal.tell(&Event::Message { peer: peer.address, framing, bytes: message });
-                self.count(peer, 1, bytes);
+                self.count(peer, taken);
                 if let Err(error) = peer.connection.send(framing.ack()) {
                     return Verdict::Lost(reason_of(&error, peer));
                 }
@@ -131,10 +135,10 @@ impl Desk {
         Verdict::Finish
     }
 
-    fn count(&mut self, peer: &mut Peer, messages: u64, bytes: u64) {
-        peer.messages += messages;
-        self.stats.messages += messages;
-        self.stats.bytes += bytes;
+    fn count(&mut self, peer: &mut Peer, taken: Count) {
+        peer.messages += taken.messages as u64;
+        self.stats.messages += taken.messages as u64;
+        self.stats.bytes += taken.bytes as u64;
     }
 
     /// Reads and forgets what a dismissed client still sends: closing over
@@ -148,6 +152,25 @@ impl Desk {
             }
         }
         Ok(fill)
+    }
+}
+
+/// ACKs one behind the other. They are all alike, so they are written down once.
+#[derive(Default)]
+struct Acks {
+    run: Vec<u8>,
+}
+
+impl Acks {
+    /// This many acknowledgements; `framing` is the same every time.
+    #[inline]
+    fn run(&mut self, framing: Framing, count: usize) -> &[u8] {
+        let ack = framing.ack();
+        let len = count * ack.len();
+        while self.run.len() < len {
+            self.run.extend_from_slice(ack);
+        }
+        &self.run[..len]
     }
 }
 

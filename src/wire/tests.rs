@@ -159,3 +159,29 @@ proptest! {
         prop_assert_eq!(decode(framing, 5, &cut_anywhere(&stream, &cuts)), decode(framing, 5, &[&stream]));
     }
 }
+
+proptest! {
+    #[test]
+    fn counting_the_messages_agrees_with_cutting_them_out(
+        framing in prop_oneof![Just(Framing::Bytes), Just(Framing::Lines), Just(Framing::Length)],
+        longest in prop_oneof![3_usize..6, Just(1000)],
+        pieces in prop::collection::vec(prop::collection::vec(prop_oneof![4 => Just(b'a'), 2 => Just(b'\n'), 2 => Just(b'\r'), 2 => Just(0)], 0..20), 0..8),
+    ) {
+        let (mut cutter, mut counter) = (Decoder::new(framing, longest), Decoder::new(framing, longest));
+        for piece in &pieces {
+            let (mut input, mut expected) = (piece.as_slice(), Count::default());
+            let outcome = loop {
+                match cutter.next(&mut input) {
+                    Ok(Some(message)) => expected.add(message),
+                    Ok(None) => break Ok(()),
+                    Err(TooLong) => break Err(TooLong),
+                }
+            };
+            prop_assert_eq!(counter.count(piece), (expected, outcome));
+            if outcome.is_err() {
+                return Ok(());
+            }
+        }
+        prop_assert_eq!(cutter.end(), counter.end());
+    }
+}
