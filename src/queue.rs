@@ -33,6 +33,11 @@ impl Queue {
         self.ends.map(|ends| ends.front)
     }
 
+    /// The key that was touched last.
+    pub fn back(&self) -> Option<u32> {
+        self.ends.map(|ends| ends.back)
+    }
+
     /// Puts `key` at the back, taking it from wherever it was.
     pub fn touch(&mut self, key: u32) {
         if self.ends.is_some_and(|ends| ends.back == key) {
@@ -116,6 +121,7 @@ mod tests {
                     queue.remove(key);
                 }
                 prop_assert_eq!(queue.front(), list.first().copied());
+                prop_assert_eq!(queue.back(), list.last().copied());
             }
             prop_assert_eq!(drained(queue), list);
         }

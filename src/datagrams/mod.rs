@@ -135,7 +135,7 @@ impl Datagrams {
     /// How many [`receive`](Self::receive)s take in whatever has arrived so far: the most that the receive buffer holds.
     pub fn backlog(&self) -> usize {
         let buffer = SockRef::from(&self.socket).recv_buffer_size().unwrap_or(RECEIVE_BUFFER);
-        buffer / FOOTPRINT / BATCH + 1
+        buffer / FOOTPRINT / BATCH + 2
     }
 
     /// Queues an answer to `peer` that leaves from `local`; [`flush`](Self::flush) sends it. False where 2048 are waiting

@@ -30,6 +30,13 @@ impl Peers {
     /// Remembers that `peer` spoke to `local`, in the place of the one silent for longest if need be.
     pub(super) fn hear(&mut self, peer: SocketAddr, local: Local, now: Instant) {
         let entry = Entry { peer, local, heard: now };
+        // Mostly it is the one who spoke last: that needs no look into the table.
+        if let Some(newest) = self.order.back().and_then(|slot| self.entries.get_mut(slot as usize))
+            && newest.peer == peer
+        {
+            *newest = entry;
+            return;
+        }
         let slot = match self.slots.get(&peer) {
             Some(&slot) => {
                 self.entries[slot as usize] = entry;

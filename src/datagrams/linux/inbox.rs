@@ -16,6 +16,10 @@ use super::address::Address;
 /// would share one set of the cache.
 const BUFFER: usize = 65_536 + 64;
 
+/// Asked for while datagrams come singly: each one asked for costs, come or not. Two at least, for one alone is then
+/// fewer than asked for.
+const FEW: usize = 4;
+
 /// The batch received last.
 pub(super) struct Inbox<S> {
     bound: Local,
@@ -24,6 +28,8 @@ pub(super) struct Inbox<S> {
     buffers: Vec<u8>,
     arrivals: Vec<Arrival>,
     taken: usize,
+    /// The last batch was more than a few.
+    busy: bool,
 }
 
 struct Arrival {
@@ -40,15 +46,22 @@ impl<S: Address> Inbox<S> {
             buffers: vec![0; BATCH * BUFFER],
             arrivals: Vec::with_capacity(BATCH),
             taken: 0,
+            busy: false,
         }
     }
 
-    /// Fewer datagrams than asked for prove the drain: one that comes later is a new event.
     pub(super) fn receive(&mut self, socket: RawFd) -> io::Result<Received> {
+        let received = if self.busy { self.receive_up_to::<BATCH>(socket) } else { self.receive_up_to::<FEW>(socket) };
+        self.busy = self.arrivals.len() >= FEW;
+        received
+    }
+
+    /// Fewer datagrams than asked for prove the drain: one that comes later is a new event.
+    fn receive_up_to<const MOST: usize>(&mut self, socket: RawFd) -> io::Result<Received> {
         self.arrivals.clear();
         self.taken = 0;
         let mut buffers = self.buffers.chunks_exact_mut(BUFFER);
-        let mut slices: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
+        let mut slices: [_; MOST] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         let messages = recvmmsg(socket, &mut self.headers, &mut slices, MsgFlags::empty(), None)?;
         for message in messages {
             let mut controls = message.cmsgs().ok().into_iter().flatten();
@@ -58,7 +71,7 @@ impl<S: Address> Inbox<S> {
                 self.arrivals.push(Arrival { peer: peer.into(), local, length: message.bytes });
             }
         }
-        Ok(if self.arrivals.len() < BATCH { Received::Drained } else { Received::More })
+        Ok(if self.arrivals.len() < MOST { Received::Drained } else { Received::More })
     }
 
     pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
