@@ -4,6 +4,8 @@ use std::env;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::harness::{Scratch, Server, ServerBuilder, installed};
 
@@ -118,6 +120,54 @@ fn datagrams_that_wait_are_received_and_answered_in_batches() {
     expect_system_calls(5..=20, "-u -q", bursts);
 }
 
+/// All allocations of a run.
+#[track_caller]
+fn allocations(args: &str, load: Load, messages: u64) -> u64 {
+    let summary = Scratch::path(&format!("allocations{}", args.replace(' ', "")));
+    // Any server will do, an optimised one is sooner done.
+    let server = optimised().unwrap_or_else(|| "\"$0\"".to_owned());
+    run(&format!("valgrind --leak-check=no --log-file={} {server}", summary.0.display()), args, load, messages);
+    let summary = fs::read_to_string(&summary.0).unwrap();
+    // total heap usage: 1,234 allocs, 1,230 frees, ...
+    let count = summary.split_once("total heap usage: ").unwrap().1.split_once(" allocs").unwrap().0;
+    count.replace(',', "").parse().unwrap()
+}
+
+#[test]
+fn a_message_allocates_nothing() {
+    if cannot("valgrind", &["-q", "true"]) {
+        return;
+    }
+    let loads: [(&str, Load); 4] = [
+        ("-t", one_connection),
+        ("-t --framing lines", one_pipeline),
+        ("-t -q --framing lines", one_pipeline),
+        ("-u", one_source_port),
+    ];
+    for (args, load) in loads {
+        let [few, more] = [100, 300].map(|messages| allocations(args, load, messages));
+        // A buffer may still find its size.
+        assert!(more <= few + 10, "{args}: {few} allocations for 100 messages, {more} for 300");
+    }
+}
+
+#[test]
+fn idle_connections_wake_nobody() {
+    let server = ServerBuilder::new("-t").start();
+    let _clients: Vec<_> = (0..200).map(|_| server.client()).collect();
+    server.proc().wait_state('S');
+    let before = server.proc().sleeps();
+    thread::sleep(Duration::from_secs(2));
+    let woken = server.proc().sleeps() - before;
+    assert!(woken <= 2, "woken {woken} times in 2 s by 200 idle connections");
+}
+
+/// The optimised server, where there is one.
+fn optimised() -> Option<String> {
+    let own = || (!cfg!(debug_assertions)).then(|| env!("CARGO_BIN_EXE_reactor-server").to_owned());
+    env::var(RELEASE).ok().or_else(own)
+}
+
 /// All instructions of a run of the optimised server.
 #[track_caller]
 fn instructions(server: &str, args: &str, load: Load, messages: u64) -> u64 {
@@ -132,13 +182,9 @@ fn instructions(server: &str, args: &str, load: Load, messages: u64) -> u64 {
 /// The bounds lie a fifth above what was counted when they were set (rustc 1.95, x86-64): compilers differ a little.
 #[test]
 fn a_message_takes_few_instructions() {
-    let server = match (env::var(RELEASE), cfg!(debug_assertions)) {
-        (Ok(server), _) => server,
-        (Err(_), false) => env!("CARGO_BIN_EXE_reactor-server").to_owned(),
-        (Err(_), true) => {
-            println!("skipped: only an optimised server is worth counting; {RELEASE} may name one");
-            return;
-        }
+    let Some(server) = optimised() else {
+        println!("skipped: only an optimised server is worth counting; {RELEASE} may name one");
+        return;
     };
     if cannot("valgrind", &["-q", "--tool=callgrind", "--callgrind-out-file=/dev/null", "true"]) {
         return;

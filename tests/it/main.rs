@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod busy_poll;
 mod client_basics;
 mod client_json;
 mod client_limits;

@@ -1,8 +1,5 @@
 //! The kernel's task list shows exactly one task, always.
 
-use std::thread;
-use std::time::Duration;
-
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{Output, Server, ServerBuilder};
@@ -46,23 +43,4 @@ fn with_a_host_name_json_and_diagnostics() {
     let builder = ServerBuilder::new("--grace 60 --host localhost --format json").operated();
     let traced = builder.with(|launch| launch.env("RUST_LOG", "trace").stderr(Output::Given(stderr.into())));
     has_one_task_while_busy(traced.start());
-}
-
-#[test]
-fn busy_poll_spins_only_while_somebody_is_there() {
-    let server = ServerBuilder::new("-t --busy-poll").start();
-    let mut client = server.client();
-    client.exchange("hello", "ACK");
-    let spent = |during: Duration| {
-        let before = server.proc().cpu();
-        thread::sleep(during);
-        server.proc().cpu().checked_sub(before).unwrap()
-    };
-    let busy = spent(Duration::from_millis(500));
-    assert!(busy >= Duration::from_millis(50), "it does not spin: {busy:?}");
-    let name = client.name();
-    drop(client);
-    server.stdout.expect(&format!("{name} disconnected (closed)"));
-    let asleep = spent(Duration::from_millis(300));
-    assert!(asleep <= Duration::from_millis(20), "it spins for nobody: {asleep:?}");
 }

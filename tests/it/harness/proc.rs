@@ -26,6 +26,11 @@ impl Proc {
         Duration::from_millis(ticks * 10)
     }
 
+    /// How often it went to sleep, and so was woken.
+    pub(crate) fn sleeps(self) -> u64 {
+        self.status("voluntary_ctxt_switches:").parse().unwrap()
+    }
+
     /// The memory that it holds, in bytes.
     pub(crate) fn resident(self) -> u64 {
         self.stat()[21].parse::<u64>().unwrap() * 4096
@@ -63,9 +68,13 @@ impl Proc {
     }
 
     fn signal_mask(self, name: &str) -> u64 {
+        u64::from_str_radix(&self.status(name), 16).unwrap()
+    }
+
+    /// One field of `status`.
+    fn status(self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
-        u64::from_str_radix(mask, 16).unwrap()
+        status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
     }
 
     fn entries(self, folder: &str) -> usize {
