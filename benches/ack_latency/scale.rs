@@ -1,6 +1,7 @@
 //! How the cost of an acknowledgement grows: with connections, with the size of messages, with their number in flight.
 //!
 //! Every row stands beside the **lone floor**: one blocking pair of sockets doing the same exchange on one connection.
+//! Load and server share a core in every row, and so do load and floor.
 
 mod core;
 mod table;
@@ -103,11 +104,10 @@ pub(crate) fn measure(rows: &[Row], plan: Plan) -> Result<(Vec<Group>, u32), Box
             for (figures, is_floor) in all {
                 let (row, name) = (figures.row, figures.row.name());
                 show_progress(&format!("round {rounds} of {}: {name}", plan.rounds));
-                let measure = || {
+                let sample = on_one_core(|| {
                     let far = if is_floor { Far::floor(&row) } else { Far::server(&row) };
                     load::measure(&row, &far?, plan, 0)
-                };
-                let sample = if row.connections == 1 { on_one_core(measure) } else { measure() };
+                });
                 figures.add(&sample.map_err(|error| format!("{name}: {error}"))?);
             }
         }

@@ -1,7 +1,7 @@
-//! One core for both ends of a pair.
+//! One core for both ends.
 //!
-//! A pair on two cores is mostly a measure of how long a sleeping core takes to wake, and the system places it now on
-//! one, now on two.
+//! The system places them now on one core, now on two. On two, a row with few connections is mostly a measure of how long
+//! a sleeping core takes to wake, and one with many of what the other core takes from a cache that they share.
 
 /// Does this, and what it starts, on one core, where the system can be told so.
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -118,7 +118,7 @@ impl Display for Table<'_> {
 const LEGEND: &str = "\
 in flight: on each connection, sent in one write; the next ones when all of them are acknowledged.
 CPU/ACK: processor time of the server; floor: that of blocking std::net sockets in another process, doing the
-same exchange on one connection; ×floor: the one divided by the other. One connection shares a core with its load.
+same exchange on one connection; ×floor: the one divided by the other. Both ends share one core throughout.
 user: memory of the server for each connection; kernel: slab memory for one end of it (half of what both take).
 - where there are too few to tell, or the system does not.
 ";
