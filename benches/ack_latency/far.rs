@@ -4,7 +4,9 @@ use std::env;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
+use crate::meter::{self, Memory};
 use crate::row::{Exchange, Row};
 
 /// A process that acknowledges.
@@ -36,6 +38,16 @@ impl Far {
         let mut command = Command::new(env::current_exe()?);
         command.arg("--floor").arg(row.number.to_string());
         Far::start(command)
+    }
+
+    /// The processor time that it has used so far, where the system tells.
+    pub(crate) fn cpu(&self) -> Option<Duration> {
+        meter::cpu(self.child.id())
+    }
+
+    /// What it and the kernel hold now.
+    pub(crate) fn memory(&self) -> Memory {
+        Memory::of(self.child.id())
     }
 
     /// Starts it and waits for the line whose last word is its address.

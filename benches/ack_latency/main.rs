@@ -10,6 +10,7 @@
 //! cargo bench -- tcp 1024           the rows whose name holds every word
 //! cargo bench -- --quick            ten seconds
 //! cargo bench -- --json FILE        saves the figures as well
+//! cargo bench -- --scale            the other table, within two minutes: how the cost grows; words, --quick, --json too
 //! ```
 //!
 //! | room | what it does |
@@ -17,14 +18,18 @@
 //! | `row` | what is measured |
 //! | `far` | the other process: the server or the floor, and its end |
 //! | `floor` | the shortest way to acknowledge |
-//! | `load` | the load: one message in flight on each connection |
+//! | `load` | the load: messages in flight on each connection |
+//! | `meter` | processor time and memory of the other process |
 //! | `report` | the table, the files |
+//! | `scale` | the other table: connections, sizes, depths |
 
 mod far;
 mod floor;
 mod load;
+mod meter;
 mod report;
 mod row;
+mod scale;
 
 use std::error::Error;
 use std::fs::File;
@@ -35,13 +40,17 @@ use std::time::{Duration, Instant};
 
 use ack_reactor::limits::raise_descriptor_limit;
 use clap::Parser;
+use serde_json::Value;
 
 use self::far::Far;
 use self::report::{Figures, Report};
-use self::row::{Row, rows};
+use self::row::{Row, lone_rows, rows};
+use self::scale::Table;
 
 /// Descriptors that are not left to idle connections: more than this program and the server need otherwise.
 const RESERVE: usize = 64;
+/// Connections at most where it is only shown that it works.
+const TESTED: usize = 100;
 
 #[derive(Debug, Default, Parser)]
 #[command(name = "cargo bench --", about = "Measures how long an acknowledgement takes")]
@@ -51,13 +60,16 @@ struct Options {
     /// Take ten seconds instead of two minutes
     #[arg(long)]
     quick: bool,
+    /// Measure how the cost grows with connections (up to the descriptor limit), sizes and messages in flight
+    #[arg(long)]
+    scale: bool,
     /// Save the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// cargo says so when it benches, and not when it tests
     #[arg(long, hide = true)]
     bench: bool,
-    /// Be the other process: the floor of the row with this number
+    /// Be the other process: the floor of the row with this number, of both tables
     #[arg(long, hide = true)]
     floor: Option<usize>,
 }
@@ -108,33 +120,55 @@ fn main() -> ExitCode {
 
 fn run(options: &Options, testing: bool) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(number) = options.floor {
-        floor::acknowledge(rows().get(number).ok_or("no such row")?)?;
+        floor::acknowledge(rows().into_iter().chain(lone_rows()).nth(number).as_ref().ok_or("no such row")?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<_> =
-        rows().into_iter().filter(|row| options.words.iter().all(|word| row.name().contains(word))).collect();
-    if rows.is_empty() {
-        writeln!(io::stderr(), "no row's name holds all of these words: {}", options.words.join(" "))?;
-        return Ok(if testing { ExitCode::SUCCESS } else { ExitCode::from(2) });
-    }
     let limit = raise_descriptor_limit();
-    let idle = row::IDLE.min(limit.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVE)));
+    let most = limit.map_or(usize::MAX, |limit| limit.saturating_sub(RESERVE));
     let plan = match (testing, options.quick) {
         (true, _) => Plan::TEST,
         (false, true) => Plan::QUICK,
         (false, false) => Plan::FULL,
     };
-    let (figures, rounds) = measure(&rows, plan, idle)?;
-    let report = Report { rows: &figures, plan, rounds, idle, limit };
-    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let folder = if testing { scratch } else { scratch.parent().unwrap_or(scratch) }.join("ack-latency");
-    report.save_distributions(&folder)?;
-    if let Some(path) = &options.json {
-        serde_json::to_writer_pretty(File::create(path)?, &report.to_json())?;
+    let chosen = |rows: Vec<Row>| {
+        let named = |row: &Row| options.words.iter().all(|word| row.name().contains(word));
+        Some(rows.into_iter().filter(named).collect::<Vec<_>>()).filter(|rows| !rows.is_empty())
+    };
+    let round_trips = (!options.scale).then(rows).and_then(chosen);
+    let costs = match (testing, options.scale) {
+        (true, _) => Some(scale::rows(TESTED.min(most))),
+        (false, true) => Some(scale::rows(most)),
+        (false, false) => None,
+    };
+    let costs = costs.and_then(chosen);
+    if round_trips.is_none() && costs.is_none() {
+        writeln!(io::stderr(), "no row's name holds all of these words: {}", options.words.join(" "))?;
+        return Ok(if testing { ExitCode::SUCCESS } else { ExitCode::from(2) });
     }
-    let mut out = io::stdout().lock();
-    writeln!(out, "{report}the distributions: {}", folder.display())?;
+    if let Some(rows) = round_trips {
+        let idle = row::IDLE.min(most);
+        let (figures, rounds) = measure(&rows, plan, idle)?;
+        let report = Report { rows: &figures, plan, rounds, idle, limit };
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = if testing { scratch } else { scratch.parent().unwrap_or(scratch) }.join("ack-latency");
+        report.save_distributions(&folder)?;
+        save(options, &report.to_json())?;
+        writeln!(io::stdout(), "{report}the distributions: {}", folder.display())?;
+    }
+    if let Some(rows) = costs {
+        let (groups, rounds) = scale::measure(&rows, plan)?;
+        let table = Table { rows: &rows, groups: &groups, plan, rounds, limit };
+        save(options, &table.to_json())?;
+        write!(io::stdout(), "{table}")?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn save(options: &Options, figures: &Value) -> io::Result<()> {
+    match &options.json {
+        Some(path) => Ok(serde_json::to_writer_pretty(File::create(path)?, figures)?),
+        None => Ok(()),
+    }
 }
 
 /// Measures every row in every round; tells also how many rounds there was time for.

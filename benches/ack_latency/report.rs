@@ -160,16 +160,16 @@ impl Report<'_> {
     }
 }
 
-fn micros(figure: Option<Duration>) -> String {
+pub(crate) fn micros(figure: Option<Duration>) -> String {
     figure.map_or("-".to_owned(), |figure| format!("{:.1}", figure.as_secs_f64() * 1e6))
 }
 
-fn ms(duration: Duration) -> u64 {
+pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The middle one; of two in the middle their mean.
-fn median(figures: &[f64]) -> Option<f64> {
+pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -12,14 +12,16 @@ pub(crate) enum Exchange {
     Udp,
 }
 
-/// One row: one message in flight on each connection, the next one as soon as it is acknowledged.
+/// One row: so many messages in flight on each connection, the next ones as soon as all of them are acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// Its place in the whole table.
+    /// What the floor is told to do: a place in [`rows`], or behind them in [`lone_rows`].
     pub(crate) number: usize,
     pub(crate) exchange: Exchange,
     /// Bytes of a message (`lines`: with its newline).
     pub(crate) size: usize,
+    /// Messages in flight on each connection, sent at once.
+    pub(crate) depth: usize,
     /// TCP connections, or UDP source ports.
     pub(crate) connections: usize,
     /// Whether there are idle connections beside them.
@@ -28,11 +30,11 @@ pub(crate) struct Row {
     pub(crate) busy_poll: bool,
 }
 
-/// The whole table.
+/// The table of round trips.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add = |exchange, size, connections, idle, busy_poll| {
-        rows.push(Row { number: rows.len(), exchange, size, connections, idle, busy_poll });
+        rows.push(Row { number: rows.len(), exchange, size, depth: 1, connections, idle, busy_poll });
     };
     let bytes = Exchange::Tcp(Framing::Bytes);
     for exchange in [bytes, Exchange::Tcp(Framing::Lines), Exchange::Udp] {
@@ -48,12 +50,36 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
+/// What the table of costs begins with: every exchange of it, on one connection.
+pub(crate) fn lone_rows() -> Vec<Row> {
+    let lines = Exchange::Tcp(Framing::Lines);
+    let plain = [(Exchange::Tcp(Framing::Bytes), 5, 1), (Exchange::Udp, 5, 1)];
+    let sizes = [5, 64, 1024, 16 * 1024, 60 * 1024].map(|size| (lines, size, 1));
+    let depths = [10, 100, 1000].map(|depth| (lines, 5, depth));
+    plain
+        .into_iter()
+        .chain(sizes)
+        .chain(depths)
+        .zip(rows().len()..)
+        .map(|((exchange, size, depth), number)| Row {
+            number,
+            exchange,
+            size,
+            depth,
+            connections: 1,
+            idle: false,
+            busy_poll: false,
+        })
+        .collect()
+}
+
 impl Row {
-    /// A name without spaces, for filters and files: `tcp-lines-1024-64`.
+    /// A name without spaces, for filters and files: `tcp-lines-1024-64`, with ten in flight `tcp-lines-5-8-x10`.
     pub(crate) fn name(&self) -> String {
         let exchange = self.exchange_name().replace(' ', "-");
         let (idle, spins) = (if self.idle { "-idle" } else { "" }, if self.busy_poll { "-busy-poll" } else { "" });
-        format!("{exchange}-{}-{}{idle}{spins}", self.size, self.connections)
+        let depth = if self.depth > 1 { format!("-x{}", self.depth) } else { String::new() };
+        format!("{exchange}-{}-{}{depth}{idle}{spins}", self.size, self.connections)
     }
 
     /// `tcp lines`.
@@ -64,17 +90,22 @@ impl Row {
         }
     }
 
-    /// What is sent.
+    /// What is sent at once.
     pub(crate) fn message(&self) -> Vec<u8> {
         let mut message = vec![b'x'; self.size];
         if self.exchange == Exchange::Tcp(Framing::Lines) {
             message[self.size - 1] = b'\n';
         }
-        message
+        message.repeat(self.depth)
     }
 
-    /// What comes back.
-    pub(crate) fn reply(&self) -> &'static [u8] {
+    /// What comes back for it.
+    pub(crate) fn reply(&self) -> Vec<u8> {
+        self.acknowledgement().repeat(self.depth)
+    }
+
+    /// What comes back for each message.
+    pub(crate) fn acknowledgement(&self) -> &'static [u8] {
         match self.exchange {
             Exchange::Tcp(framing) => framing.ack(),
             Exchange::Udp => CHECK,

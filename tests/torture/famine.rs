@@ -1,4 +1,4 @@
-//! No descriptors left: the limit is lowered under the running server, and raised again.
+//! No descriptors left: every connection that the limit allows is held, or the limit is lowered under the running server.
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -51,6 +51,22 @@ fn peopled() -> (Server, Vec<Client>) {
 fn full(server: &Server) -> usize {
     let taken = |number: &usize| std::fs::exists(format!("/proc/{}/fd/{number}", server.id())).unwrap();
     (0..).find(|number| !taken(number)).unwrap()
+}
+
+#[test]
+fn every_connection_that_the_hard_limit_allows_is_held_and_whoever_comes_then_is_told() {
+    let _alone = alone();
+    // The soft limit is far below the hard one; 32 are kept in reserve.
+    let server = ServerBuilder::new("-q -t --framing lines --idle-timeout 0")
+        .with(|launch| launch.through_shell("ulimit -Sn 64; ulimit -Hn 512; exec \"$0\" \"$@\""))
+        .start();
+    let mut held: Vec<_> = (0..480).map(|_| server.quiet_client()).collect();
+    held.iter_mut().for_each(|client| client.exchange("hello\n", "ACK\n"));
+    for _ in 0..100 {
+        server.quiet_client().expect_last("server is full\n");
+    }
+    held.iter_mut().for_each(|client| client.exchange("hello again\n", "ACK\n"));
+    figure("a limit of 512 descriptors: 480 held and answered, before and after 100 more were told that it is full");
 }
 
 #[test]

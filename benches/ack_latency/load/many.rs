@@ -10,7 +10,7 @@ use mio::{Events, Interest, Poll, Token, net};
 use super::{PATIENCE, Recorder, Sample, Socket, wrong};
 use crate::row::Row;
 
-pub(super) fn exchange(row: &Row, sockets: Vec<Socket>, mut recorder: Recorder) -> io::Result<Sample> {
+pub(super) fn exchange(row: &Row, sockets: Vec<Socket>, mut recorder: Recorder<'_>) -> io::Result<Sample> {
     let (message, reply) = (row.message(), row.reply());
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(sockets.len());
@@ -19,26 +19,31 @@ pub(super) fn exchange(row: &Row, sockets: Vec<Socket>, mut recorder: Recorder) 
         poll.registry().register(flow.source(), Token(index), Interest::READABLE)?;
         flow.send(&message, Instant::now())?;
     }
-    loop {
+    // Everybody's last message is acknowledged, too.
+    let mut waiting = flows.len();
+    let mut buffer = vec![0; reply.len()];
+    while waiting > 0 {
         poll.poll(&mut events, Some(PATIENCE))?;
         if events.is_empty() {
             return Err(ErrorKind::TimedOut.into());
         }
         for event in &events {
             let flow = &mut flows[event.token().0];
-            if !flow.receive(reply)? {
+            if !flow.receive(&reply, &mut buffer)? {
                 continue;
             }
             let acknowledged = Instant::now();
-            if !recorder.record(flow.sent, acknowledged) {
-                return Ok(recorder.finish());
+            if recorder.record(flow.sent, acknowledged) {
+                flow.send(&message, acknowledged)?;
+            } else {
+                waiting -= 1;
             }
-            flow.send(&message, acknowledged)?;
         }
     }
+    Ok(recorder.finish())
 }
 
-/// One connection and the message that it has in flight.
+/// One connection and what it has in flight.
 struct Flow {
     socket: Nonblocking,
     sent: Instant,
@@ -73,7 +78,7 @@ impl Flow {
         }
     }
 
-    /// Sends a message. There is always room: one is in flight at a time.
+    /// Sends what is in flight at a time: so little that there is always room.
     fn send(&mut self, message: &[u8], now: Instant) -> io::Result<()> {
         (self.sent, self.received) = (now, 0);
         match &mut self.socket {
@@ -83,12 +88,11 @@ impl Flow {
     }
 
     /// Takes what has come. Whether that made the reply whole; nothing can follow it before the next message.
-    fn receive(&mut self, reply: &[u8]) -> io::Result<bool> {
-        let mut buffer = [0; 64];
+    fn receive(&mut self, reply: &[u8], buffer: &mut [u8]) -> io::Result<bool> {
         while self.received < reply.len() {
             let outcome = match &mut self.socket {
-                Nonblocking::Tcp(stream) => stream.read(&mut buffer),
-                Nonblocking::Udp(socket) => socket.recv(&mut buffer),
+                Nonblocking::Tcp(stream) => stream.read(buffer),
+                Nonblocking::Udp(socket) => socket.recv(buffer),
             };
             let got = match outcome {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Recorder, Sample, Socket, wrong};
 use crate::row::Row;
 
-pub(super) fn exchange(row: &Row, socket: Socket, recorder: Recorder) -> io::Result<Sample> {
+pub(super) fn exchange(row: &Row, socket: Socket, recorder: Recorder<'_>) -> io::Result<Sample> {
     match socket {
         Socket::Tcp(mut stream) => again_and_again(row, recorder, |message, reply| {
             stream.write_all(message)?;
@@ -21,15 +21,16 @@ pub(super) fn exchange(row: &Row, socket: Socket, recorder: Recorder) -> io::Res
 
 fn again_and_again(
     row: &Row,
-    mut recorder: Recorder,
+    mut recorder: Recorder<'_>,
     mut exchange: impl FnMut(&[u8], &mut [u8]) -> io::Result<()>,
 ) -> io::Result<Sample> {
-    let (message, mut reply) = (row.message(), vec![0; row.reply().len()]);
+    let (message, wanted) = (row.message(), row.reply());
+    let mut reply = vec![0; wanted.len()];
     let mut sent = Instant::now();
     loop {
         exchange(&message, &mut reply)?;
         let acknowledged = Instant::now();
-        if reply != row.reply() {
+        if reply != wanted {
             return Err(wrong(&reply));
         }
         if !recorder.record(sent, acknowledged) {
