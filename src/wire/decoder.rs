@@ -1,5 +1,10 @@
 //! Cuts messages out of a stream that arrives in pieces.
 
+#[cfg(feature = "programs")]
+use memchr::{memchr, memchr_iter, memrchr};
+
+#[cfg(not(feature = "programs"))]
+use self::plain::{memchr, memchr_iter, memrchr};
 use super::Framing;
 
 /// The bytes of the count before a message in `length` framing.
@@ -124,15 +129,16 @@ impl Decoder {
     pub fn count(&mut self, mut input: &[u8]) -> (Count, Result<(), TooLong>) {
         let mut total = Count::default();
         loop {
-            if self.framing == Framing::Lines && !self.holds_a_beginning() && input.len() <= self.longest as usize {
-                let whole = take_lines(&mut input);
-                total.messages += whole.messages;
-                total.bytes += whole.bytes;
-            }
             match self.next(&mut input) {
                 Ok(Some(message)) => total.add(message),
                 Ok(None) => return (total, Ok(())),
                 Err(TooLong) => return (total, Err(TooLong)),
+            }
+            // A whole message has just ended: the next one begins here, and is no longer than what is here.
+            if self.framing == Framing::Lines && input.len() <= self.longest as usize {
+                let lines = take_lines(&mut input);
+                total.messages += lines.messages;
+                total.bytes += lines.bytes;
             }
         }
     }
@@ -144,7 +150,7 @@ impl Decoder {
     #[inline]
     fn next_line<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, TooLong> {
         let longest = self.longest as usize;
-        let Some(at) = newlines::first(input) else {
+        let Some(at) = memchr(b'\n', input) else {
             // One byte more than a message may have can still be the carriage return.
             let len = self.partial.len() + input.len();
             if len > longest + 1 || (len == longest + 1 && !input.ends_with(b"\r")) {
@@ -211,45 +217,28 @@ impl Decoder {
 
 /// Counts the whole lines at the head of `input`, which moves past them.
 fn take_lines(input: &mut &[u8]) -> Count {
-    let Some(last) = newlines::last(input) else {
+    let Some(last) = memrchr(b'\n', input) else {
         return Count::default();
     };
     let (lines, rest) = input.split_at(last + 1);
     *input = rest;
-    let newlines = newlines::count(lines);
-    let returns = if lines.contains(&b'\r') { lines.windows(2).filter(|pair| *pair == b"\r\n").count() } else { 0 };
-    Count { messages: newlines, bytes: lines.len() - newlines - returns }
+    let messages = memchr_iter(b'\n', lines).count();
+    let dropped = memchr_iter(b'\r', lines).filter(|&at| lines.get(at + 1) == Some(&b'\n')).count();
+    Count { messages, bytes: lines.len() - messages - dropped }
 }
 
-#[cfg(feature = "programs")]
-mod newlines {
-    use memchr::{memchr, memchr_iter, memrchr};
-
-    #[inline]
-    pub(super) fn first(bytes: &[u8]) -> Option<usize> {
-        memchr(b'\n', bytes)
-    }
-
-    pub(super) fn last(bytes: &[u8]) -> Option<usize> {
-        memrchr(b'\n', bytes)
-    }
-
-    pub(super) fn count(bytes: &[u8]) -> usize {
-        memchr_iter(b'\n', bytes).count()
-    }
-}
-
+/// What the core does without the memchr crate.
 #[cfg(not(feature = "programs"))]
-mod newlines {
-    pub(super) fn first(bytes: &[u8]) -> Option<usize> {
-        bytes.iter().position(|&byte| byte == b'\n')
+mod plain {
+    pub(super) fn memchr(wanted: u8, bytes: &[u8]) -> Option<usize> {
+        bytes.iter().position(|&byte| byte == wanted)
     }
 
-    pub(super) fn last(bytes: &[u8]) -> Option<usize> {
-        bytes.iter().rposition(|&byte| byte == b'\n')
+    pub(super) fn memrchr(wanted: u8, bytes: &[u8]) -> Option<usize> {
+        bytes.iter().rposition(|&byte| byte == wanted)
     }
 
-    pub(super) fn count(bytes: &[u8]) -> usize {
-        bytes.iter().filter(|&&byte| byte == b'\n').count()
+    pub(super) fn memchr_iter(wanted: u8, bytes: &[u8]) -> impl Iterator<Item = usize> {
+        bytes.iter().enumerate().filter(move |&(_, &byte)| byte == wanted).map(|(at, _)| at)
     }
 }
