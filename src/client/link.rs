@@ -27,6 +27,27 @@ pub enum Received {
     Ended,
 }
 
+/// A reply, once the buffer it stood in is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The acknowledgement of one message.
+    Ack,
+    /// The server's last word.
+    Notice(Notice),
+    /// Anything else.
+    Wrong,
+}
+
+impl From<Reply<'_>> for Answer {
+    fn from(reply: Reply<'_>) -> Answer {
+        match reply {
+            Reply::Ack => Answer::Ack,
+            Reply::Notice(notice) => Answer::Notice(notice),
+            Reply::Wrong(_) => Answer::Wrong,
+        }
+    }
+}
+
 /// A socket towards one address.
 #[derive(Debug)]
 pub struct Link {
