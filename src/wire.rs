@@ -245,6 +245,11 @@ impl Decoder {
         }
     }
 
+    /// What has come of a message that is not whole yet (`length`: with its count).
+    pub fn unfinished(&self) -> &[u8] {
+        if self.spent { &[] } else { &self.partial }
+    }
+
     /// What is left when the stream ends. Call it once, after the last piece.
     ///
     /// # Errors

@@ -64,6 +64,14 @@ impl Finding {
         })
     }
 
+    /// Nothing more comes by `link`: the beginning of a reply is a wrong answer, but no silence.
+    fn of_silence(link: &Link) -> Finding {
+        match link.unfinished() {
+            Some(text) => Finding { text: Some(text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+            None => Finding::of(Word::Silent),
+        }
+    }
+
     fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
         match reply {
             Reply::Ack => Finding { word: Word::Open, rtt: Some(rtt), text: None },
@@ -138,8 +146,12 @@ impl Verdict {
             self.tell();
         }
         // An interrupt loses nothing that was found out behind a case still open.
-        self.cases.retain(|case| case.finding.is_some());
+        let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(|case| case.finding.is_some());
+        self.cases = found;
         self.tell();
+        for Case { protocol, address, .. } in open {
+            self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
+        }
         self.stage.finish();
         let open = |protocol| {
             let mut cases = self.cases.iter().filter(|case| case.protocol == protocol);
@@ -237,7 +249,7 @@ impl Verdict {
                 continue;
             }
             match case.tries >= TRIES {
-                true => case.finding = Some(Finding::of(Word::Silent)),
+                true => case.finding = Some(case.link.as_ref().map_or(Finding::of(Word::Silent), Finding::of_silence)),
                 false => self.try_again(index),
             }
         }

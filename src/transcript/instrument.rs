@@ -207,8 +207,12 @@ impl Event<'_> {
             Event::Summary(figures) => figures.text(out),
             Event::Idle { protocol, survived, cut, .. } => match cut {
                 None => {
-                    let survived = tenths_below(survived);
-                    push_line!(out, "no idle timeout up to {} s", survived.strip_suffix(".0").unwrap_or(&survived));
+                    // Short of a tenth, tenths would say nothing.
+                    let shown = match survived.as_millis() {
+                        ..100 => survived.as_secs_f64().to_string(),
+                        _ => tenths_below(survived),
+                    };
+                    push_line!(out, "no idle timeout up to {} s", shown.strip_suffix(".0").unwrap_or(&shown));
                 }
                 Some((cut, cause)) => {
                     let (from, to) = (tenths_below(survived), tenths_above(cut));

@@ -46,7 +46,7 @@ impl FindIdle {
         }
         self.next_live = Some(now + LIVE);
         let count = |wanted: fn(&State) -> bool| self.flows.iter().filter(|flow| wanted(&flow.state)).count();
-        let silent = count(|state| matches!(state, State::Silent | State::Asking));
+        let silent = count(|state| matches!(state, State::Silent | State::Asking(_)));
         let survived = count(|state| *state == State::Survived);
         let cut = count(|state| matches!(state, State::Cut(..)));
         let (passed, longest) = (now.saturating_duration_since(self.began).as_secs(), self.settings.longest.as_secs());

@@ -19,8 +19,8 @@ pub(super) enum State {
     Opening,
     /// It is silent, since its first word was answered.
     Silent,
-    /// The last word was said.
-    Asking,
+    /// The last word was said after so much silence, which may be more than was planned: we may have been suspended.
+    Asking(Duration),
     /// Its silence was survived.
     Survived,
     /// It was cut after so much silence.
@@ -70,7 +70,7 @@ impl Flow {
     /// It ended, visibly: the cut is timed when it is seen.
     pub(super) fn end(&mut self, cause: Cause, now: Instant) {
         match self.state {
-            State::Silent | State::Asking => {
+            State::Silent | State::Asking(_) => {
                 self.enter(State::Cut(now.saturating_duration_since(self.silent_since), cause), now);
             }
             State::Connecting | State::Opening => self.enter(State::Failed, now),

@@ -175,7 +175,7 @@ impl FindIdle {
                         flow.enter(State::Silent, now);
                         flow.silent_since = now;
                     }
-                    (State::Asking, Answer::Ack) => flow.enter(State::Survived, now),
+                    (State::Asking(_), Answer::Ack) => flow.enter(State::Survived, now),
                     (_, Answer::Ack) => log::debug!("flow {}: an answer too many", key.slot()),
                     (_, Answer::Notice(Notice::ShuttingDown)) if !flow.is_opening() => {
                         *going = true;
@@ -213,8 +213,8 @@ impl FindIdle {
             let stood = now.saturating_duration_since(flow.since);
             let try_is_over = timeout.is_some_and(|timeout| stood >= timeout * flow.tries);
             match flow.state {
-                State::Silent if stood >= flow.silence => flow.say(State::Asking, now),
-                State::Connecting | State::Opening | State::Asking if try_is_over && flow.tries < TRIES => {
+                State::Silent if stood >= flow.silence => flow.say(State::Asking(stood), now),
+                State::Connecting | State::Opening | State::Asking(_) if try_is_over && flow.tries < TRIES => {
                     flow.tries += 1;
                     if protocol == Protocol::Udp
                         && let Some(Err(error)) = flow.link.as_mut().map(|link| link.send(WORD))
@@ -222,9 +222,11 @@ impl FindIdle {
                         flow.end(cause_of(&error), now);
                     }
                 }
-                State::Asking if try_is_over => flow.enter(State::Cut(flow.silence, Cause::Silent), now),
+                State::Asking(silence) if try_is_over => flow.enter(State::Cut(silence, Cause::Silent), now),
                 State::Connecting | State::Opening if try_is_over => {
-                    self.trouble.get_or_insert("silent".to_owned());
+                    let unfinished = flow.link.as_ref().is_some_and(|link| link.unfinished().is_some());
+                    let why = if unfinished { "a wrong answer" } else { "silent" };
+                    self.trouble.get_or_insert(why.to_owned());
                     flow.enter(State::Failed, now);
                 }
                 _ => {}
@@ -235,7 +237,7 @@ impl FindIdle {
     fn deadline(&self) -> Option<Instant> {
         let due = |flow: &Flow| match flow.state {
             State::Silent => flow.since.checked_add(flow.silence),
-            State::Connecting | State::Opening | State::Asking => {
+            State::Connecting | State::Opening | State::Asking(_) => {
                 flow.since.checked_add(self.settings.timeout?.checked_mul(flow.tries)?)
             }
             State::Survived | State::Cut(..) | State::Failed => None,

@@ -65,8 +65,8 @@ impl Ping {
         }
     }
 
-    /// Notes when the probe of `flow` is lost.
-    fn expect(&mut self, flow: usize, sent: Instant) {
+    /// Notes when the probe of `flow` is lost, or its connection does not stand in time.
+    pub(super) fn expect(&mut self, flow: usize, sent: Instant) {
         if let Some(expiry) = self.settings.timeout.and_then(|timeout| sent.checked_add(timeout)) {
             self.expiries.push_back((expiry, flow));
         }
@@ -85,11 +85,17 @@ impl Ping {
             match self.flows.flows[flow].state {
                 State::Busy(probe) if probe.sent + timeout <= now => {
                     let until = timeout.checked_mul(KEPT).and_then(|kept| now.checked_add(kept));
+                    let unfinished = self.flows.link(flow).is_some_and(|link| link.unfinished().is_some());
+                    let why = if unfinished { "no whole answer in time" } else { "no answer in time" };
                     self.flows.retire(flow, probe, until, now);
-                    self.tell_lost(probe, flow, "no answer in time");
+                    self.tell_lost(probe, flow, why);
                 }
                 State::Connecting(Some(probe)) if probe.sent + timeout <= now => {
                     self.lose(probe, flow, "no connection in time", now);
+                }
+                State::Connecting(None) if self.flows.flows[flow].since + timeout <= now => {
+                    self.flows.drop_link(flow, now);
+                    self.stage.complain(format_args!("flow {} has no connection in time, it is replaced", flow + 1));
                 }
                 _ => {}
             }
