@@ -67,8 +67,12 @@ impl Ping {
                     let (seq, flow) = (probe.seq, flow as u64 + 1);
                     self.tell(&Event::Reply { protocol, peer, seq, flow, rtt, response, dated });
                 }
-                (_, Answer::Ack) => log::warn!("an acknowledgement came that answers no probe"),
                 (State::Busy(probe), Answer::Wrong) => self.lose(probe, flow, "wrong answer", now),
+                (_, Answer::Ack) => {
+                    // Whose answer it is, nobody can tell: the next one here might be another probe's, too.
+                    self.tally.surplus += 1;
+                    self.flows.drop_link(flow, now);
+                }
                 (_, Answer::Wrong) => log::warn!("something came that is no acknowledgement"),
                 (_, Answer::Notice(notice)) => self.give_up(flow, notice.text(), now),
             },

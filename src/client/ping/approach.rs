@@ -71,7 +71,9 @@ impl Ping {
         if self.settings.protocol == Protocol::Tcp {
             for flow in 1..self.settings.flows {
                 // One that fails is opened by its first probe, which tells.
-                let _ = self.open(flow, now);
+                if self.open(flow, now).is_ok() {
+                    self.expect(flow, now);
+                }
             }
         }
     }

@@ -9,6 +9,9 @@ use crate::latency::Millis;
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Event, Figures};
 
+/// Beyond the most flows that there can be, none are recommended.
+const MOST_FLOWS: u128 = super::MOST_FLOWS as u128;
+
 impl Ping {
     pub(super) fn figures(&self) -> Figures {
         let now = Instant::now();
@@ -59,6 +62,12 @@ impl Ping {
 
     /// Says where the figures are not what they seem.
     fn warn(&mut self, figures: &Figures) {
+        if self.tally.surplus > 0 {
+            self.stage.complain(format_args!(
+                "acknowledgements that no probe waited for: {}; each flow that brought one was replaced",
+                self.tally.surplus
+            ));
+        }
         let Some(rtt) = figures.rtt.p50 else {
             return;
         };
@@ -73,8 +82,12 @@ impl Ping {
         let interval = self.settings.interval;
         if !interval.is_zero() && rtt > interval * u32::try_from(self.settings.flows).unwrap_or(u32::MAX) {
             let flows = rtt.as_nanos().div_ceil(interval.as_nanos()) + 1;
+            let remedy = match flows {
+                ..=MOST_FLOWS => format!("--flows {flows} keeps up"),
+                _ => "a longer interval (-i) is the only remedy".to_owned(),
+            };
             self.stage.complain(format_args!(
-                "the round trip exceeds the interval, so probes waited for a free flow: --flows {flows} keeps up"
+                "the round trip exceeds the interval, so probes waited for a free flow: {remedy}"
             ));
         }
     }

@@ -46,6 +46,8 @@ use crate::timer::Alarm;
 use crate::transcript::instrument::Event;
 use crate::wire::{Framing, Protocol};
 
+/// The most flows that one run spreads its probes over.
+pub const MOST_FLOWS: usize = 4096;
 /// The live line is written anew so often.
 const LIVE: Duration = Duration::from_millis(500);
 

@@ -107,8 +107,12 @@ impl Figures {
     }
 }
 
-/// Up to two decimals, none where there is nothing behind the point.
+/// Two decimals, or as many as it takes not to round to none or to all what is neither; none where there is nothing
+/// behind the point.
 pub(super) fn percent(percent: f64) -> String {
-    let text = format!("{percent:.2}");
+    let whole = |text: &String| matches!(text.parse(), Ok(0.0 | 100.0));
+    let exact = percent <= 0.0 || percent >= 100.0;
+    let texts = (2..=20).map(|decimals| format!("{percent:.decimals$}"));
+    let text = texts.into_iter().find(|text| exact || !whole(text)).unwrap_or_default();
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -92,6 +92,6 @@ fn an_idle_timeout_is_bracketed_outwards() {
 
 #[test]
 fn a_percentage_has_no_idle_digits() {
-    let said: Vec<String> = [0.0, 0.05, 50.0, 100.0 / 3.0].into_iter().map(percent).collect();
-    assert_eq!(said, ["0%", "0.05%", "50%", "33.33%"]);
+    let said: Vec<String> = [0.0, 0.05, 50.0, 100.0 / 3.0, 0.000_28, 99.9996].into_iter().map(percent).collect();
+    assert_eq!(said, ["0%", "0.05%", "50%", "33.33%", "0.0003%", "99.9996%"]);
 }
