@@ -27,6 +27,7 @@ mod cost;
 mod fairness;
 mod find_idle;
 mod idle;
+mod instruments_v6;
 mod interop;
 mod json;
 mod limits;
