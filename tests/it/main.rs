@@ -26,6 +26,7 @@ mod corpus;
 mod cost;
 mod fairness;
 mod find_idle;
+mod haproxy;
 mod idle;
 mod instruments_v6;
 mod interop;
