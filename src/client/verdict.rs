@@ -8,7 +8,7 @@ use super::link::{BUFFER, Link, Received};
 use super::stage::Stage;
 use super::target::Target;
 use crate::error::{Error, exit};
-use crate::escape::escape;
+use crate::escape::{cause, escape};
 use crate::reactor::{Key, Ready, Source};
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Event, Word};
@@ -178,7 +178,11 @@ impl Verdict {
         });
         match opened {
             Ok(link) => case.link = Some(link),
-            Err(error) => case.finding = Some(Finding::of_error(&error)),
+            Err(error) => {
+                // It may be our own want of a socket: the word alone cannot say so.
+                log::info!("{} {}: {}", case.protocol, Address::new(case.address), cause(&error));
+                case.finding = Some(Finding::of_error(&error));
+            }
         }
         if case.protocol == Protocol::Udp {
             self.ask(index);

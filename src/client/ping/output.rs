@@ -35,7 +35,7 @@ impl Output {
 impl Ping {
     /// Writes the distributions where they were asked for.
     pub(super) fn save(&mut self) -> bool {
-        let Tally { rtt, response, .. } = &self.tally;
+        let Tally { sent, lost, rtt, response, .. } = &self.tally;
         let both: [&Latencies; 2] = [rtt, response];
         let mut failures = Vec::new();
         if let Some(Output { path, files }) = &self.settings.hgrm {
@@ -44,7 +44,11 @@ impl Ping {
             }
         }
         if let Some(Output { path, files }) = &self.settings.plot {
-            let title = format!("{} {} acknowledgement", Address::new(self.peer), self.settings.protocol);
+            let mut title = format!("{} {} acknowledgement", Address::new(self.peer), self.settings.protocol);
+            // A curve shows what was answered alone.
+            if *lost > 0 {
+                title += &format!(", {lost} of {sent} lost");
+            }
             let curves = [Curve { name: "rtt", latencies: rtt }, Curve { name: "response", latencies: response }];
             for file in files {
                 failures.extend(save(file, |out| write_svg(&title, &curves, out)).err().map(|error| (path, error)));
