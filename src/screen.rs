@@ -187,9 +187,11 @@ impl Screen {
         }
         if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0 {
             self.live = !text.is_empty();
-            self.queue.extend_from_slice(b"\r");
-            self.queue.extend_from_slice(text.as_bytes());
-            self.queue.extend_from_slice(b"\x1b[K");
+            // On a narrow terminal it is cut short: what wraps cannot be overwritten.
+            let (narrow, wide): (&[u8], &[u8]) = if self.live { (b"\x1b[?7l", b"\x1b[?7h") } else { (b"", b"") };
+            for piece in [narrow, b"\r", text.as_bytes(), b"\x1b[K", wide] {
+                self.queue.extend_from_slice(piece);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use clap::Parser;
 use super::{FramingWord, Seconds, StyleArgs, parse_count};
 use crate::client::chat::{self, Chat, longest_message};
 use crate::client::find_idle::{self, FindIdle};
-use crate::client::ping::{self, Output, Ping};
+use crate::client::ping::{self, MOST_FLOWS, Output, Ping};
 use crate::client::stage::{Stage, complain};
 use crate::client::target::{Family, Target};
 use crate::client::verdict::{self, Verdict};
@@ -22,9 +22,6 @@ use crate::wire::{Framing, Protocol};
 const OF_CHAT: [&str; 2] = ["messages", "window"];
 /// ... and those that only `--ping` does.
 const OF_PING: [&str; 9] = ["count", "interval", "size", "deadline", "flows", "hgrm", "plot", "dated", "max_loss"];
-
-/// The most flows that one ping spreads its probes over.
-const MOST_FLOWS: usize = 4096;
 
 /// Send each line of stdin to a reactor-server and show how it is acknowledged
 ///
@@ -263,6 +260,11 @@ impl ClientArgs {
         }
         let interval = self.interval.map_or(Some(Duration::from_secs(1)), |Seconds(interval)| interval);
         let interval = interval.ok_or_else(|| Error::Usage("-i needs an interval that comes to an end".to_owned()))?;
+        if let (Some(hgrm), Some(plot)) = (&self.hgrm, &self.plot)
+            && (plot == hgrm || *plot == format!("{hgrm}.response"))
+        {
+            return Err(Error::Usage(format!("'{plot}' is named for --hgrm and --plot: give each a file of its own")));
+        }
         // The names are checked first: what was asked for cannot be found out after an hour.
         let hgrm = self.hgrm.map(|path| Output::create(&[path.clone(), format!("{path}.response")]));
         let plot = self.plot.map(|path| Output::create(&[path]));

@@ -34,7 +34,10 @@ impl Seconds {
         if !is_number || seconds.is_nan() || seconds < 0.0 {
             return Err(FORM.to_owned());
         }
-        Ok(Seconds(Duration::try_from_secs_f64(seconds).ok()))
+        let span = Duration::try_from_secs_f64(seconds).ok();
+        // What is not 0 must not become it, which means something else.
+        let least = if seconds > 0.0 { Duration::from_nanos(1) } else { Duration::ZERO };
+        Ok(Seconds(span.map(|span| span.max(least))))
     }
 
     /// The same, where 0 means for ever as well.
@@ -198,6 +201,7 @@ mod tests {
         for (word, expected) in [("30", 30.0), ("0.5", 0.5), (".5", 0.5), ("1e1", 10.0), ("0", 0.0)] {
             assert_eq!(Seconds::parse(word), Ok(Seconds(Some(Duration::from_secs_f64(expected)))), "{word}");
         }
+        assert_eq!(Seconds::parse("1e-12"), Ok(Seconds(Some(Duration::from_nanos(1)))));
         for never in ["1e30", "1e400", "18446744073709551616"] {
             assert_eq!(Seconds::parse(never), Ok(Seconds(None)), "{never}");
         }

@@ -27,6 +27,27 @@ pub enum Received {
     Ended,
 }
 
+/// A reply, once the buffer it stood in is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The acknowledgement of one message.
+    Ack,
+    /// The server's last word.
+    Notice(Notice),
+    /// Anything else.
+    Wrong,
+}
+
+impl From<Reply<'_>> for Answer {
+    fn from(reply: Reply<'_>) -> Answer {
+        match reply {
+            Reply::Ack => Answer::Ack,
+            Reply::Notice(notice) => Answer::Notice(notice),
+            Reply::Wrong(_) => Answer::Wrong,
+        }
+    }
+}
+
 /// A socket towards one address.
 #[derive(Debug)]
 pub struct Link {
@@ -170,10 +191,13 @@ impl Link {
         }
     }
 
-    /// The beginning of a reply that has not become whole (TCP, `bytes`).
+    /// The beginning of a reply that has not become whole (TCP).
     pub fn unfinished(&self) -> Option<&[u8]> {
         match &self.way {
-            Way::Tcp { replies, .. } => replies.unfinished(),
+            Way::Tcp { connection, replies } => {
+                let undecoded = connection.decoder.unfinished();
+                replies.unfinished().or((!undecoded.is_empty()).then_some(undecoded))
+            }
             Way::Udp(_) => None,
         }
     }
@@ -221,7 +245,8 @@ impl Link {
                 Fill::Ended => {
                     match connection.decoder.end() {
                         Ok(End::Message(rest)) => replies.read(rest, &mut each),
-                        Ok(End::Clean | End::CutShort(_)) | Err(TooLong) => {}
+                        Ok(End::CutShort(_)) => each(Reply::Wrong(connection.decoder.unfinished())),
+                        Ok(End::Clean) | Err(TooLong) => {}
                     }
                     if let Some(rest) = replies.unfinished() {
                         each(Reply::Wrong(rest));

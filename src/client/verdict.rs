@@ -8,7 +8,7 @@ use super::link::{BUFFER, Link, Received};
 use super::stage::Stage;
 use super::target::Target;
 use crate::error::{Error, exit};
-use crate::escape::escape;
+use crate::escape::{cause, escape};
 use crate::reactor::{Key, Ready, Source};
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Event, Word};
@@ -62,6 +62,14 @@ impl Finding {
             InvalidData => Word::WrongAnswer,
             _ => Word::Unreachable,
         })
+    }
+
+    /// Nothing more comes by `link`: the beginning of a reply is a wrong answer, but no silence.
+    fn of_silence(link: &Link) -> Finding {
+        match link.unfinished() {
+            Some(text) => Finding { text: Some(text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+            None => Finding::of(Word::Silent),
+        }
     }
 
     fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
@@ -138,8 +146,12 @@ impl Verdict {
             self.tell();
         }
         // An interrupt loses nothing that was found out behind a case still open.
-        self.cases.retain(|case| case.finding.is_some());
+        let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(|case| case.finding.is_some());
+        self.cases = found;
         self.tell();
+        for Case { protocol, address, .. } in open {
+            self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
+        }
         self.stage.finish();
         let open = |protocol| {
             let mut cases = self.cases.iter().filter(|case| case.protocol == protocol);
@@ -166,7 +178,11 @@ impl Verdict {
         });
         match opened {
             Ok(link) => case.link = Some(link),
-            Err(error) => case.finding = Some(Finding::of_error(&error)),
+            Err(error) => {
+                // It may be our own want of a socket: the word alone cannot say so.
+                log::info!("{} {}: {}", case.protocol, Address::new(case.address), cause(&error));
+                case.finding = Some(Finding::of_error(&error));
+            }
         }
         if case.protocol == Protocol::Udp {
             self.ask(index);
@@ -237,7 +253,7 @@ impl Verdict {
                 continue;
             }
             match case.tries >= TRIES {
-                true => case.finding = Some(Finding::of(Word::Silent)),
+                true => case.finding = Some(case.link.as_ref().map_or(Finding::of(Word::Silent), Finding::of_silence)),
                 false => self.try_again(index),
             }
         }

@@ -323,7 +323,7 @@ fn a_progress_line_is_overwritten_and_only_shown_on_a_terminal() {
     terminal.flush();
     terminal.print("done\n");
     terminal.flush();
-    assert_eq!(read_to(&mut master, b"\n"), b"\r1 %\x1b[K\r\x1b[Kdone\r\n");
+    assert_eq!(read_to(&mut master, b"\n"), b"\x1b[?7l\r1 %\x1b[K\x1b[?7h\r\x1b[Kdone\r\n");
 
     let (_reader, mut pipe) = on_a_pipe(LIMIT);
     pipe.live("1 %");

@@ -104,12 +104,17 @@ impl Decoder {
         }
     }
 
+    /// What has come of a message that is not whole yet (`length`: with its count).
+    pub fn unfinished(&self) -> &[u8] {
+        if self.spent { &[] } else { &self.partial }
+    }
+
     /// What is left when the stream ends. Call it once, after the last piece.
     ///
     /// # Errors
     /// [`TooLong`] where the unterminated rest is longer than a message may be.
     pub fn end(&mut self) -> Result<End<'_>, TooLong> {
-        if !self.holds_a_beginning() {
+        if self.unfinished().is_empty() {
             return Ok(End::Clean);
         }
         match self.framing {
@@ -141,10 +146,6 @@ impl Decoder {
                 total.bytes += lines.bytes;
             }
         }
-    }
-
-    fn holds_a_beginning(&self) -> bool {
-        !self.spent && !self.partial.is_empty()
     }
 
     #[inline]

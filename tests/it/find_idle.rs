@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal::{SIGINT, SIGTERM};
+use nix::sys::signal::Signal::{SIGCONT, SIGINT, SIGSTOP, SIGTERM};
 use socket2::SockRef;
 
 use crate::client_names::several;
@@ -268,4 +268,36 @@ fn an_answer_that_could_not_be_written_is_no_success() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut client = client_to(server.udp(), "--find-idle 0.3 -u").stdout(Output::Given(full.into())).start();
     assert_eq!(client.wait_exit(), 1);
+}
+
+#[test]
+fn a_silence_is_as_long_as_it_was_and_not_as_it_was_planned() {
+    // Suspended, we are silent for longer than we meant to be; the far end forgets after a second.
+    let mut heard = HashMap::new();
+    let far = udp_service(move |socket, _, from| {
+        let now = Instant::now();
+        let last = heard.entry(from).or_insert(now);
+        if now - *last < Duration::from_secs(1) {
+            *last = now;
+            socket.send_to(b"check", from).unwrap();
+        }
+    });
+    let mut client = client_to(far, "--find-idle 1.6 -u -W 0.2").start();
+    wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+    std::thread::sleep(Duration::from_millis(300));
+    client.signal(SIGSTOP);
+    std::thread::sleep(Duration::from_millis(1200));
+    client.signal(SIGCONT);
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    let line = &ended.out[0];
+    assert_eq!(shape(line), "udp idle timeout between 0 and 0 s: silent", "{line:?}");
+    assert!(number(line, "and ") >= 1.0 && number(line, "between ") < 1.0, "{line:?}");
+}
+
+#[test]
+fn a_silence_short_of_a_tenth_is_told_as_it_is() {
+    let server = server("-u");
+    let ended = run(client_to(server.udp(), "--find-idle 0.05 -u"));
+    assert_eq!(ended.out, ["no idle timeout up to 0.05 s"]);
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
+use socket2::{Domain, Socket, Type};
 
 use crate::client_names::several;
 use crate::harness::{
@@ -218,4 +219,38 @@ fn a_refused_probe_over_tcp_is_lost_once_and_the_run_goes_on() {
         assert_eq!(line, &format!("no ACK from {address}: seq={seq} lost (refused)"));
     }
     assert_eq!(number(&ended.out[6], "acknowledged, "), 3.0, "{:?}", ended.out);
+}
+
+#[test]
+fn an_answer_that_nothing_asked_for_ends_its_flow_so_that_it_is_nobody_elses() {
+    let far = FarUdp::new();
+    let mut client = client_to(far.address(), "--ping -u -c 2 -i 0.3").start();
+    let first = far.answer("hello", "check");
+    far.say(first, "check");
+    let second = far.expect("hello");
+    assert_ne!(first, second, "another port, so what the first still brings is no answer to this probe");
+    far.say(second, "check");
+    let ended = end_of(&mut client);
+    assert_eq!(ended.code, 0, "{:?}", ended.out);
+    assert!(ended.complaint().contains("acknowledgements that no probe waited for: 1"), "{:?}", ended.err);
+
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "--ping -c 2 -i 0.3").start();
+    let mut caller = far.accept();
+    caller.answer("hello", "ACKACK");
+    caller.expect_end();
+    far.accept().answer("hello", "ACK");
+    assert_eq!(client.wait_exit(), 0);
+}
+
+#[test]
+fn a_flow_whose_connection_never_stands_is_named() {
+    // The backlog takes one: the second flow's attempt is never answered.
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::new(private_loopback(), 0).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let ended = run(client_to(address, "--ping -c 2 -i 0.4 -W 0.3 --flows 2"));
+    assert_eq!(ended.code, 1);
+    assert!(ended.complaint().contains("flow 2 has no connection in time"), "{:?}", ended.err);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Launch, Scratch, client_to, run, server};
+use crate::harness::{FarUdp, Launch, Scratch, client_to, run, server};
 
 #[test]
 fn the_distributions_of_both_times_are_written() {
@@ -66,4 +66,13 @@ fn a_file_that_could_not_be_written_after_all_is_no_success() {
     assert_eq!(ended.code, 1);
     assert!(ended.out[2].starts_with("2 sent, 2 acknowledged"), "{:?}", ended.out);
     assert!(ended.complaint().contains("'/dev/full'"), "{:?}", ended.err);
+}
+
+#[test]
+fn a_plot_tells_of_the_lost_which_no_curve_shows() {
+    let (far, plot) = (FarUdp::new(), Scratch::path("lost.svg"));
+    let ended = run(client_to(far.address(), &format!("--ping -u -q -c 2 -i 0 -W 0.05 --plot {}", plot.0.display())));
+    assert_eq!(ended.code, 1);
+    let svg = fs::read_to_string(&plot.0).unwrap();
+    assert!(svg.contains(&format!("{} udp acknowledgement, 2 of 2 lost", far.address())), "{svg}");
 }

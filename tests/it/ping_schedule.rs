@@ -123,3 +123,26 @@ fn a_closed_loop_goes_as_fast_as_it_can() {
     assert!(ended.out[2].starts_with("2000 sent, 2000 acknowledged"), "{:?}", ended.out);
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
+
+#[test]
+fn more_flows_than_there_can_be_are_not_recommended() {
+    let server = server("-u");
+    let ended = run(client_to(server.udp(), "--ping -u -q -c 100 -i 0.000000001"));
+    assert!(ended.complaint().contains("the only remedy"), "{:?}", ended.err);
+    assert!(!ended.complaint().contains("--flows"), "{:?}", ended.err);
+}
+
+#[test]
+fn a_second_probe_that_is_never_due_is_waited_for() {
+    let server = server("-t");
+    let mut client = client_to(server.tcp(), "--ping -c 2 -i 1e15").start();
+    client.stdout.find("the first reply", |line| line.contains("seq=1 "));
+    std::thread::sleep(Duration::from_millis(100));
+    client.signal(SIGINT);
+    let ended = end_of(&mut client);
+    assert!(
+        number(ended.out.iter().find(|line| line.contains(" late, ")).unwrap(), " late, ") >= 0.1,
+        "{:?}",
+        ended.out
+    );
+}

@@ -353,6 +353,7 @@ fn an_interrupt_loses_nothing_that_was_found_out() {
     let ended = end_of(&mut client);
     assert_eq!((ended.code, ended.out.len()), (1, 1), "{:?}", ended.out);
     expect_open(&ended.out[0], "udp", udp.address());
+    assert_eq!(ended.complaint(), format!("reactor-client: interrupted: no verdict on tcp {} yet", tcp.address()));
 }
 
 #[test]
@@ -371,4 +372,36 @@ fn it_is_one_thread() {
         crate::harness::wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
         assert_eq!(client.proc().tasks(), 1);
     }
+}
+
+#[test]
+fn the_beginning_of_a_reply_is_a_wrong_answer_and_no_silence() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "-z -W 0.2").start();
+    let mut callers = [far.accept(), far.accept(), far.accept()];
+    callers.iter_mut().for_each(|caller| caller.say("AC"));
+    expect(&end_of(&mut client), &format!("tcp {} wrong-answer (AC)", far.address()), 1);
+}
+
+#[test]
+fn a_server_that_speaks_another_framing_answers_wrongly() {
+    let server = server("-t");
+    for framing in ["lines", "length"] {
+        let ended = run(client_to(server.tcp(), &format!("-z -W 0.2 --framing {framing}")));
+        expect(&ended, &format!("tcp {} wrong-answer (ACK)", server.tcp()), 1);
+    }
+}
+
+#[test]
+fn a_frame_cut_short_is_a_wrong_answer() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "-z --framing length").start();
+    let mut caller = far.accept();
+    caller.expect(b"\0\0\0\x05hello");
+    caller.close_with(b"\0\0\0\x03AC");
+    expect(
+        &end_of(&mut client),
+        &format!("tcp {} wrong-answer (\\u{{0000}}\\u{{0000}}\\u{{0000}}\\u{{0003}}AC)", far.address()),
+        1,
+    );
 }

@@ -25,7 +25,7 @@ impl Schedule {
         if self.count.is_some_and(|count| self.sent >= count) {
             return None;
         }
-        let due = if self.interval.is_zero() { now } else { self.due(self.sent)? };
+        let due = if self.interval.is_zero() { now } else { self.due(self.sent) };
         self.until.is_none_or(|until| due < until).then_some(due)
     }
 
@@ -47,9 +47,11 @@ impl Schedule {
         self.count.map_or(due, |count| count.min(due)).saturating_sub(self.sent)
     }
 
-    fn due(&self, probe: u64) -> Option<Instant> {
-        let nanos = self.interval.as_nanos().checked_mul(u128::from(probe))?;
-        self.start.checked_add(Duration::from_nanos(u64::try_from(nanos).ok()?))
+    /// What is due beyond all counting is due in half a millennium: never, but it is not over.
+    fn due(&self, probe: u64) -> Instant {
+        let nanos = self.interval.as_nanos().saturating_mul(u128::from(probe));
+        let span = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.start.checked_add(span).unwrap_or(self.start)
     }
 }
 
@@ -72,6 +74,16 @@ mod tests {
         assert_eq!(schedule.take(late), Some((3, start + 20 * MS)));
         assert_eq!(schedule.take(late), Some((4, start + 30 * MS)));
         assert_eq!((schedule.take(late), schedule.next_due(late), schedule.overdue(late)), (None, None, 0));
+    }
+
+    #[test]
+    fn a_probe_beyond_all_counting_is_not_due_and_not_forgotten() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, Duration::from_secs(1 << 50), Some(2), None);
+        assert!(schedule.take(start).is_some());
+        let hour = start + 3_600_000 * MS;
+        assert_eq!((schedule.take(hour), schedule.overdue(hour)), (None, 0));
+        assert!(schedule.next_due(hour).is_some_and(|due| due > hour));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(super) struct Tally {
     pub(super) lost: u64,
     /// Lost probes acknowledged after all.
     pub(super) late: u64,
+    /// Acknowledgements that no probe was waiting for.
+    pub(super) surplus: u64,
     /// From the sending to the acknowledgement.
     pub(super) rtt: Latencies,
     /// From the moment a probe was due.
@@ -64,6 +66,7 @@ impl Tally {
             acknowledged: 0,
             lost: 0,
             late: 0,
+            surplus: 0,
             rtt: Latencies::new(),
             response: Latencies::new(),
             own_lateness: Latencies::new(),

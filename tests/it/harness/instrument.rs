@@ -82,7 +82,7 @@ pub(crate) fn last_object(lines: &[String]) -> Value {
 /// What a terminal shows of a line with carriage returns and erasures in it.
 pub(crate) fn shown(line: &str) -> String {
     let (mut cells, mut column) = (Vec::new(), 0);
-    let line = line.replace("\x1b[K", "\x1b");
+    let line = line.replace("\x1b[?7l", "").replace("\x1b[?7h", "").replace("\x1b[K", "\x1b");
     for letter in line.chars() {
         match letter {
             '\r' => column = 0,

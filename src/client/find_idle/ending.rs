@@ -1,0 +1,85 @@
+//! What all flows together tell: the bracket, and when it is known.
+
+use std::time::{Duration, Instant};
+
+use super::flow::{Flow, State};
+use super::{FLOWS, FindIdle, LIVE};
+use crate::error::exit;
+use crate::transcript::address::Address;
+use crate::transcript::instrument::{Cause, Event};
+use crate::wire::Notice;
+
+/// So many neighbours that stay silent leave no doubt: the longer silences need not be waited for.
+const NO_DOUBT: usize = 3;
+
+impl FindIdle {
+    /// The longest silence that was survived.
+    fn survived(&self) -> Duration {
+        let survivors = self.flows.iter().filter(|flow| flow.state == State::Survived);
+        survivors.map(|flow| flow.silence).max().unwrap_or_default()
+    }
+
+    /// The shortest silence that was not survived, and is longer than any that
+    /// was: one lost datagram is no idle timeout.
+    fn first_cut(&self) -> Option<(Duration, Cause)> {
+        let survived = self.survived();
+        let cuts = self.flows.iter().filter_map(|flow| match flow.state {
+            State::Cut(silence, cause) if silence > survived => Some((silence, cause)),
+            _ => None,
+        });
+        cuts.min_by_key(|cut| cut.0)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        let first_cut = self.first_cut();
+        let silent = |flow: &&Flow| matches!(flow.state, State::Cut(_, Cause::Silent));
+        // All that were silent for less must be decided.
+        let known_below = |cut: Duration| self.flows.iter().all(|flow| flow.silence > cut || flow.is_decided());
+        let no_doubt =
+            self.flows.iter().filter(silent).count() >= NO_DOUBT && first_cut.is_some_and(|(cut, _)| known_below(cut));
+        no_doubt || self.stage.is_interrupted() || self.going || self.flows.iter().all(Flow::is_decided)
+    }
+
+    pub(super) fn show_progress(&mut self, now: Instant) {
+        if self.next_live.is_none_or(|due| due > now) {
+            return;
+        }
+        self.next_live = Some(now + LIVE);
+        let count = |wanted: fn(&State) -> bool| self.flows.iter().filter(|flow| wanted(&flow.state)).count();
+        let silent = count(|state| matches!(state, State::Silent | State::Asking(_)));
+        let survived = count(|state| *state == State::Survived);
+        let cut = count(|state| matches!(state, State::Cut(..)));
+        let (passed, longest) = (now.saturating_duration_since(self.began).as_secs(), self.settings.longest.as_secs());
+        self.stage
+            .show_live(&format!("{passed} of {longest} s: {silent} flows silent, {survived} survived, {cut} cut"));
+    }
+
+    pub(super) fn conclude(mut self) -> u8 {
+        self.stage.show_live("");
+        let (protocol, peer) = (self.settings.protocol, self.peer);
+        let (survived, cut) = (self.survived(), self.first_cut());
+        let failed = self.flows.iter().filter(|flow| flow.state == State::Failed).count();
+        let why = self.trouble.take().unwrap_or_default();
+        if failed == self.flows.len() {
+            self.stage.complain(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
+        } else if failed > 0 {
+            self.stage.complain(format_args!("{failed} of {FLOWS} flows never stood: {why}"));
+        }
+        let has_answer = cut.is_some() || !survived.is_zero();
+        if has_answer {
+            self.stage.journal.tell(&Event::Idle { protocol, peer, survived, cut });
+        }
+        let early = if self.stage.is_interrupted() {
+            Some("interrupted")
+        } else {
+            self.going.then_some(Notice::ShuttingDown.text())
+        };
+        if let (Some(early), None) = (early, cut) {
+            let longest = self.settings.longest.as_secs_f64();
+            self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
+        }
+        self.stage.finish();
+        let told = has_answer && !self.stage.is_unread() && !self.stage.is_lossy();
+        if told && (early.is_none() || cut.is_some()) { exit::DONE } else { exit::FAILED }
+    }
+}

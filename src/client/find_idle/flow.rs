@@ -1,0 +1,92 @@
+//! One flow: a word, a silence, a word.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::client::link::Link;
+use crate::connection::is_reset;
+use crate::transcript::instrument::Cause;
+
+/// What is said before the silence and after it.
+pub(super) const WORD: &[u8] = b"hello";
+
+/// Where a flow stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is being connected.
+    Connecting,
+    /// The first word was said; its answer shows that the path is open.
+    Opening,
+    /// It is silent, since its first word was answered.
+    Silent,
+    /// The last word was said after so much silence, which may be more than was planned: we may have been suspended.
+    Asking(Duration),
+    /// Its silence was survived.
+    Survived,
+    /// It was cut after so much silence.
+    Cut(Duration, Cause),
+    /// It never stood.
+    Failed,
+}
+
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) link: Option<Link>,
+    pub(super) silence: Duration,
+    pub(super) state: State,
+    /// Since when it stands there.
+    pub(super) since: Instant,
+    /// When its silence began.
+    pub(super) silent_since: Instant,
+    pub(super) tries: u32,
+}
+
+impl Flow {
+    pub(super) fn enter(&mut self, state: State, now: Instant) {
+        self.state = state;
+        self.since = now;
+        self.tries = 1;
+        if matches!(state, State::Survived | State::Cut(..) | State::Failed) {
+            self.link = None;
+        }
+    }
+
+    /// Whether it is still to show that the path is open.
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.state, State::Connecting | State::Opening)
+    }
+
+    /// Notes the first reason for which a flow did not stand.
+    pub(super) fn blame(&self, trouble: &mut Option<String>, why: &str) {
+        if self.is_opening() {
+            trouble.get_or_insert_with(|| why.to_owned());
+        }
+    }
+
+    pub(super) fn is_decided(&self) -> bool {
+        self.link.is_none()
+    }
+
+    /// It ended, visibly: the cut is timed when it is seen.
+    pub(super) fn end(&mut self, cause: Cause, now: Instant) {
+        match self.state {
+            State::Silent | State::Asking(_) => {
+                self.enter(State::Cut(now.saturating_duration_since(self.silent_since), cause), now);
+            }
+            State::Connecting | State::Opening => self.enter(State::Failed, now),
+            State::Survived | State::Cut(..) | State::Failed => {}
+        }
+    }
+
+    pub(super) fn say(&mut self, state: State, now: Instant) {
+        self.enter(state, now);
+        if let Some(Err(error)) = self.link.as_mut().map(|link| link.send(WORD)) {
+            self.end(cause_of(&error), now);
+        }
+    }
+}
+
+/// What an error says of the end of a silence.
+pub(super) fn cause_of(error: &io::Error) -> Cause {
+    if is_reset(error) { Cause::Reset } else { Cause::Closed }
+}

@@ -1,0 +1,131 @@
+//! The approach: which address is the one, and connections until they stand.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::flows::State;
+use super::schedule::Schedule;
+use super::tally::Probe;
+use super::{Ping, Settings, why};
+use crate::client::link::Received;
+use crate::escape::cause;
+use crate::reactor::Ready;
+use crate::transcript::address::Address;
+use crate::wire::{Protocol, Reply};
+
+/// While there is another address to try, one may take so long to connect ...
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// ... and, over UDP, to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Ping {
+    /// Asks the address whether it is the one: TCP by connecting, UDP by a
+    /// message of its own, unless there is no other to choose.
+    pub(super) fn approach(&mut self) {
+        let now = Instant::now();
+        if self.settings.protocol == Protocol::Udp && self.addresses.is_empty() {
+            return self.start(now);
+        }
+        let asked = self.open(0, now).and_then(|()| match (self.settings.protocol, self.flows.link(0)) {
+            (Protocol::Udp, Some(link)) => link.send(&self.message).map(drop),
+            _ => Ok(()),
+        });
+        self.flows.flows[0].state = State::Connecting(None);
+        if let Err(error) = asked {
+            self.next_address(&error);
+        }
+    }
+
+    /// How long the address may take to accept or to answer.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let most = match self.settings.protocol {
+            _ if self.addresses.is_empty() => return self.settings.timeout,
+            Protocol::Tcp => CONNECT_TIMEOUT,
+            Protocol::Udp => ANSWER_TIMEOUT,
+        };
+        Some(self.settings.timeout.map_or(most, |timeout| timeout.min(most)))
+    }
+
+    pub(super) fn open(&mut self, flow: usize, now: Instant) -> io::Result<()> {
+        self.flows.open(flow, self.peer, self.stage.reactor.registry(), now)
+    }
+
+    /// No way to this address: goes to the next, before the run has begun.
+    pub(super) fn next_address(&mut self, error: &io::Error) {
+        let Settings { protocol, .. } = self.settings;
+        self.stage.complain(format_args!("cannot connect to {protocol} {}: {}", Address::new(self.peer), cause(error)));
+        self.flows.drop_link(0, Instant::now());
+        match self.addresses.pop_front() {
+            None => self.failed = true,
+            Some(address) => {
+                self.peer = address;
+                self.approach();
+            }
+        }
+    }
+
+    fn start(&mut self, now: Instant) {
+        self.began = now;
+        let until = self.settings.deadline.and_then(|deadline| now.checked_add(deadline));
+        self.schedule = Some(Schedule::new(now, self.settings.interval, self.settings.count, until));
+        if self.settings.protocol == Protocol::Tcp {
+            for flow in 1..self.settings.flows {
+                // One that fails is opened by its first probe, which tells.
+                if self.open(flow, now).is_ok() {
+                    self.expect(flow, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn check_connection(&mut self, flow: usize, probe: Option<Probe>) {
+        let now = Instant::now();
+        let since = self.flows.flows[flow].since;
+        match self.flows.link(flow).map(|link| link.is_established()) {
+            Some(Ok(true)) => {
+                self.tally.connects.record(now.saturating_duration_since(since));
+                match probe {
+                    Some(probe) => self.send(probe, flow),
+                    None => self.flows.set(flow, State::Free, now),
+                }
+                if self.schedule.is_none() {
+                    self.start(now);
+                }
+            }
+            Some(Ok(false)) | None => {}
+            Some(Err(error)) if self.schedule.is_none() => self.next_address(&error),
+            Some(Err(error)) => {
+                self.flows.drop_link(flow, now);
+                match probe {
+                    Some(probe) => self.tell_lost(probe, flow, &why(&error)),
+                    None => self.tell_cut(flow, &why(&error)),
+                }
+            }
+        }
+    }
+
+    /// Whether a datagram to an address among others was acknowledged.
+    pub(super) fn check_answer(&mut self, flow: usize, ready: Ready) {
+        let now = Instant::now();
+        let mut answered = false;
+        while let Some(link) = self.flows.link(flow) {
+            match link.receive(&mut self.buffer, ready, |reply| answered |= reply == Reply::Ack) {
+                Ok(Received::More) => {}
+                Ok(Received::Drained | Received::Ended) => break,
+                Err(error) => return self.next_address(&error),
+            }
+        }
+        if answered {
+            self.flows.set(flow, State::Free, now);
+            self.start(now);
+        }
+    }
+
+    /// Goes on where an address neither accepts nor answers.
+    pub(super) fn judge_patience(&mut self, now: Instant) {
+        let waited = now.saturating_duration_since(self.flows.flows[0].since);
+        if self.patience().is_some_and(|patience| waited >= patience) {
+            self.next_address(&io::ErrorKind::TimedOut.into());
+        }
+    }
+}

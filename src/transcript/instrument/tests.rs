@@ -1,0 +1,97 @@
+#![allow(clippy::unwrap_used)]
+
+use super::figures::percent;
+use super::*;
+use crate::latency::Latencies;
+
+fn said(event: &Event<'_>, format: Format) -> String {
+    let mut out = String::new();
+    event.render(Style { format, ..Style::default() }, &Stamp::new(), &mut out);
+    out
+}
+
+fn figures() -> Figures {
+    let mut latencies = Latencies::new();
+    (0..1999).for_each(|_| latencies.record(Duration::from_micros(52)));
+    Figures {
+        protocol: Protocol::Tcp,
+        peer: ([127, 0, 0, 1], 6666).into(),
+        sent: 2000,
+        acknowledged: 1999,
+        lost: 1,
+        in_flight: 0,
+        late: 0,
+        unsent: 0,
+        lasted: Duration::from_millis(19_991),
+        connect: Some(Duration::from_micros(43)),
+        rtt: latencies.summary(),
+        response: latencies.summary(),
+        worst_flow: None,
+    }
+}
+
+#[test]
+fn the_summary_has_the_shape_of_ping() {
+    let expected = "\n\
+        --- 127.0.0.1:6666 tcp acknowledgement statistics ---\n\
+        2000 sent, 1999 acknowledged, 1 lost (0.05%), 0 late, 19.991 s\n\
+        connect  0.043 ms\n\
+        rtt      min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms\n\
+        response min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms\n";
+    assert_eq!(said(&Event::Summary(&figures()), Format::Text), expected);
+}
+
+#[test]
+fn the_summary_says_what_never_came_to_be_and_who_fared_worst() {
+    let worst_flow = Some(FlowFigures { source_port: 54321, sent: 63, lost: 4, p50: None });
+    let text = said(&Event::Summary(&Figures { in_flight: 2, unsent: 37, worst_flow, ..figures() }), Format::Text);
+    assert!(text.contains("1 lost (0.05%), 2 in flight, 0 late, 19.991 s\n37 due, not sent\n"), "{text}");
+    assert!(text.ends_with("worst flow: source port 54321, 63 sent, 4 lost, p50 -\n"), "{text}");
+}
+
+#[test]
+fn the_figures_are_json_in_nanoseconds() {
+    let line = said(&Event::Summary(&figures()), Format::Json);
+    let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&json["event"], &json["sent"], &json["lost"]), (&"summary".into(), &2000.into(), &1.into()));
+    assert_eq!((&json["connect_ns"], &json["rtt_ns"]["p50"]), (&43_000.into(), &52_000.into()));
+    assert!(json["worst_flow"].is_null() && json["rtt_ns"]["p999"].is_null());
+}
+
+#[test]
+fn a_verdict_is_one_line_with_one_fixed_word() {
+    let verdict = |word, rtt, text| Event::Verdict {
+        protocol: Protocol::Udp,
+        address: "10.0.0.5:6666",
+        word,
+        rtt,
+        connect: None,
+        text,
+    };
+    let open = verdict(Word::Open, Some(Duration::from_micros(214)), None);
+    assert_eq!(said(&open, Format::Text), "udp 10.0.0.5:6666 open 0.214 ms\n");
+    let closed = verdict(Word::Closed, None, Some(b"server is full".as_slice()));
+    assert_eq!(said(&closed, Format::Text), "udp 10.0.0.5:6666 closed (server is full)\n");
+    let wrong = said(&verdict(Word::WrongAnswer, None, Some(b"\x1b[2J")), Format::Text);
+    assert_eq!(wrong, "udp 10.0.0.5:6666 wrong-answer (\\u{001b}[2J)\n");
+}
+
+#[test]
+fn an_idle_timeout_is_bracketed_outwards() {
+    let peer = ([127, 0, 0, 1], 6666).into();
+    let idle = |survived, cut: Option<u64>| {
+        let cut = cut.map(|cut| (Duration::from_millis(cut), Cause::Announced));
+        said(
+            &Event::Idle { protocol: Protocol::Tcp, peer, survived: Duration::from_millis(survived), cut },
+            Format::Text,
+        )
+    };
+    assert_eq!(idle(29_880, Some(30_301)), "tcp idle timeout between 29.8 and 30.4 s: announced by the server\n");
+    assert_eq!(idle(120_000, None), "no idle timeout up to 120 s\n");
+}
+
+#[test]
+fn a_percentage_has_no_idle_digits() {
+    let said: Vec<String> = [0.0, 0.05, 50.0, 100.0 / 3.0, 0.000_28, 99.9996].into_iter().map(percent).collect();
+    assert_eq!(said, ["0%", "0.05%", "50%", "33.33%", "0.0003%", "99.9996%"]);
+}
