@@ -81,6 +81,7 @@ pub struct Settings {
     /// Print the time of day before each line.
     pub dated: bool,
 }
+
 /// A run of probes.
 pub struct Ping {
     stage: Stage,
