@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `row` | what is measured |
 //! | `far` | the other process: the server or the floor, and its end |
+//! | `leash` | what is started ends with what started it |
 //! | `floor` | the shortest way to acknowledge |
 //! | `load` | the load: messages in flight on each connection |
 //! | `meter` | processor time and memory of the other process |
@@ -25,6 +26,7 @@
 
 mod far;
 mod floor;
+mod leash;
 mod load;
 mod meter;
 mod report;
@@ -43,6 +45,7 @@ use clap::Parser;
 use serde_json::Value;
 
 use self::far::Far;
+use self::leash::become_leashed;
 use self::report::{Figures, Report};
 use self::row::{Row, lone_rows, rows};
 use self::scale::Table;
@@ -102,6 +105,9 @@ impl Plan {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = become_leashed(std::env::args_os().skip(1)) {
+        return failure(&error);
+    }
     let testing = !std::env::args().any(|word| matches!(word.as_str(), "--bench" | "--floor"));
     let options = match Options::try_parse() {
         Ok(options) => options,
@@ -111,11 +117,14 @@ fn main() -> ExitCode {
     };
     match run(&options, testing) {
         Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(&*error),
     }
+}
+
+fn failure(error: &dyn Error) -> ExitCode {
+    show_progress("");
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::FAILURE
 }
 
 fn run(options: &Options, testing: bool) -> Result<ExitCode, Box<dyn Error>> {
