@@ -43,7 +43,8 @@ pub(crate) struct Sample {
 /// One measurement of `row` against `far`, with so many idle connections beside it.
 pub(crate) fn measure(row: &Row, far: &Far, plan: Plan, idle: usize) -> io::Result<Sample> {
     // They come first: clients are accepted in turn, so whoever is answered behind them knows that all are in.
-    let idle: Vec<_> = (0..idle).map(|_| TcpStream::connect(far.address)).collect::<io::Result<_>>()?;
+    let idle: Vec<_> =
+        (0..idle).map(|number| Socket::connect(row.exchange, far.address, number)).collect::<io::Result<_>>()?;
     let before = (row.connections >= MANY).then(|| settled_memory(far));
     let sockets: Vec<_> = (0..row.connections)
         .map(|number| Socket::connect(row.exchange, far.address, number))
@@ -139,6 +140,16 @@ impl<'a> Recorder<'a> {
             cpu_per_ack: begin.zip(end).map(|(begin, end)| end.saturating_sub(begin).as_secs_f64() / acks),
             memory: memory.unwrap_or_default(),
             round_trips: self.round_trips,
+        }
+    }
+}
+
+/// Calls again what a pause of this process (Ctrl-Z) has interrupted.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
         }
     }
 }
