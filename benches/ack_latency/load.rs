@@ -1,5 +1,9 @@
 //! The load: one thread, as many messages in flight on each connection as the row says, for a fixed time.
 //!
+//! The loop is closed: what is sent next waits for what was sent last. So a stall is one slow round trip of each connection,
+//! where messages that were due meanwhile would have made it many (coordinated omission). `reactor-client --ping` counts
+//! those; here it is how long an acknowledgement takes that is asked for, and both ends of a ratio are asked alike.
+//!
 //! One connection is a blocking socket, as a plain client would have it; many are a poll loop.
 
 mod many;

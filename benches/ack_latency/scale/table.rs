@@ -103,10 +103,12 @@ impl Display for Table<'_> {
         writeln!(f)?;
         writeln!(
             f,
-            "{} rounds of {} ms, server and floor in turn. Percentiles are of all rounds together, the rest their medians.",
+            "{} rounds of {} ms after {} ms of warm-up and more for many connections, server and floor in turn.",
             self.rounds,
-            ms(self.plan.measured)
+            ms(self.plan.measured),
+            ms(self.plan.warm_up)
         )?;
+        writeln!(f, "Percentiles are of all rounds together, the rest their medians.")?;
         f.write_str(LEGEND)?;
         if let Some(limit) = self.limit {
             writeln!(f, "All connections are held at once and each is acknowledged; the descriptor limit is {limit}.")?;
