@@ -135,7 +135,10 @@ impl Display for Report<'_> {
             f,
             "nobody idle beside them (TCP: a thread for each connection). The next message waits for the answer to"
         )?;
-        writeln!(f, "the last, so a stall counts once a connection, however long (coordinated omission).")?;
+        writeln!(
+            f,
+            "the last, so a stall counts once a connection, however long (coordinated omission). The server is --quiet."
+        )?;
         if let Some(limit) = self.limit.filter(|_| self.rows.iter().any(|figures| figures.row.idle)) {
             writeln!(f, "{} idle connections, the descriptor limit being {limit}.", self.idle)?;
         }
