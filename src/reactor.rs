@@ -209,7 +209,7 @@ impl Reactor {
 
     /// Waits for events, until `deadline` at the latest (never early, late by
     /// at most a millisecond of rounding), and not at all while a source is
-    /// ready. Returns the time of the turn that begins: its one clock reading.
+    /// ready. Returns the time of the turn that begins, which needs no other.
     ///
     /// # Errors
     /// Only where the poll has failed for five seconds on end; an interrupted

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use crate::leash::leashed;
 use crate::meter::{self, Memory};
 use crate::row::{Exchange, Row};
 
@@ -30,14 +31,14 @@ impl Far {
         if row.busy_poll {
             command.arg("--busy-poll");
         }
-        Far::start(command)
+        Far::start(&command)
     }
 
     /// The floor.
     pub(crate) fn floor(row: &Row) -> io::Result<Far> {
         let mut command = Command::new(env::current_exe()?);
         command.arg("--floor").arg(row.number.to_string());
-        Far::start(command)
+        Far::start(&command)
     }
 
     /// The processor time that it has used so far, where the system tells.
@@ -51,8 +52,8 @@ impl Far {
     }
 
     /// Starts it and waits for the line whose last word is its address.
-    fn start(mut command: Command) -> io::Result<Far> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    fn start(command: &Command) -> io::Result<Far> {
+        let mut child = leashed(command)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let Some(stdout) = child.stdout.take() else {
             return Err(io::Error::other("no pipe to its stdout"));
         };

@@ -1,5 +1,9 @@
 //! The load: one thread, as many messages in flight on each connection as the row says, for a fixed time.
 //!
+//! The loop is closed: what is sent next waits for what was sent last. So a stall is one slow round trip of each connection,
+//! where messages that were due meanwhile would have made it many (coordinated omission). `reactor-client --ping` counts
+//! those; here it is how long an acknowledgement takes that is asked for, and both ends of a ratio are asked alike.
+//!
 //! One connection is a blocking socket, as a plain client would have it; many are a poll loop.
 
 mod many;
@@ -43,7 +47,8 @@ pub(crate) struct Sample {
 /// One measurement of `row` against `far`, with so many idle connections beside it.
 pub(crate) fn measure(row: &Row, far: &Far, plan: Plan, idle: usize) -> io::Result<Sample> {
     // They come first: clients are accepted in turn, so whoever is answered behind them knows that all are in.
-    let idle: Vec<_> = (0..idle).map(|_| TcpStream::connect(far.address)).collect::<io::Result<_>>()?;
+    let idle: Vec<_> =
+        (0..idle).map(|number| Socket::connect(row.exchange, far.address, number)).collect::<io::Result<_>>()?;
     let before = (row.connections >= MANY).then(|| settled_memory(far));
     let sockets: Vec<_> = (0..row.connections)
         .map(|number| Socket::connect(row.exchange, far.address, number))
@@ -139,6 +144,16 @@ impl<'a> Recorder<'a> {
             cpu_per_ack: begin.zip(end).map(|(begin, end)| end.saturating_sub(begin).as_secs_f64() / acks),
             memory: memory.unwrap_or_default(),
             round_trips: self.round_trips,
+        }
+    }
+}
+
+/// Calls again what a pause of this process (Ctrl-Z) has interrupted.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
         }
     }
 }

@@ -17,14 +17,18 @@
 //! |---|---|
 //! | `row` | what is measured |
 //! | `far` | the other process: the server or the floor, and its end |
+//! | `leash` | what is started ends with what started it |
 //! | `floor` | the shortest way to acknowledge |
 //! | `load` | the load: messages in flight on each connection |
+//! | `files` | where the figures are saved |
 //! | `meter` | processor time and memory of the other process |
-//! | `report` | the table, the files |
+//! | `report` | the table |
 //! | `scale` | the other table: connections, sizes, depths |
 
 mod far;
+mod files;
 mod floor;
+mod leash;
 mod load;
 mod meter;
 mod report;
@@ -32,17 +36,17 @@ mod row;
 mod scale;
 
 use std::error::Error;
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ack_reactor::limits::raise_descriptor_limit;
 use clap::Parser;
-use serde_json::Value;
 
 use self::far::Far;
+use self::files::{Distributions, Json};
+use self::leash::become_leashed;
 use self::report::{Figures, Report};
 use self::row::{Row, lone_rows, rows};
 use self::scale::Table;
@@ -53,7 +57,7 @@ const RESERVE: usize = 64;
 const TESTED: usize = 100;
 
 #[derive(Debug, Default, Parser)]
-#[command(name = "cargo bench --", about = "Measures how long an acknowledgement takes")]
+#[command(bin_name = "cargo bench --", about = "Measures how long an acknowledgement takes")]
 struct Options {
     /// Measure only the rows whose name holds every one of these words
     words: Vec<String>,
@@ -102,7 +106,15 @@ impl Plan {
 }
 
 fn main() -> ExitCode {
-    let testing = !std::env::args().any(|word| matches!(word.as_str(), "--bench" | "--floor"));
+    if let Err(error) = become_leashed(std::env::args_os().skip(1)) {
+        return failure(&error);
+    }
+    let told = |option| std::env::args().any(|word| word == option);
+    let testing = !told("--bench") && !told("--floor");
+    if testing && told("--list") {
+        // It is one thing, and has no name.
+        return ExitCode::SUCCESS;
+    }
     let options = match Options::try_parse() {
         Ok(options) => options,
         // The words were meant for the tests that run beside this one.
@@ -111,11 +123,14 @@ fn main() -> ExitCode {
     };
     match run(&options, testing) {
         Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(&*error),
     }
+}
+
+fn failure(error: &dyn Error) -> ExitCode {
+    show_progress("");
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::FAILURE
 }
 
 fn run(options: &Options, testing: bool) -> Result<ExitCode, Box<dyn Error>> {
@@ -143,31 +158,42 @@ fn run(options: &Options, testing: bool) -> Result<ExitCode, Box<dyn Error>> {
     let costs = costs.and_then(chosen);
     if round_trips.is_none() && costs.is_none() {
         writeln!(io::stderr(), "no row's name holds all of these words: {}", options.words.join(" "))?;
-        return Ok(if testing { ExitCode::SUCCESS } else { ExitCode::from(2) });
+        if testing {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let all = if options.scale { scale::rows(most) } else { rows() };
+        writeln!(io::stderr(), "the rows: {}", all.iter().map(Row::name).collect::<Vec<_>>().join(" "))?;
+        return Ok(ExitCode::from(2));
     }
+    if let (Some(limit), Some(row)) =
+        (limit, round_trips.iter().chain(&costs).flatten().find(|row| row.connections > most))
+    {
+        return Err(format!("{} is too much for the descriptor limit of {limit}", row.name()).into());
+    }
+    let mut json = options.json.as_deref().map(Json::open).transpose()?;
     if let Some(rows) = round_trips {
         let idle = row::IDLE.min(most);
+        let distributions = Distributions::open(testing)?;
         let (figures, rounds) = measure(&rows, plan, idle)?;
         let report = Report { rows: &figures, plan, rounds, idle, limit };
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let folder = if testing { scratch } else { scratch.parent().unwrap_or(scratch) }.join("ack-latency");
-        report.save_distributions(&folder)?;
-        save(options, &report.to_json())?;
-        writeln!(io::stdout(), "{report}the distributions: {}", folder.display())?;
+        distributions.save(&report)?;
+        json.as_mut().map_or(Ok(()), |json| json.save(&report.to_json()))?;
+        print(&format!("{report}the distributions: {}\n", distributions.folder().display()))?;
     }
     if let Some(rows) = costs {
         let (groups, rounds) = scale::measure(&rows, plan)?;
         let table = Table { rows: &rows, groups: &groups, plan, rounds, limit };
-        save(options, &table.to_json())?;
-        write!(io::stdout(), "{table}")?;
+        json.as_mut().map_or(Ok(()), |json| json.save(&table.to_json()))?;
+        print(&table.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn save(options: &Options, figures: &Value) -> io::Result<()> {
-    match &options.json {
-        Some(path) => Ok(serde_json::to_writer_pretty(File::create(path)?, figures)?),
-        None => Ok(()),
+/// Prints a table. A reader that has seen enough of it (`head`) is no failure.
+fn print(table: &str) -> io::Result<()> {
+    match io::stdout().write_all(table.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
     }
 }
 

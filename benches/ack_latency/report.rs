@@ -1,12 +1,9 @@
-//! The table, and the files.
+//! The table, for people and for programs.
 
 use std::fmt::{self, Display};
-use std::fs::{self, File};
-use std::io::{self, BufWriter};
-use std::path::Path;
 use std::time::Duration;
 
-use ack_reactor::latency::{Curve, Latencies, write_hgrm, write_svg};
+use ack_reactor::latency::Latencies;
 use serde_json::{Value, json};
 
 use crate::Plan;
@@ -17,7 +14,7 @@ use crate::row::{Exchange, Row};
 pub(crate) struct Figures {
     pub(crate) row: Row,
     /// The round trips of all rounds.
-    ours: Latencies,
+    pub(crate) ours: Latencies,
     floor: Latencies,
     /// A figure for each round.
     acks_per_second: Vec<f64>,
@@ -87,20 +84,6 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// One `.hgrm` for each row, and a picture of all.
-    pub(crate) fn save_distributions(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        for figures in self.rows {
-            let file = File::create(folder.join(figures.row.name()).with_extension("hgrm"))?;
-            write_hgrm(&figures.ours, BufWriter::new(file))?;
-        }
-        let names: Vec<_> = self.rows.iter().map(|figures| figures.row.name()).collect();
-        let curves: Vec<_> =
-            names.iter().zip(self.rows).map(|(name, figures)| Curve { name, latencies: &figures.ours }).collect();
-        let file = File::create(folder.join("ack-latency.svg"))?;
-        write_svg("acknowledgement round trip", &curves, BufWriter::new(file))
-    }
-
     /// The same figures for programs.
     pub(crate) fn to_json(&self) -> Value {
         json!({
@@ -144,7 +127,18 @@ impl Display for Report<'_> {
             ms(self.plan.warm_up)
         )?;
         writeln!(f, "(- where fewer than ten samples lie beyond), ACK/s and ×floor medians of the rounds.")?;
-        writeln!(f, "×floor: p50 divided by that of blocking std::net sockets in another process, a thread each.")?;
+        writeln!(
+            f,
+            "×floor: p50 divided by that of blocking std::net sockets in another process, which never spin and have"
+        )?;
+        writeln!(
+            f,
+            "nobody idle beside them (TCP: a thread for each connection). The next message waits for the answer to"
+        )?;
+        writeln!(
+            f,
+            "the last, so a stall counts once a connection, however long (coordinated omission). The server is --quiet."
+        )?;
         if let Some(limit) = self.limit.filter(|_| self.rows.iter().any(|figures| figures.row.idle)) {
             writeln!(f, "{} idle connections, the descriptor limit being {limit}.", self.idle)?;
         }

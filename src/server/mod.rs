@@ -15,7 +15,6 @@ pub mod operator;
 mod accept;
 mod answer;
 mod converse;
-
 mod part;
 mod peers;
 

@@ -41,7 +41,7 @@ impl Replies {
         Replies { framing, ..Replies::default() }
     }
 
-    /// Takes a message that the [`Decoder`] returned and hands on each reply in it.
+    /// Takes a message that the [`Decoder`](super::Decoder) returned and hands on each reply in it.
     pub fn read(&mut self, message: &[u8], mut each: impl FnMut(Reply<'_>)) {
         if self.ended {
             return each(Reply::Wrong(message));

@@ -179,7 +179,8 @@ fn instructions(server: &str, args: &str, load: Load, messages: u64) -> u64 {
     total.unwrap().trim().parse().unwrap()
 }
 
-/// The bounds lie a fifth above what was counted when they were set (rustc 1.95, x86-64): compilers differ a little.
+/// The bounds lie a fifth to a third above what was counted when they were set (rustc 1.95, x86-64): compilers differ a
+/// little, and so does what a processor has for searching.
 #[test]
 fn a_message_takes_few_instructions() {
     let Some(server) = optimised() else {
@@ -192,7 +193,7 @@ fn a_message_takes_few_instructions() {
     let loads: [(&str, &str, Load, u64); 4] = [
         ("tcp", "-t -q", one_connection, 1400),
         ("tcp, told", "-t", one_connection, 2800),
-        ("tcp lines, by the hundred", "-t -q --framing lines", one_pipeline, 30),
+        ("tcp lines, by the hundred", "-t -q --framing lines", one_pipeline, 24),
         ("udp", "-u -q", one_source_port, 1900),
     ];
     let counted = loads.map(|(name, args, load, most)| {

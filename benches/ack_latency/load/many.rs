@@ -7,7 +7,7 @@ use std::time::Instant;
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, net};
 
-use super::{PATIENCE, Recorder, Sample, Socket, wrong};
+use super::{PATIENCE, Recorder, Sample, Socket, uninterrupted, wrong};
 use crate::row::Row;
 
 pub(super) fn exchange(row: &Row, sockets: Vec<Socket>, mut recorder: Recorder<'_>) -> io::Result<Sample> {
@@ -23,7 +23,7 @@ pub(super) fn exchange(row: &Row, sockets: Vec<Socket>, mut recorder: Recorder<'
     let mut waiting = flows.len();
     let mut buffer = vec![0; reply.len()];
     while waiting > 0 {
-        poll.poll(&mut events, Some(PATIENCE))?;
+        uninterrupted(|| poll.poll(&mut events, Some(PATIENCE)))?;
         if events.is_empty() {
             return Err(ErrorKind::TimedOut.into());
         }

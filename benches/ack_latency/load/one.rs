@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
-use super::{Recorder, Sample, Socket, wrong};
+use super::{Recorder, Sample, Socket, uninterrupted, wrong};
 use crate::row::Row;
 
 pub(super) fn exchange(row: &Row, socket: Socket, recorder: Recorder<'_>) -> io::Result<Sample> {
@@ -14,7 +14,9 @@ pub(super) fn exchange(row: &Row, socket: Socket, recorder: Recorder<'_>) -> io:
         }),
         Socket::Udp(socket) => again_and_again(row, recorder, |message, reply| {
             socket.send(message)?;
-            socket.recv(reply).map(|_| ())
+            let len = uninterrupted(|| socket.recv(reply))?;
+            // What it did not overwrite is still the reply before.
+            if len == reply.len() { Ok(()) } else { Err(wrong(&reply[..len])) }
         }),
     }
 }

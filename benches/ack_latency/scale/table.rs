@@ -78,7 +78,7 @@ impl Display for Table<'_> {
         writeln!(f)?;
         writeln!(
             f,
-            "{:<10}{:>6}{:>12}{:>10}{:>10}{:>10}{:>9}{:>8}{:>7}{:>8}{:>6}{:>8}",
+            "{:<10}{:>6}{:>12}{:>10}{:>10}{:>10}{:>11}{:>8}{:>7}{:>8}{:>6}{:>8}",
             "",
             "bytes",
             "connections",
@@ -95,7 +95,7 @@ impl Display for Table<'_> {
         for (ours, floor) in self.figures() {
             let (row, summary) = (&ours.row, ours.round_trips.summary());
             write!(f, "{:<10}{:>6}{:>12}{:>10}", row.exchange_name(), row.size, row.connections, row.depth)?;
-            write!(f, "{:>10}{:>10}{:>9}", micros(summary.p50), micros(summary.p99), whole(&ours.acks_per_second))?;
+            write!(f, "{:>10}{:>10}{:>11}", micros(summary.p50), micros(summary.p99), whole(&ours.acks_per_second))?;
             write!(f, "{:>8}{:>7}", nanos(&ours.cpu_per_ack), nanos(&floor.cpu_per_ack))?;
             let ratio = ratio(ours, floor).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
             writeln!(f, "{ratio:>8}{:>6}{:>8}", whole(&ours.user), whole(&ours.kernel))?;
@@ -103,10 +103,12 @@ impl Display for Table<'_> {
         writeln!(f)?;
         writeln!(
             f,
-            "{} rounds of {} ms, server and floor in turn. Percentiles are of all rounds together, the rest their medians.",
+            "{} rounds of {} ms after {} ms of warm-up and more for many connections, server and floor in turn.",
             self.rounds,
-            ms(self.plan.measured)
+            ms(self.plan.measured),
+            ms(self.plan.warm_up)
         )?;
+        writeln!(f, "Percentiles are of all rounds together, the rest their medians.")?;
         f.write_str(LEGEND)?;
         if let Some(limit) = self.limit {
             writeln!(f, "All connections are held at once and each is acknowledged; the descriptor limit is {limit}.")?;
@@ -119,6 +121,7 @@ const LEGEND: &str = "\
 in flight: on each connection, sent in one write; the next ones when all of them are acknowledged.
 CPU/ACK: processor time of the server; floor: that of blocking std::net sockets in another process, doing the
 same exchange on one connection; ×floor: the one divided by the other. Both ends share one core throughout.
+The server is --quiet: it counts messages and prints none.
 user: memory of the server for each connection; kernel: slab memory for one end of it (half of what both take).
 - where there are too few to tell, or the system does not.
 ";
