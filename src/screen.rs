@@ -196,8 +196,15 @@ impl Screen {
     }
 
     /// Writes what waits, until nothing does or the reader takes no more.
+    #[inline]
     pub fn flush(&mut self) {
         self.stalled = false;
+        if self.pending() > 0 || self.unreported > 0 {
+            self.write_out();
+        }
+    }
+
+    fn write_out(&mut self) {
         while !self.resting {
             self.report_gap();
             let Some(descriptor) = &mut self.descriptor else {

@@ -146,7 +146,11 @@ impl Datagrams {
 
     /// Sends what is queued and returns how many datagrams left. One that cannot be sent is told to `failed` and dropped,
     /// the others go on; what the system has no room for waits.
+    #[inline]
     pub fn flush(&mut self, failed: impl FnMut(SocketAddr, io::Error)) -> usize {
+        if !self.waiting() {
+            return 0;
+        }
         let sent = self.batches.flush(&self.socket, failed);
         self.await_room(self.waiting());
         sent

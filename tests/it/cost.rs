@@ -191,10 +191,10 @@ fn a_message_takes_few_instructions() {
         return;
     }
     let loads: [(&str, &str, Load, u64); 4] = [
-        ("tcp", "-t -q", one_connection, 1400),
-        ("tcp, told", "-t", one_connection, 2800),
-        ("tcp lines, by the hundred", "-t -q --framing lines", one_pipeline, 24),
-        ("udp", "-u -q", one_source_port, 1900),
+        ("tcp", "-t -q", one_connection, 1350),
+        ("tcp, told", "-t", one_connection, 2750),
+        ("tcp lines, by the hundred", "-t -q --framing lines", one_pipeline, 22),
+        ("udp", "-u -q", one_source_port, 1750),
     ];
     let counted = loads.map(|(name, args, load, most)| {
         const FEW: u64 = 500;
