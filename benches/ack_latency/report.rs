@@ -121,7 +121,7 @@ impl Display for Report<'_> {
         writeln!(f)?;
         writeln!(
             f,
-            "{} rounds of {} ms after {} ms of warm-up, server and floor in turn. Percentiles are of all rounds together",
+            "{} × {} ms, each after {} ms of warm-up, server and floor in turn. Percentiles are of all rounds together",
             self.rounds,
             ms(self.plan.measured),
             ms(self.plan.warm_up)

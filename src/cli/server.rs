@@ -41,7 +41,7 @@ pub(super) struct ServerArgs {
     /// On shutdown, give clients so long to take what they are owed
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_hyphen_values = true)]
     grace: Seconds,
-    /// Spin instead of sleeping while a client is there: lowest latency, for a whole core
+    /// Spin instead of sleeping while a client is connected or was heard from within a second: lowest latency, for a whole core
     #[arg(long)]
     busy_poll: bool,
     #[command(flatten)]

@@ -103,7 +103,7 @@ impl Display for Table<'_> {
         writeln!(f)?;
         writeln!(
             f,
-            "{} rounds of {} ms after {} ms of warm-up and more for many connections, server and floor in turn.",
+            "{} × {} ms, each after {} ms of warm-up and more for many connections, server and floor in turn.",
             self.rounds,
             ms(self.plan.measured),
             ms(self.plan.warm_up)
