@@ -1,6 +1,7 @@
 //! The command lines: words in, settings out; and how both programs begin and end.
 
 mod client;
+mod ping;
 mod server;
 
 use std::io::Write;
