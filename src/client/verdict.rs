@@ -133,7 +133,7 @@ impl Verdict {
             self.try_again(index);
         }
         self.tell();
-        while self.cases.iter().any(|case| !case.told) && !self.stage.is_interrupted() {
+        while self.cases.iter().any(|case| !case.told) && !self.stage.is_interrupted() && !self.stage.is_unread() {
             let now = self.stage.wait(self.deadline())?;
             while let Some(ready) = self.stage.reactor.next_ready() {
                 match ready.source {

@@ -365,6 +365,22 @@ fn a_verdict_that_could_not_be_written_is_no_success() {
 }
 
 #[test]
+fn a_verdict_that_nobody_reads_is_not_waited_for() {
+    // TCP is open and told; UDP would take its time.
+    let tcp = FarTcp::new();
+    let _udp = FarUdp::on(tcp.address());
+    let (reader, writer) = std::io::pipe().unwrap();
+    let launch = client_to(tcp.address(), "-ztu -W 30").stdout(crate::harness::Output::Given(writer.into()));
+    let mut client = launch.start();
+    let mut caller = tcp.accept();
+    drop(reader);
+    // Until then a child of another test, just being started, may hold the reader as well.
+    std::thread::sleep(Duration::from_millis(200));
+    caller.answer("hello", "ACK");
+    assert_eq!(client.wait_exit(), 1);
+}
+
+#[test]
 fn it_is_one_thread() {
     let (tcp, udp) = (FarTcp::new(), FarUdp::new());
     for (address, option) in [(tcp.address(), "-z"), (udp.address(), "-zu")] {
