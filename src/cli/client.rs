@@ -1,6 +1,7 @@
 //! The client's command line, and the mode that it asks for.
 
 use std::ffi::OsString;
+use std::path::absolute;
 use std::time::Duration;
 
 use clap::Parser;
@@ -261,7 +262,7 @@ impl ClientArgs {
         let interval = self.interval.map_or(Some(Duration::from_secs(1)), |Seconds(interval)| interval);
         let interval = interval.ok_or_else(|| Error::Usage("-i needs an interval that comes to an end".to_owned()))?;
         if let (Some(hgrm), Some(plot)) = (&self.hgrm, &self.plot)
-            && (plot == hgrm || *plot == format!("{hgrm}.response"))
+            && (are_same(plot, hgrm) || are_same(plot, &format!("{hgrm}.response")))
         {
             return Err(Error::Usage(format!("'{plot}' is named for --hgrm and --plot: give each a file of its own")));
         }
@@ -284,6 +285,11 @@ impl ClientArgs {
             dated: self.dated,
         })
     }
+}
+
+/// Whether two names are one file's, as far as the names alone can say.
+fn are_same(one: &str, other: &str) -> bool {
+    one == other || matches!((absolute(one), absolute(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn check_message(message: &[u8], protocol: Protocol, framing: Framing) -> Result<(), Error> {
