@@ -32,7 +32,9 @@ pub struct Settings {
 
 /// The verdict on a name that does not resolve.
 pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
-    let address = format!("{}:{}", escape(target.host.as_bytes()), target.port);
+    let host = escape(target.host.as_bytes());
+    let address =
+        if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
     for &protocol in &settings.protocols {
         let (rtt, connect, text) = (None, None, None);
         stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
