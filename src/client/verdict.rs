@@ -200,17 +200,18 @@ impl Verdict {
         if key != Key::new(key.slot(), case.tries) || case.finding.is_some() {
             return;
         }
-        if case.asked.is_some() {
-            return self.listen(index, ready);
-        }
-        match case.link.as_ref().map(Link::is_established) {
-            Some(Ok(true)) => {
-                case.connect = Some(case.began.elapsed());
-                self.ask(index);
+        if case.asked.is_none() {
+            match case.link.as_ref().map(Link::is_established) {
+                Some(Ok(true)) => {
+                    case.connect = Some(case.began.elapsed());
+                    self.ask(index);
+                }
+                Some(Err(error)) => case.finding = Some(Finding::of_error(&error)),
+                Some(Ok(false)) | None => {}
             }
-            Some(Err(error)) => case.finding = Some(Finding::of_error(&error)),
-            Some(Ok(false)) | None => {}
         }
+        // The event that told of the connection may have been the only one to tell of what the server said at once.
+        self.listen(index, ready);
     }
 
     fn ask(&mut self, index: usize) {

@@ -1,6 +1,7 @@
 //! `-z`: one fixed word for each protocol and address, and only an acknowledgement earns `open`.
 
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::client_names::several;
 use crate::harness::{
     Ended, FarTcp, FarUdp, Launch, Mute, Process, client_to, closed_port, end_of, installed, private_loopback, run,
-    server, shape, timed,
+    server, shape, timed, wait_until,
 };
 
 /// The verdict must be this one line and this code, with nothing on stderr.
@@ -214,6 +215,21 @@ fn our_full_server_is_closed() {
     let _client = server.client();
     let ended = run(client_to(server.tcp(), "-z"));
     expect(&ended, &format!("tcp {} closed (server is full)", server.tcp()), 1);
+}
+
+#[test]
+fn what_comes_with_the_connection_is_read_with_it() {
+    let mute = Mute::on((Ipv4Addr::LOCALHOST, 0).into());
+    let address = mute.address();
+    let mut client = client_to(address, "-z -W 8").start();
+    wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+    std::thread::sleep(Duration::from_millis(100));
+    client.stop();
+    let mut stream = mute.admit();
+    stream.write_all(b"server is full").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    client.resume();
+    expect(&end_of(&mut client), &format!("tcp {address} closed (server is full)"), 1);
 }
 
 #[test]
