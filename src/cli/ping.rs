@@ -1,5 +1,6 @@
 //! The words of `--ping`.
 
+use std::path::absolute;
 use std::time::Duration;
 
 use clap::Args;
@@ -85,7 +86,7 @@ impl PingArgs {
         let interval = self.interval.map_or(Some(Duration::from_secs(1)), |Seconds(interval)| interval);
         let interval = interval.ok_or_else(|| Error::Usage("-i needs an interval that comes to an end".to_owned()))?;
         if let (Some(hgrm), Some(plot)) = (&self.hgrm, &self.plot)
-            && (plot == hgrm || *plot == format!("{hgrm}.response"))
+            && (are_same(plot, hgrm) || are_same(plot, &format!("{hgrm}.response")))
         {
             return Err(Error::Usage(format!("'{plot}' is named for --hgrm and --plot: give each a file of its own")));
         }
@@ -108,6 +109,11 @@ impl PingArgs {
             dated: self.dated,
         })
     }
+}
+
+/// Whether two names are one file's, as far as the names alone can say.
+fn are_same(one: &str, other: &str) -> bool {
+    matches!((absolute(one), absolute(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn parse_flows(word: &str) -> Result<usize, String> {

@@ -32,7 +32,9 @@ pub struct Settings {
 
 /// The verdict on a name that does not resolve.
 pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
-    let address = format!("{}:{}", escape(target.host.as_bytes()), target.port);
+    let host = escape(target.host.as_bytes());
+    let address =
+        if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
     for &protocol in &settings.protocols {
         let (rtt, connect, text) = (None, None, None);
         stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
@@ -133,7 +135,7 @@ impl Verdict {
             self.try_again(index);
         }
         self.tell();
-        while self.cases.iter().any(|case| !case.told) && !self.stage.is_interrupted() {
+        while self.cases.iter().any(|case| !case.told) && !self.stage.is_interrupted() && !self.stage.is_unread() {
             let now = self.stage.wait(self.deadline())?;
             while let Some(ready) = self.stage.reactor.next_ready() {
                 match ready.source {
@@ -198,17 +200,18 @@ impl Verdict {
         if key != Key::new(key.slot(), case.tries) || case.finding.is_some() {
             return;
         }
-        if case.asked.is_some() {
-            return self.listen(index, ready);
-        }
-        match case.link.as_ref().map(Link::is_established) {
-            Some(Ok(true)) => {
-                case.connect = Some(case.began.elapsed());
-                self.ask(index);
+        if case.asked.is_none() {
+            match case.link.as_ref().map(Link::is_established) {
+                Some(Ok(true)) => {
+                    case.connect = Some(case.began.elapsed());
+                    self.ask(index);
+                }
+                Some(Err(error)) => case.finding = Some(Finding::of_error(&error)),
+                Some(Ok(false)) | None => {}
             }
-            Some(Err(error)) => case.finding = Some(Finding::of_error(&error)),
-            Some(Ok(false)) | None => {}
         }
+        // The event that told of the connection may have been the only one to tell of what the server said at once.
+        self.listen(index, ready);
     }
 
     fn ask(&mut self, index: usize) {

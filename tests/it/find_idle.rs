@@ -195,13 +195,20 @@ fn the_address_that_is_open_is_the_one() {
 }
 
 #[test]
-fn a_server_with_room_for_few_says_what_they_found() {
-    let server = server("-t --max-connections 16");
-    let ended = run(client_to(server.tcp(), "--find-idle 2"));
-    assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
-    assert_eq!(shape(&ended.out[0]), "no idle timeout up to 0 s");
-    assert!(number(&ended.out[0], "up to ") <= 2.0);
-    assert_eq!(ended.complaint(), "reactor-client: 48 of 64 flows never stood: server is full");
+fn where_there_is_room_for_few_their_silences_reach_as_far() {
+    for (options, found) in [
+        ("--max-connections 1", "no idle timeout up to 2 s"),
+        ("--max-connections 16", "no idle timeout up to 2 s"),
+        ("--max-connections 16 --idle-timeout 1.2", "tcp idle timeout between 0 and 0 s: announced by the server"),
+    ] {
+        let server = server(&format!("-t {options}"));
+        let ended = run(client_to(server.tcp(), "--find-idle 2"));
+        assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+        let line = &ended.out[0];
+        assert!(*line == found || shape(line) == found, "{options}: {line:?}");
+        let failed = if options.ends_with(" 1") { 63 } else { 48 };
+        assert_eq!(ended.complaint(), format!("reactor-client: {failed} of 64 flows never stood: server is full"));
+    }
 }
 
 #[test]
@@ -298,6 +305,8 @@ fn a_silence_is_as_long_as_it_was_and_not_as_it_was_planned() {
 #[test]
 fn a_silence_short_of_a_tenth_is_told_as_it_is() {
     let server = server("-u");
-    let ended = run(client_to(server.udp(), "--find-idle 0.05 -u"));
-    assert_eq!(ended.out, ["no idle timeout up to 0.05 s"]);
+    for short in ["0.05", "0.000000001"] {
+        let ended = run(client_to(server.udp(), &format!("--find-idle {short} -u")));
+        assert_eq!((ended.code, ended.out), (0, vec![format!("no idle timeout up to {short} s")]));
+    }
 }

@@ -47,7 +47,7 @@ fn every_way_to_write_the_address_leads_to_the_same_verdicts() {
 #[test]
 fn a_family_that_the_address_is_not_of_could_not_be_tried() {
     let ended = run(Launch::client(&["::1", "7", "-4", "-z"]));
-    assert_eq!((ended.code, ended.out, ended.err.len()), (2, vec!["tcp ::1:7 dns".to_owned()], 1));
+    assert_eq!((ended.code, ended.out, ended.err.len()), (2, vec!["tcp [::1]:7 dns".to_owned()], 1));
     for instrument in [&["--ping"][..], &["--find-idle", "5"]] {
         let ended = run(Launch::client(&[&["::1", "7", "-4"], instrument].concat()));
         assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
@@ -78,7 +78,8 @@ fn probes_are_answered_and_counted() {
     for (option, word) in [("-t", "ACK"), ("-u", "check")] {
         let ended = run(client_to(server.tcp(), &format!("--ping -c 12 -i 0.01 --flows 3 {option}")));
         assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-        assert!(ended.out[0].starts_with(&format!("{word} from {}: seq=1 time=0.", server.tcp())), "{:?}", ended.out);
+        let first = format!("{word} from {}: seq=1 time=", server.tcp());
+        assert!(ended.out.iter().any(|line| line.starts_with(&first)), "{:?}", ended.out);
         let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
         assert!(figures.starts_with("12 sent, 12 acknowledged, 0 lost (0%), 0 late, "), "{figures:?}");
     }

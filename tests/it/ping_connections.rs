@@ -254,3 +254,13 @@ fn a_flow_whose_connection_never_stands_is_named() {
     assert_eq!(ended.code, 1);
     assert!(ended.complaint().contains("flow 2 has no connection in time"), "{:?}", ended.err);
 }
+
+#[test]
+fn a_full_server_is_why_each_probe_is_lost() {
+    let server = server("-t --max-connections 1");
+    let _client = server.client();
+    // It may say so before the client has looked at its connection, or after.
+    let ended = run(client_to(server.tcp(), "--ping -c 20 -i 0"));
+    let lost = ended.out.iter().filter(|line| line.ends_with(" lost (server is full)")).count();
+    assert_eq!((ended.code, lost), (1, 20), "{:?} {:?}", ended.out, ended.err);
+}

@@ -133,6 +133,14 @@ fn more_flows_than_there_can_be_are_not_recommended() {
 }
 
 #[test]
+fn an_interval_beyond_all_counting_is_one_for_every_flow() {
+    let server = server("-u");
+    let ended = run(client_to(server.udp(), "--ping -u -q -c 1 -i 1e19 --flows 3"));
+    assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
+    assert!(ended.out[2].starts_with("1 sent, 1 acknowledged"), "{:?}", ended.out);
+}
+
+#[test]
 fn a_second_probe_that_is_never_due_is_waited_for() {
     let server = server("-t");
     let mut client = client_to(server.tcp(), "--ping -c 2 -i 1e15").start();

@@ -1,6 +1,7 @@
 //! `-z`: one fixed word for each protocol and address, and only an acknowledgement earns `open`.
 
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::client_names::several;
 use crate::harness::{
     Ended, FarTcp, FarUdp, Launch, Mute, Process, client_to, closed_port, end_of, installed, private_loopback, run,
-    server, shape, timed,
+    server, shape, timed, wait_until,
 };
 
 /// The verdict must be this one line and this code, with nothing on stderr.
@@ -217,6 +218,21 @@ fn our_full_server_is_closed() {
 }
 
 #[test]
+fn what_comes_with_the_connection_is_read_with_it() {
+    let mute = Mute::on((Ipv4Addr::LOCALHOST, 0).into());
+    let address = mute.address();
+    let mut client = client_to(address, "-z -W 8").start();
+    wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+    std::thread::sleep(Duration::from_millis(100));
+    client.stop();
+    let mut stream = mute.admit();
+    stream.write_all(b"server is full").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    client.resume();
+    expect(&end_of(&mut client), &format!("tcp {address} closed (server is full)"), 1);
+}
+
+#[test]
 fn a_name_that_does_not_resolve_is_dns_and_exit_2() {
     let ended = run(Launch::client(&["no-such-host.invalid", "7", "-ztu"]));
     assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
@@ -361,6 +377,22 @@ fn a_verdict_that_could_not_be_written_is_no_success() {
     let server = server("-t");
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut client = client_to(server.tcp(), "-z").stdout(crate::harness::Output::Given(full.into())).start();
+    assert_eq!(client.wait_exit(), 1);
+}
+
+#[test]
+fn a_verdict_that_nobody_reads_is_not_waited_for() {
+    // TCP is open and told; UDP would take its time.
+    let tcp = FarTcp::new();
+    let _udp = FarUdp::on(tcp.address());
+    let (reader, writer) = std::io::pipe().unwrap();
+    let launch = client_to(tcp.address(), "-ztu -W 30").stdout(crate::harness::Output::Given(writer.into()));
+    let mut client = launch.start();
+    let mut caller = tcp.accept();
+    drop(reader);
+    // Until then a child of another test, just being started, may hold the reader as well.
+    std::thread::sleep(Duration::from_millis(200));
+    caller.answer("hello", "ACK");
     assert_eq!(client.wait_exit(), 1);
 }
 

@@ -114,7 +114,7 @@ impl FindIdle {
                 Ok(link)
             });
             let now = Instant::now();
-            let silence = self.settings.longest / FLOWS * (number + 1);
+            let silence = self.settings.longest - self.settings.longest / FLOWS * shortened(number);
             let mut flow = Flow { link: None, silence, state: State::Failed, since: now, silent_since: now, tries: 1 };
             match opened {
                 Ok(link) => {
@@ -244,4 +244,10 @@ impl FindIdle {
         };
         self.flows.iter().filter_map(due).chain(self.next_live).min()
     }
+}
+
+/// By how many of [`FLOWS`] parts the silence of the flow of this number is shorter than the longest: none, the half,
+/// then the quarters between, so that however few flows find room, their silences are spread over the whole.
+fn shortened(number: u32) -> u32 {
+    number.reverse_bits() >> (u32::BITS - FLOWS.ilog2())
 }

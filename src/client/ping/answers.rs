@@ -16,10 +16,14 @@ impl Ping {
         if let Some((_, Role::Flow(flow))) = self.flows.endpoint(key)
             && let State::Connecting(probe) = self.flows.flows[flow].state
         {
-            return match self.settings.protocol {
+            match self.settings.protocol {
                 Protocol::Tcp => self.check_connection(flow, probe),
-                Protocol::Udp => self.check_answer(flow, ready),
-            };
+                Protocol::Udp => return self.check_answer(flow, ready),
+            }
+            if matches!(self.flows.flows[flow].state, State::Connecting(_)) {
+                return;
+            }
+            // The event that told of the connection may have been the only one to tell of what the server said at once.
         }
         let Some((link, _)) = self.flows.endpoint(key) else {
             return;

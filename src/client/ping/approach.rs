@@ -72,7 +72,7 @@ impl Ping {
             for flow in 1..self.settings.flows {
                 // One that fails is opened by its first probe, which tells.
                 if self.open(flow, now).is_ok() {
-                    self.expect(flow, now);
+                    self.flows.expect(flow);
                 }
             }
         }

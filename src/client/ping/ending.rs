@@ -79,9 +79,9 @@ impl Ping {
                 Millis(own)
             ));
         }
-        let interval = self.settings.interval;
-        if !interval.is_zero() && rtt > interval * u32::try_from(self.settings.flows).unwrap_or(u32::MAX) {
-            let flows = rtt.as_nanos().div_ceil(interval.as_nanos()) + 1;
+        let interval = self.settings.interval.as_nanos();
+        if interval > 0 && rtt.as_nanos() > interval * self.settings.flows as u128 {
+            let flows = rtt.as_nanos().div_ceil(interval) + 1;
             let remedy = match flows {
                 ..=MOST_FLOWS => format!("--flows {flows} keeps up"),
                 _ => "a longer interval (-i) is the only remedy".to_owned(),

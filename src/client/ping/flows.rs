@@ -15,6 +15,7 @@ use slab::Slab;
 
 use super::tally::Probe;
 use crate::client::link::Link;
+use crate::queue::Queue;
 use crate::reactor::{Key, Source};
 use crate::wire::{Framing, Protocol};
 
@@ -72,6 +73,8 @@ pub(super) struct Flows {
     opened: u32,
     /// Flows without a probe, in the order in which they are to be used. Entries may be outdated.
     ready: VecDeque<usize>,
+    /// Flows that wait for an answer or for their connection, the one that has waited for longest first.
+    awaiting: Queue,
     retired: VecDeque<(Instant, Key)>,
 }
 
@@ -86,6 +89,7 @@ impl Flows {
             endpoints: Slab::new(),
             opened: 0,
             ready: (0..count).collect(),
+            awaiting: Queue::default(),
             retired: VecDeque::new(),
         }
     }
@@ -116,8 +120,24 @@ impl Flows {
         self.flows[flow].state = state;
         self.flows[flow].since = now;
         if matches!(state, State::Absent | State::Free) {
+            self.awaiting.remove(number(flow));
             self.ready.push_back(flow);
         }
+    }
+
+    /// From now on `flow` waits, for an answer or for its connection.
+    pub(super) fn expect(&mut self, flow: usize) {
+        self.awaiting.touch(number(flow));
+    }
+
+    /// The flow that has waited for longest, and since when.
+    pub(super) fn longest_awaited(&self) -> Option<(usize, Instant)> {
+        let number = self.awaiting.front()? as usize;
+        let flow = &self.flows[number];
+        Some(match flow.state {
+            State::Busy(probe) | State::Connecting(Some(probe)) => (number, probe.sent),
+            _ => (number, flow.since),
+        })
     }
 
     /// Whether a flow could carry a probe.
@@ -195,6 +215,34 @@ impl Flows {
             }
             self.retired.pop_front();
             self.close(key);
+        }
+    }
+}
+
+/// A flow as the key that it is in a queue.
+fn number(flow: usize) -> u32 {
+    u32::try_from(flow).expect("there are 4096 flows at most")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_unanswered_is_awaited() {
+        let now = Instant::now();
+        let mut flows = Flows::new(2, Protocol::Udp, Framing::Bytes, now);
+        for seq in 1..=3 {
+            let sent = now + Duration::from_millis(seq);
+            for flow in [0, 1] {
+                flows.set(flow, State::Busy(Probe { seq, due: now, sent }), sent);
+                flows.expect(flow);
+            }
+            assert_eq!(flows.longest_awaited(), Some((0, sent)));
+            flows.set(0, State::Free, sent);
+            assert_eq!(flows.longest_awaited(), Some((1, sent)));
+            flows.set(1, State::Absent, sent);
+            assert_eq!(flows.longest_awaited(), None);
         }
     }
 }

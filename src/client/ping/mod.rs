@@ -92,8 +92,6 @@ pub struct Ping {
     addresses: VecDeque<SocketAddr>,
     peer: SocketAddr,
     flows: Flows,
-    /// Probes in flight in the order of their sending: when each is lost, by which flow it went.
-    expiries: VecDeque<(Instant, usize)>,
     /// The timetable, once an address is settled on.
     schedule: Option<Schedule>,
     tally: Tally,
@@ -123,7 +121,6 @@ impl Ping {
             addresses,
             peer,
             flows: Flows::new(settings.flows, settings.protocol, settings.framing, now),
-            expiries: VecDeque::new(),
             schedule: None,
             tally: Tally::new(settings.flows),
             began: now,
@@ -187,7 +184,7 @@ impl Ping {
             _ => None,
         };
         let over = self.settings.deadline.and_then(|deadline| self.began.checked_add(deadline));
-        let expiry = self.expiries.front().map(|expiry| expiry.0);
+        let expiry = self.next_expiry().map(|expiry| expiry.0);
         [connecting, due, over, expiry, self.flows.next_farewell(), self.next_live].into_iter().flatten().min()
     }
 

@@ -41,7 +41,7 @@ impl Ping {
             match self.flows.flows[flow].state {
                 State::Connecting(_) => {
                     self.flows.flows[flow].state = State::Connecting(Some(probe));
-                    self.expect(flow, now);
+                    self.flows.expect(flow);
                 }
                 _ => self.send(probe, flow),
             }
@@ -59,45 +59,35 @@ impl Ping {
         let probe = Probe { sent, ..probe };
         self.flows.flows[flow].state = State::Busy(probe);
         match outcome {
-            Ok(true) => self.expect(flow, sent),
+            Ok(true) => self.flows.expect(flow),
             Ok(false) => self.lose(probe, flow, "no room to send", sent),
             Err(error) => self.lose(probe, flow, &why(&error), sent),
         }
     }
 
-    /// Notes when the probe of `flow` is lost, or its connection does not stand in time.
-    pub(super) fn expect(&mut self, flow: usize, sent: Instant) {
-        if let Some(expiry) = self.settings.timeout.and_then(|timeout| sent.checked_add(timeout)) {
-            self.expiries.push_back((expiry, flow));
-        }
+    /// When what has been awaited for longest is given up, and by which flow it went.
+    pub(super) fn next_expiry(&self) -> Option<(Instant, usize)> {
+        let (flow, since) = self.flows.longest_awaited()?;
+        Some((since.checked_add(self.settings.timeout?)?, flow))
     }
 
     /// Gives up what was awaited for too long; the sockets stay for a while, for what comes late.
     pub(super) fn expire(&mut self, now: Instant) {
-        while let Some(&(expiry, flow)) = self.expiries.front() {
-            if expiry > now {
-                break;
-            }
-            self.expiries.pop_front();
-            let Some(timeout) = self.settings.timeout else {
-                continue;
-            };
+        while let Some((_, flow)) = self.next_expiry().filter(|expiry| expiry.0 <= now) {
             match self.flows.flows[flow].state {
-                State::Busy(probe) if probe.sent + timeout <= now => {
-                    let until = timeout.checked_mul(KEPT).and_then(|kept| now.checked_add(kept));
+                State::Busy(probe) => {
+                    let kept = self.settings.timeout.and_then(|timeout| timeout.checked_mul(KEPT));
+                    let until = kept.and_then(|kept| now.checked_add(kept));
                     let unfinished = self.flows.link(flow).is_some_and(|link| link.unfinished().is_some());
                     let why = if unfinished { "no whole answer in time" } else { "no answer in time" };
                     self.flows.retire(flow, probe, until, now);
                     self.tell_lost(probe, flow, why);
                 }
-                State::Connecting(Some(probe)) if probe.sent + timeout <= now => {
-                    self.lose(probe, flow, "no connection in time", now);
-                }
-                State::Connecting(None) if self.flows.flows[flow].since + timeout <= now => {
+                State::Connecting(Some(probe)) => self.lose(probe, flow, "no connection in time", now),
+                State::Connecting(None) | State::Absent | State::Free => {
                     self.flows.drop_link(flow, now);
                     self.stage.complain(format_args!("flow {} has no connection in time, it is replaced", flow + 1));
                 }
-                _ => {}
             }
         }
         self.flows.say_farewell(now);
