@@ -95,8 +95,8 @@ fn a_path_that_forgets_a_source_port_is_silent() {
 #[test]
 fn one_lost_answer_is_no_idle_timeout() {
     let far = udp_service(|socket, number, from| {
-        // Nothing is heard of the first try on three of the flows.
-        if !(70..73).contains(&number) {
+        // Nothing is heard of the first try on a few of the flows: on some that others outlast, and on the longest.
+        if !(70..73).contains(&number) && !(128..132).contains(&number) {
             socket.send_to(b"check", from).unwrap();
         }
     });
