@@ -170,6 +170,9 @@ fn a_wildcard_bind_answers_from_the_address_that_was_asked() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dual_stack_bind_answers_both_families_from_the_address_that_was_asked() {
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return; // no IPv6 here
+    }
     let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
     socket.set_only_v6(false).unwrap();
     socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();

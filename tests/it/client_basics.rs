@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::harness::{FarTcp, Launch, ServerBuilder, client_to, expect_end, piped_to, private_loopback, run, server};
+use crate::harness::{
+    FarTcp, Launch, ServerBuilder, client_to, expect_end, has_v6, piped_to, private_loopback, run, server,
+};
 
 #[test]
 fn messages_given_on_the_command_line_are_sent_in_order_and_acknowledged() {
@@ -96,6 +98,9 @@ fn the_port_is_6666_where_none_is_given() {
 
 #[test]
 fn ipv6_is_spoken_in_every_spelling() {
+    if !has_v6() {
+        return;
+    }
     let server = server("--host ::1");
     let port = server.tcp().port().to_string();
     let bracketed = format!("[::1]:{port}");

@@ -1,21 +1,11 @@
 //! The three instruments over IPv6: the same words, the address in brackets.
 
-use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::harness::{
-    FarUdp, Launch, Server, client_to, closed_port, end_of, last_object, number, run, server, shape, timed,
+    FarUdp, Launch, Server, client_to, closed_port, end_of, has_v6, last_object, number, run, server, shape, timed,
 };
-
-/// Whether this machine has an IPv6 loopback.
-#[allow(clippy::print_stdout)]
-fn has_v6() -> bool {
-    let has = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-    if !has {
-        println!("skipped: no IPv6 here");
-    }
-    has
-}
 
 fn server_v6(args: &str) -> Server {
     server(&format!("--host ::1 {args}"))

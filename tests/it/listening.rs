@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Client, Launch, Peer, Server, private_loopback, server};
+use crate::harness::{Client, Launch, Peer, Server, has_v6, private_loopback, server};
 
 #[test]
 fn both_protocols_share_the_port_that_the_system_chose() {
@@ -128,6 +128,9 @@ fn a_host_may_be_a_name() {
 
 #[test]
 fn ipv6_is_bracketed_beside_its_port() {
+    if !has_v6() {
+        return;
+    }
     let server = server("--host ::1");
     assert_eq!(server.tcp().ip(), IpAddr::V6(Ipv6Addr::LOCALHOST));
     server.stdout.expect(&format!("TCP server listening on [::1]:{}", server.tcp().port()));
@@ -141,6 +144,9 @@ fn ipv6_is_bracketed_beside_its_port() {
 
 #[test]
 fn the_unspecified_ipv6_address_serves_both_families_and_shows_ipv4_as_ipv4() {
+    if !has_v6() {
+        return;
+    }
     let server = server("--host ::");
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, server.tcp().port()));
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, server.tcp().port()));

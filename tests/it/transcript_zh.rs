@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Client, Peer, Server, ServerBuilder, server};
+use crate::harness::{Client, Peer, Server, ServerBuilder, has_v6, server};
 
 fn came(client: &Client) -> String {
     format!("-----来自IP: {} Port: {} 的新连接已经建立-----", client.ip(), client.port())
@@ -112,6 +112,9 @@ fn what_is_cut_after_the_grace_and_who_is_refused_is_said_in_english() {
 
 #[test]
 fn ipv6_is_bare_beside_the_word_port() {
+    if !has_v6() {
+        return;
+    }
     let server = server("--host ::1 --lang zh");
     server.stdout.expect(&format!("TCP Server正在监听: Host: ::1 Port: {}", server.tcp().port()));
     let mut client = server.client();

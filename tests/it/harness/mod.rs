@@ -16,7 +16,7 @@ mod talker;
 mod tcp;
 mod udp;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +63,16 @@ pub(crate) fn private_loopback() -> IpAddr {
 /// Whether a program can be found on the search path of the tests.
 pub(crate) fn installed(program: &str) -> bool {
     ENVIRONMENT[0].1.split(':').any(|folder| std::path::Path::new(folder).join(program).exists())
+}
+
+/// Whether this machine has an IPv6 loopback.
+#[allow(clippy::print_stdout)]
+pub(crate) fn has_v6() -> bool {
+    let has = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !has {
+        println!("skipped: no IPv6 here");
+    }
+    has
 }
 
 /// Whether the programs that a test starts can hang up: under `nohup` they are born deaf to it.
