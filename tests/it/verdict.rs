@@ -279,7 +279,8 @@ fn through_socat(listen: &str, target: &str) -> Option<(Process, SocketAddr)> {
     }
     let here = closed_port(private_loopback());
     let listen = format!("{listen}:{},bind={},fork", here.port(), here.ip());
-    let socat = Launch::program("socat", &["-d", "-d", "-d", &listen, target]).start();
+    // What it forks is nobody's child in the end, and must end by itself.
+    let socat = Launch::program("socat", &["-d", "-d", "-d", "-T", "5", &listen, target]).start();
     socat
         .stderr
         .find("its socket", |line| line.contains("listening") || line.contains("starting") || line.contains("bound"));
