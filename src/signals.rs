@@ -40,6 +40,7 @@ mod platform {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
+    use nix::sys::signal::{SigSet, SigmaskHow};
     use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::flag;
     use signal_hook_mio::v1_0 as hook;
@@ -62,6 +63,14 @@ mod platform {
             if on_quit == OnQuit::Report {
                 signals.push(SIGQUIT);
             }
+            // One that comes meanwhile waits: a handler that is only half set up would swallow it.
+            let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+            let installed = Signals::set_up(signals);
+            before.thread_set_mask()?;
+            installed
+        }
+
+        fn set_up(signals: Vec<i32>) -> io::Result<Signals> {
             // The order matters: the first signal finds the flag down, and raises it.
             let asked_once = Arc::new(AtomicBool::new(false));
             for signal in [SIGINT, SIGTERM] {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use crate::harness::{FarTcp, FarUdp, Mute, client_to, end_of, piped_to, private_loopback, timed, typed_to};
+use crate::harness::{
+    FarTcp, FarUdp, Input, Mute, client_to, end_of, installed, piped_to, private_loopback, timed, typed_to, wait_until,
+};
 
 #[test]
 fn with_everything_acknowledged_it_is_0() {
@@ -71,7 +73,7 @@ fn with_a_wrong_answer_before_it_is_1() {
 fn before_the_connection_stands_it_is_1() {
     let mute = Mute::on((private_loopback(), 0).into());
     let mut client = piped_to(mute.address(), "");
-    crate::harness::wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+    wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
     client.signal(SIGINT);
     let ended = end_of(&mut client);
     assert_eq!(ended.code, 1, "nothing was verified: {:?} {:?}", ended.out, ended.err);
@@ -92,11 +94,26 @@ fn the_key_at_a_terminal_does_the_same() {
 #[test]
 fn it_works_even_where_it_was_ignored_at_the_start() {
     let far = FarTcp::new();
-    let launch = client_to(far.address(), "").stdin(crate::harness::Input::Pipe);
+    let launch = client_to(far.address(), "").stdin(Input::Pipe);
     let mut client = launch.through_shell("trap '' INT TERM; exec \"$0\" \"$@\"").start();
     client.stdout.find("the connection", |line| line.starts_with("connected to "));
     client.signal(SIGINT);
     assert_eq!(client.wait_exit(), 0);
+}
+
+#[test]
+fn one_that_comes_while_the_handlers_are_set_up_is_not_lost() {
+    if !installed("strace") {
+        return;
+    }
+    let far = FarTcp::new();
+    let launch = client_to(far.address(), "").stdin(Input::Pipe);
+    // Behind each handler comes a pause, so that the signal falls between two.
+    let slowly = "exec strace -D -o /dev/null -e trace=rt_sigaction -e inject=rt_sigaction:delay_exit=50000";
+    let mut client = launch.through_shell(&format!("{slowly} \"$0\" \"$@\"")).start();
+    wait_until("the first handler", || client.proc().catches(SIGINT as i32).then_some(()));
+    client.signal(SIGINT);
+    assert!([0, 1].contains(&client.wait_exit()));
 }
 
 #[test]
