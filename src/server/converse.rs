@@ -88,25 +88,11 @@ impl Desk {
 
     /// Tells the messages in the first `len` bytes of the buffer. Where nobody reads of them it is enough to count them.
     fn take_messages(&mut self, peer: &mut Peer, len: usize) -> (Count, Result<(), TooLong>) {
-        let decoder = &mut peer.connection.decoder;
-        let framing = decoder.framing();
-        let mut input = &self.buffer[..len];
-        let mut taken = Count::default();
-        let outcome = if self.journal.is_quiet() {
-            let outcome;
-            (taken, outcome) = decoder.count(input);
-            outcome
+        let input = &self.buffer[..len];
+        let (taken, outcome) = if self.journal.is_quiet() {
+            peer.connection.decoder.count(input)
         } else {
-            loop {
-                match decoder.next(&mut input) {
-                    Ok(Some(message)) => {
-                        taken.add(message);
-                        self.journal.tell(&Event::Message { peer: peer.address, framing, bytes: message });
-                    }
-                    Ok(None) => break Ok(()),
-                    Err(TooLong) => break Err(TooLong),
-                }
-            }
+            tell_messages(&mut self.journal, peer, input)
         };
         self.count(peer, taken);
         (taken, outcome)
@@ -152,6 +138,23 @@ impl Desk {
             }
         }
         Ok(fill)
+    }
+}
+
+/// Tells every message that `input` completes, and counts them.
+fn tell_messages(journal: &mut Journal, peer: &mut Peer, mut input: &[u8]) -> (Count, Result<(), TooLong>) {
+    let decoder = &mut peer.connection.decoder;
+    let framing = decoder.framing();
+    let mut taken = Count::default();
+    loop {
+        match decoder.next(&mut input) {
+            Ok(Some(message)) => {
+                taken.add(message);
+                journal.tell(&Event::Message { peer: peer.address, framing, bytes: message });
+            }
+            Ok(None) => return (taken, Ok(())),
+            Err(TooLong) => return (taken, Err(TooLong)),
+        }
     }
 }
 
