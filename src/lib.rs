@@ -112,18 +112,15 @@
 //! |---|---|---|
 //! | 0 | [`wire`] | the words, and the framings: bytes in, messages out |
 //! | | [`escape`] | outside bytes made safe to print, reversibly |
-//! | | [`queue`] | keys in the order of their last touch |
 //! | | [`error`] | what failed, where, and its exit code |
 //! | | `latency` | samples in, honest percentiles out |
-//! | | `limits` | how many descriptors there may be |
-//! | 1 | [`reactor`] | the one poll loop: sources, tokens, the ready queue |
+//! | 1 | [`reactor`] | the one poll loop: sources, tokens, the ready queue, keys in order of their last touch, times finer than a millisecond |
 //! | | [`connection`] | one TCP connection, the same type on both ends |
 //! | | `datagrams` | one UDP socket: batches in, answers out |
-//! | | `stdio`, `console`, `screen`, `diagnostics` | stdin, stdout and stderr that never block and that nobody else notices |
-//! | | `signals`, `timer` | signals, and times finer than a millisecond, as ordinary sources |
+//! | | `stdio` | stdin, stdout and stderr that never block and that nobody else notices |
+//! | | `process` | its signals, its limits |
 //! | 2 | [`roster`] | the slab of connections, their deadlines, the one door out |
-//! | | `transcript` | every event, and every sentence people read |
-//! | | `journal` | the transcript on its screen |
+//! | | `transcript` | every event, every sentence people read, and the journal of them on its screen |
 //! | 3 | `server`, `client` | what each source means to them |
 //! | 4 | `cli` | words on the command line |
 //!
@@ -136,32 +133,19 @@ pub mod cli;
 pub mod client;
 pub mod connection;
 #[cfg(feature = "programs")]
-pub mod console;
-#[cfg(feature = "programs")]
 pub mod datagrams;
-#[cfg(feature = "programs")]
-pub mod diagnostics;
 pub mod error;
 pub mod escape;
 #[cfg(feature = "programs")]
-pub mod journal;
-#[cfg(feature = "programs")]
 pub mod latency;
 #[cfg(feature = "programs")]
-pub mod limits;
-pub mod queue;
+pub mod process;
 pub mod reactor;
 pub mod roster;
 #[cfg(feature = "programs")]
-pub mod screen;
-#[cfg(feature = "programs")]
 pub mod server;
 #[cfg(feature = "programs")]
-pub mod signals;
-#[cfg(feature = "programs")]
 pub mod stdio;
-#[cfg(feature = "programs")]
-pub mod timer;
 #[cfg(feature = "programs")]
 pub mod transcript;
 pub mod wire;

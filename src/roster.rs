@@ -16,7 +16,7 @@ use mio::net::TcpStream;
 use slab::Slab;
 
 use crate::connection::Connection;
-use crate::queue::Queue;
+use crate::reactor::lru::Lru;
 use crate::reactor::{Key, Source, stream_interest};
 use crate::wire::Decoder;
 
@@ -86,9 +86,9 @@ pub struct Roster {
     idle_timeout: Option<Duration>,
     grace: Option<Duration>,
     /// Open and finishing ones, longest without progress first.
-    idle: Queue,
+    idle: Lru,
     /// Dismissed ones, first dismissed first; `progress` is then the time of the dismissal.
-    lingering: Queue,
+    lingering: Lru,
     doomed: Vec<Key>,
     open: usize,
     refused: usize,
@@ -102,8 +102,8 @@ impl Roster {
             tenants: Vec::new(),
             idle_timeout,
             grace,
-            idle: Queue::default(),
-            lingering: Queue::default(),
+            idle: Lru::default(),
+            lingering: Lru::default(),
             doomed: Vec::new(),
             open: 0,
             refused: 0,
@@ -284,7 +284,7 @@ impl Roster {
     }
 
     /// The first of `queue` and when it is due; `None` where that is never.
-    fn first(&self, queue: &Queue, allowed: Option<Duration>) -> Option<(Key, Instant)> {
+    fn first(&self, queue: &Lru, allowed: Option<Duration>) -> Option<(Key, Instant)> {
         let peer = self.peers.get(queue.front()? as usize)?;
         Some((peer.key, peer.progress.checked_add(allowed?)?))
     }

@@ -41,7 +41,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ack_reactor::limits::raise_descriptor_limit;
+use ack_reactor::process::limits::raise_descriptor_limit;
 use clap::Parser;
 
 use self::far::Far;

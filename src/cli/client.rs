@@ -13,9 +13,9 @@ use crate::client::ping::{self, Ping};
 use crate::client::stage::{Stage, complain};
 use crate::client::target::{Family, Target};
 use crate::client::verdict::{self, Verdict};
-use crate::diagnostics::Diagnostics;
 use crate::error::{Error, exit};
-use crate::signals::OnQuit;
+use crate::process::signals::OnQuit;
+use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
 use crate::wire::{Framing, Protocol};
 

@@ -13,12 +13,12 @@ use env_logger::{Env, Target as LogTarget};
 
 use self::client::ClientArgs;
 use self::server::ServerArgs;
-use crate::diagnostics::Diagnostics;
 use crate::error::{Error, exit};
 use crate::escape::escape;
-use crate::journal::LAST_LINES;
-use crate::screen::Screen;
 use crate::server::Server;
+use crate::stdio::diagnostics::Diagnostics;
+use crate::stdio::screen::Screen;
+use crate::transcript::journal::LAST_LINES;
 use crate::transcript::{Format, Lang, Style, gap};
 use crate::wire::Framing;
 

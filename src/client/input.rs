@@ -5,8 +5,8 @@ use std::io;
 
 use mio::Registry;
 
-use crate::console::{Console, Fill, Line};
 use crate::reactor::Source;
+use crate::stdio::console::{Console, Fill, Line};
 
 /// Where messages come from.
 pub enum Input {

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use mio::Interest;
 
-use crate::diagnostics::Diagnostics;
 use crate::error::Error;
 use crate::escape::escape;
-use crate::journal::{Journal, LAST_LINES};
+use crate::process::signals::{OnQuit, Signal, Signals};
 use crate::reactor::{Reactor, Source};
-use crate::signals::{OnQuit, Signal, Signals};
 use crate::stdio::block_terminal_stops;
+use crate::stdio::diagnostics::Diagnostics;
+use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
 
 /// With so many bytes that stdout has not taken, nothing more is read from

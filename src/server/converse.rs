@@ -4,9 +4,9 @@ use std::io;
 
 use crate::connection::{Fill, is_reset};
 use crate::escape::cause;
-use crate::journal::Journal;
 use crate::reactor::{Ready, Source};
 use crate::roster::Peer;
+use crate::transcript::journal::Journal;
 use crate::transcript::server::{Event, Stats};
 use crate::wire::{Count, End, Framing, Notice, READ_SIZE, Reason, TooLong};
 

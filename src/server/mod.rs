@@ -7,15 +7,16 @@
 //! | `converse` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
 //! | [`operator`] | obeys commands from stdin |
-//! | `part` | every way to part: closed, idle, dismissed, shutdown |
+//! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
 pub mod listen;
 pub mod operator;
 
 mod accept;
 mod answer;
+mod closing;
 mod converse;
-mod part;
+
 mod peers;
 
 use std::time::{Duration, Instant};
@@ -26,16 +27,16 @@ use self::accept::{Door, RESERVE};
 use self::answer::{Answerer, Next};
 use self::converse::Desk;
 use self::listen::Sockets;
-use crate::console::Console;
-use crate::diagnostics::Diagnostics;
 use crate::error::Error;
-use crate::journal::{Journal, LAST_LINES};
-use crate::limits::raise_descriptor_limit;
+use crate::process::limits::raise_descriptor_limit;
+use crate::process::signals::{OnQuit, Signal, Signals};
 use crate::reactor::{Key, Reactor, Ready, Source};
 use crate::roster::{Peer, Roster};
-use crate::signals::{OnQuit, Signal, Signals};
 use crate::stdio::block_terminal_stops;
+use crate::stdio::console::Console;
+use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
+use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::server::{ClientLine, Event, Stats};
 use crate::wire::{Framing, Protocol};
 

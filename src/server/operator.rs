@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::Server;
-use crate::console::{Fill, Line};
 use crate::escape::cause;
 use crate::reactor::{Key, Source};
+use crate::stdio::console::{Fill, Line};
 use crate::transcript::address::Address;
 use crate::transcript::server::{ClientLine, Event};
 use crate::wire::Reason;

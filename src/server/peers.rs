@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::datagrams::Local;
-use crate::queue::Queue;
+use crate::reactor::lru::Lru;
 
 /// How many are remembered; the newest stay.
 const REMEMBERED: usize = 1024;
@@ -15,7 +15,7 @@ const REMEMBERED: usize = 1024;
 pub(super) struct Peers {
     entries: Vec<Entry>,
     slots: HashMap<SocketAddr, u32>,
-    order: Queue,
+    order: Lru,
 }
 
 #[derive(Debug)]

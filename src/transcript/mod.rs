@@ -6,6 +6,7 @@
 pub mod address;
 pub mod client;
 pub mod instrument;
+pub mod journal;
 pub mod json;
 pub mod server;
 pub mod stamp;

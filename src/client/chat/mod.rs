@@ -17,8 +17,8 @@ use crate::client::ledger::Ledger;
 use crate::client::link::{BUFFER, Link};
 use crate::client::stage::Stage;
 use crate::error::Error;
+use crate::process::signals::Signal;
 use crate::reactor::{Key, Ready, Source};
-use crate::signals::Signal;
 use crate::wire::{Framing, LONGEST_DATAGRAM, LONGEST_MESSAGE, Protocol};
 
 /// The longest message in `bytes` framing: what one read of the other side is sure to take.

@@ -15,7 +15,7 @@ use super::link::{Answer, BUFFER, Link, Received};
 use super::stage::Stage;
 use crate::error::Error;
 use crate::escape::cause;
-use crate::limits::raise_descriptor_limit;
+use crate::process::limits::raise_descriptor_limit;
 use crate::reactor::{Key, Ready, Source};
 use crate::transcript::instrument::Cause;
 use crate::wire::{Framing, Notice, Protocol};

@@ -15,7 +15,7 @@ use slab::Slab;
 
 use super::tally::Probe;
 use crate::client::link::Link;
-use crate::queue::Queue;
+use crate::reactor::lru::Lru;
 use crate::reactor::{Key, Source};
 use crate::wire::{Framing, Protocol};
 
@@ -74,7 +74,7 @@ pub(super) struct Flows {
     /// Flows without a probe, in the order in which they are to be used. Entries may be outdated.
     ready: VecDeque<usize>,
     /// Flows that wait for an answer or for their connection, the one that has waited for longest first.
-    awaiting: Queue,
+    awaiting: Lru,
     retired: VecDeque<(Instant, Key)>,
 }
 
@@ -89,7 +89,7 @@ impl Flows {
             endpoints: Slab::new(),
             opened: 0,
             ready: (0..count).collect(),
-            awaiting: Queue::default(),
+            awaiting: Lru::default(),
             retired: VecDeque::new(),
         }
     }

@@ -39,10 +39,10 @@ use super::stage::Stage;
 use crate::connection::is_reset;
 use crate::error::Error;
 use crate::escape::cause;
-use crate::limits::raise_descriptor_limit;
+use crate::process::limits::raise_descriptor_limit;
+use crate::process::signals::Signal;
 use crate::reactor::Source;
-use crate::signals::Signal;
-use crate::timer::Alarm;
+use crate::reactor::timer::Alarm;
 use crate::transcript::instrument::Event;
 use crate::wire::{Framing, Protocol};
 

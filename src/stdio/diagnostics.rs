@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mio::{Registry, Token};
 
-use crate::screen::Screen;
+use crate::stdio::screen::Screen;
 
 /// A [`Screen`] that the logger and the loop both hold; each write to it is one
 /// event. All clones are the same screen.

@@ -1,5 +1,14 @@
-//! A standard descriptor opened for the loop: it never blocks, and whoever
-//! shares it never notices.
+//! stdin, stdout and stderr: they never block the loop, and whoever shares
+//! them never notices.
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`Descriptor`] | one of the three, opened for the loop |
+//! | [`console`] | lines in |
+//! | [`screen`] | lines out, through a bounded queue |
+//! | [`diagnostics`] | stderr, shared by the logger and the loop |
+//!
+//! # A descriptor
 //!
 //! `O_NONBLOCK` lives in the open file description, which the shell and other
 //! programs hold too; set there, it breaks them long after this process ended.
@@ -12,6 +21,10 @@
 //! | regular file, directory | used directly, always ready; opened again, a private offset would overwrite |
 //! | `/dev/null` and its like | used directly once the selector has refused them |
 //! | anything else | `poll` with no wait, then one read, or one small write |
+
+pub mod console;
+pub mod diagnostics;
+pub mod screen;
 
 use std::io;
 

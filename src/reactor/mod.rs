@@ -12,6 +12,10 @@
 //!                        └──────── again() ────────┘  not drained yet
 //! ```
 
+pub mod lru;
+#[cfg(feature = "programs")]
+pub mod timer;
+
 use std::collections::VecDeque;
 use std::io;
 use std::thread;

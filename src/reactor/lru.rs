@@ -7,7 +7,7 @@
 
 /// A queue of small integer keys (slab keys), each in it at most once.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub struct Lru {
     links: Vec<Link>,
     ends: Option<Ends>,
 }
@@ -27,7 +27,7 @@ struct Ends {
     back: u32,
 }
 
-impl Queue {
+impl Lru {
     /// The key that was touched longest ago.
     pub fn front(&self) -> Option<u32> {
         self.ends.map(|ends| ends.front)
@@ -87,10 +87,10 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::Queue;
+    use super::Lru;
     use proptest::prelude::*;
 
-    fn drained(mut queue: Queue) -> Vec<u32> {
+    fn drained(mut queue: Lru) -> Vec<u32> {
         let mut order = Vec::new();
         while let Some(key) = queue.front() {
             queue.remove(key);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn keys_leave_in_the_order_of_their_last_touch() {
-        let mut queue = Queue::default();
+        let mut queue = Lru::default();
         for key in [3, 1, 2, 3, 7, 1] {
             queue.touch(key);
         }
@@ -111,7 +111,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_agrees_with_a_plain_list(steps in proptest::collection::vec((any::<bool>(), 0u32..8), 0..200)) {
-            let (mut queue, mut list) = (Queue::default(), Vec::new());
+            let (mut queue, mut list) = (Lru::default(), Vec::new());
             for (touch, key) in steps {
                 list.retain(|&k| k != key);
                 if touch {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::screen::Screen;
+use crate::stdio::screen::Screen;
 use crate::transcript::{Render, Stamp, Style, gap};
 
 /// How long an exit waits for a stdout that takes nothing.

@@ -372,7 +372,7 @@ fn an_event_tells_when_a_stalled_reader_takes_again() {
 #[test]
 fn each_record_of_the_logger_is_one_event() {
     let (mut reader, screen) = on_a_pipe(8192);
-    let diagnostics = crate::diagnostics::Diagnostics::new(screen);
+    let diagnostics = crate::stdio::diagnostics::Diagnostics::new(screen);
     let logger = env_logger::Builder::new()
         .filter_level(log::LevelFilter::Info)
         .format(|out, record| writeln!(out, "{}\n{}", record.level(), record.args()))
