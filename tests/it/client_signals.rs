@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    FarTcp, FarUdp, Input, Mute, client_to, end_of, installed, piped_to, private_loopback, timed, typed_to, wait_until,
+    FarTcp, FarUdp, Input, Mute, client_to, end_of, have, piped_to, private_loopback, timed, typed_to, wait_until,
 };
 
 #[test]
@@ -103,7 +103,7 @@ fn it_works_even_where_it_was_ignored_at_the_start() {
 
 #[test]
 fn one_that_comes_while_the_handlers_are_set_up_is_not_lost() {
-    if !installed("strace") {
+    if !have("strace") {
         return;
     }
     let far = FarTcp::new();

@@ -9,7 +9,7 @@ use socket2::SockRef;
 
 use crate::client_names::several;
 use crate::harness::{
-    Ended, FarUdp, Launch, Output, ack, client_to, closed_port, end_of, heard, installed, last_object, number,
+    Ended, FarUdp, Launch, Output, ack, client_to, closed_port, end_of, have, heard, last_object, number,
     private_loopback, run, server, shape, shown, tcp_service, timed, udp_service, wait_until,
 };
 
@@ -120,7 +120,7 @@ fn a_path_that_never_cuts() {
 
 #[test]
 fn behind_a_proxy_it_is_the_proxys_timeout() {
-    if !installed("socat") {
+    if !have("socat") {
         return;
     }
     let server = server("-t");

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::client_names::several;
 use crate::harness::{
-    Ended, FarTcp, FarUdp, Launch, Mute, Process, client_to, closed_port, end_of, installed, private_loopback, run,
-    server, shape, timed, wait_until,
+    Ended, FarTcp, FarUdp, Launch, Mute, Process, client_to, closed_port, end_of, have, private_loopback, run, server,
+    shape, timed, wait_until,
 };
 
 /// The verdict must be this one line and this code, with nothing on stderr.
@@ -272,9 +272,9 @@ fn one_open_address_of_several_is_enough() {
     assert!(words.iter().zip(&expected).all(|(word, wanted)| word.starts_with(wanted)), "{words:?}");
 }
 
-/// socat between the client and `target`, where it is installed.
+/// socat between the client and `target`, where it is have.
 fn through_socat(listen: &str, target: &str) -> Option<(Process, SocketAddr)> {
-    if !installed("socat") {
+    if !have("socat") {
         return None;
     }
     let here = closed_port(private_loopback());

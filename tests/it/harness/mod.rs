@@ -16,7 +16,9 @@ mod talker;
 mod tcp;
 mod udp;
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::panic::Location;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,27 +62,48 @@ pub(crate) fn private_loopback() -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, high.max(1), low, NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
+/// Says on stderr that this test, or a part of it, is skipped, and why: what did not run must not pass for a success.
+#[track_caller]
+pub(crate) fn skipped(why: &str) {
+    let (thread, caller) = (thread::current(), Location::caller());
+    // A test's thread has its name, but where tests run one at a time there is one thread for all.
+    let test = thread.name().filter(|&name| name != "main").map_or_else(|| caller.to_string(), str::to_owned);
+    // Written past the print macros, whose output is kept from who runs the tests. Without a stderr it is skipped all the same.
+    let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
+}
+
+/// Whether a program is there to test with; where it is not, the test says that it is skipped.
+#[track_caller]
+pub(crate) fn have(program: &str) -> bool {
+    let have = installed(program);
+    if !have {
+        skipped(&format!("{program} is not installed"));
+    }
+    have
+}
+
 /// Whether a program can be found on the search path of the tests.
 pub(crate) fn installed(program: &str) -> bool {
     ENVIRONMENT[0].1.split(':').any(|folder| std::path::Path::new(folder).join(program).exists())
 }
 
-/// Whether this machine has an IPv6 loopback.
-#[allow(clippy::print_stdout)]
+/// Whether this machine has an IPv6 loopback; where it has none, the test says that it is skipped.
+#[track_caller]
 pub(crate) fn has_v6() -> bool {
     let has = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !has {
-        println!("skipped: no IPv6 here");
+        skipped("there is no IPv6 here");
     }
     has
 }
 
-/// Whether the programs that a test starts can hang up: under `nohup` they are born deaf to it.
-#[allow(clippy::print_stdout)]
+/// Whether the programs that a test starts can hang up: under `nohup` they are born deaf to it,
+/// and what hangs up is skipped.
+#[track_caller]
 pub(crate) fn hang_ups_arrive() -> bool {
     let arrive = !Proc(std::process::id()).ignores(nix::sys::signal::Signal::SIGHUP as i32);
     if !arrive {
-        println!("skipped in part: SIGHUP is ignored here and in all children");
+        skipped("what hangs up: SIGHUP is ignored here and in all children");
     }
     arrive
 }
