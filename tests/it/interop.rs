@@ -50,9 +50,9 @@ fn netcats_get_an_ack_a_line() {
 #[test]
 fn netcats_get_check_for_a_datagram() {
     let cases: [(&str, &[&str]); 3] = [
-        ("nc", &["-u", "-w1", "IP", "PORT"]),
-        ("ncat", &["-u", "-i1s", "IP", "PORT"]),
-        ("socat", &["-t0.5", "-", "UDP:IP:PORT"]),
+        ("nc", &["-u", "-w3", "IP", "PORT"]),
+        ("ncat", &["-u", "-i3s", "IP", "PORT"]),
+        ("socat", &["-t3", "-", "UDP:IP:PORT"]),
     ];
     each(&cases, server("-u").udp(), "hello", "check");
 }

@@ -16,6 +16,7 @@ mod talker;
 mod tcp;
 mod udp;
 
+use std::fmt::Debug;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::panic::Location;
@@ -53,6 +54,25 @@ pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
         assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain for {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Tries again what a busy machine can spoil, five times in all: a fault of the program's own is there each time.
+#[track_caller]
+pub(crate) fn one_of_five<E: Debug>(mut round: impl FnMut() -> Result<(), E>) {
+    let mut spoilt = Vec::new();
+    while let Err(why) = round() {
+        spoilt.push(why);
+        assert!(spoilt.len() < 5, "five times: {spoilt:#?}");
+    }
+}
+
+/// The same for what must be done sooner than this; the round says how long it took. Noise takes time and gives none.
+#[track_caller]
+pub(crate) fn sooner_than(bound: Duration, mut round: impl FnMut() -> Duration) {
+    one_of_five(|| {
+        let took = round();
+        if took < bound { Ok(()) } else { Err(format!("{took:?} is not sooner than {bound:?}")) }
+    });
 }
 
 /// A loopback address that no other test and no other run of the tests uses, for tests that need a fixed port.
