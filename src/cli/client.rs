@@ -45,7 +45,7 @@ pub(super) struct ClientArgs {
     /// Speak TCP, as it does anyway; with -z -u ask both
     #[arg(short, long)]
     tcp: bool,
-    /// Send this message instead of reading stdin; may be given again
+    /// Send this message instead of reading stdin (which is not read on Windows); may be given again
     #[arg(short, long = "message", value_name = "TEXT")]
     messages: Vec<OsString>,
     /// What one TCP message is; the server must be told the same
