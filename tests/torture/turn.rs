@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use crate::bystander::Latencies;
 use crate::crowd::{Crowd, FRAMES, LINES, Member, Wire};
-use crate::harness::{Output, Scratch, Server, ServerBuilder};
+use crate::harness::{Client, Output, Scratch, Server, ServerBuilder};
 use crate::volley::Volley;
 use crate::{alone, best_of_three, crowd, figure};
 
@@ -70,6 +70,8 @@ pub(crate) fn is_message(line: &[u8]) -> bool {
 
 /// Measures everybody who has no part in the flood; whether all of it was in time.
 fn beside_a_crowd(what: &str, mut server: Server, wire: Wire) -> bool {
+    let mut bystander = server.quiet_client();
+    bystander.exchange(wire.message, wire.ack);
     let members = Member::crowd(server.tcp(), crowd(), wire);
     let _crowd = Crowd::flooding(members);
     let _volley = Volley::at(server.udp(), PORTS);
@@ -81,7 +83,7 @@ fn beside_a_crowd(what: &str, mut server: Server, wire: Wire) -> bool {
         let told = idle.try_read_to_end();
         (since.elapsed(), told)
     });
-    let latencies = now_and_then(&server, wire);
+    let latencies = now_and_then(bystander, wire);
     figure(&format!(
         "{} flooders over TCP, {PORTS} over UDP, {what}: {latencies}; p50 bound {ANSWERED:?}, p99 target 20 ms",
         crowd()
@@ -111,8 +113,7 @@ fn beside_a_crowd(what: &str, mut server: Server, wire: Wire) -> bool {
 }
 
 /// How long a client waits for its ACKs that says something now and then.
-fn now_and_then(server: &Server, wire: Wire) -> Latencies {
-    let mut client = server.quiet_client();
+fn now_and_then(mut client: Client, wire: Wire) -> Latencies {
     let began = Instant::now();
     let mut samples = Vec::new();
     while samples.len() < MESSAGES && began.elapsed() < PATIENCE {

@@ -1,6 +1,6 @@
 //! An output of a child process, collected line by line.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -149,15 +149,13 @@ impl Lines {
 
 impl State {
     fn take(&mut self, bytes: &[u8]) {
-        let mut text = std::mem::take(&mut self.unfinished);
-        text.extend_from_slice(bytes);
-        let mut begin = 0;
-        while let Some(length) = memchr::memchr(b'\n', &text[begin..]) {
-            self.push(&text[begin..begin + length]);
-            begin += length + 1;
+        let (mut rest, mut line) = (bytes, std::mem::take(&mut self.unfinished));
+        // The standard library's search is optimised in a debug build, too.
+        while rest.read_until(b'\n', &mut line).unwrap() > 0 && line.ends_with(b"\n") {
+            self.push(&line[..line.len() - 1]);
+            line.clear();
         }
-        text.drain(..begin);
-        self.unfinished = text;
+        self.unfinished = line;
         if bytes.is_empty() && !self.unfinished.is_empty() {
             let rest = std::mem::take(&mut self.unfinished);
             self.push(&rest);
