@@ -46,6 +46,7 @@ mod ping_schedule;
 mod ping_terminal;
 mod ping_usage;
 mod screen;
+mod seventy_lines;
 mod shutdown;
 mod single_thread;
 mod stdin;
