@@ -4,7 +4,7 @@
 //! The server answers every TCP message with `ACK` and every datagram with
 //! `check`, tells who came, what they said and why they left, cuts the silent,
 //! and on shutdown tells and closes everyone. The client holds stdin and its
-//! socket in the same kind of loop.
+//! socket in the same kind of loop. The [`guide`] is the book about both.
 //!
 //! # The whole idea
 //!
@@ -63,6 +63,8 @@ pub mod connection;
 pub mod datagrams;
 pub mod error;
 pub mod escape;
+#[cfg(doc)]
+pub mod guide;
 #[cfg(feature = "programs")]
 pub mod latency;
 #[cfg(feature = "programs")]
