@@ -27,6 +27,7 @@ mod corpus;
 mod cost;
 mod fairness;
 mod find_idle;
+mod front_page;
 mod haproxy;
 mod idle;
 mod instruments_v6;
