@@ -1,8 +1,8 @@
-//! The roster: every TCP connection of the server, in a slab.
+//! The roster: every TCP connection of the server, in its slots.
 //!
 //! A connection is open, or finishing (the peer has ended its side and is still
 //! owed something), or dismissed (its last word is on the way and it may linger
-//! for the grace, while its input is discarded), or doomed. Doom is
+//! for a while to take it, while its input is discarded), or doomed. Doom is
 //! only marked; [`reap`](Roster::reap) is the one door out, once a turn, so a
 //! slot is never given to a new tenant while an event of the old one may still
 //! be at hand.
@@ -13,15 +13,18 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 use mio::net::TcpStream;
-use slab::Slab;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Inbox};
 use crate::reactor::lru::Lru;
-use crate::reactor::{Key, Source, stream_interest};
-use crate::wire::Decoder;
+use crate::reactor::{Key, Reactor, Slots, Source, stream_interest};
+use crate::wire::{Decoder, Framing, Output, Owed, Reason};
+
+/// One that was told to go has so long to take it.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What a connection is still here for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum State {
     /// Messages come in, acknowledgements go out.
     Open,
@@ -36,8 +39,12 @@ pub enum State {
 /// One TCP peer.
 #[derive(Debug)]
 pub struct Peer {
-    /// The connection itself.
+    /// The bytes: in and out.
     pub connection: Connection,
+    /// The messages that come in.
+    pub inbox: Inbox<Decoder>,
+    /// What it is owed.
+    pub owed: Owed,
     /// Who it is.
     pub address: SocketAddr,
     /// When it came.
@@ -46,14 +53,37 @@ pub struct Peer {
     pub progress: Instant,
     /// How many messages it completed.
     pub messages: u64,
+    /// Why nothing reaches it any more, though it may have said something before that.
+    pub lost: Option<Reason>,
+    /// It was read for the last time: the end of the server has come.
+    pub is_read_out: bool,
     state: State,
     /// Whether it was turned away at the door, and so never counted as a client.
     refused: bool,
     half_closed: bool,
-    key: Key,
+    /// Until when it may linger, once dismissed; `None`: until the end of the roster.
+    until: Option<Instant>,
 }
 
 impl Peer {
+    fn new(stream: TcpStream, address: SocketAddr, framing: Framing, longest: usize, now: Instant) -> Peer {
+        Peer {
+            connection: Connection::new(stream),
+            inbox: Inbox::new(Decoder::new(framing, longest)),
+            owed: Owed::new(framing),
+            address,
+            since: now,
+            progress: now,
+            messages: 0,
+            lost: None,
+            is_read_out: false,
+            state: State::Open,
+            refused: false,
+            half_closed: false,
+            until: None,
+        }
+    }
+
     /// What it is still here for.
     pub fn state(&self) -> State {
         self.state
@@ -64,48 +94,64 @@ impl Peer {
         matches!(self.state, State::Open | State::Finishing)
     }
 
-    /// Its key.
-    pub fn key(&self) -> Key {
-        self.key
+    /// Whether it was turned away at the door.
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
-    /// Shuts the writing side, once.
-    pub fn half_close(&mut self) {
-        if !std::mem::replace(&mut self.half_closed, true) {
+    /// Sends what it is owed, as far as it takes it; behind the last word of a dismissed one its writing side is shut.
+    /// Returns how many bytes moved.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    #[inline]
+    pub fn flush(&mut self) -> io::Result<usize> {
+        if self.owed.is_empty() && self.state != State::Dismissed {
+            return Ok(0);
+        }
+        let moved = self.connection.flush(&mut self.owed)?;
+        if self.state == State::Dismissed && self.owed.is_empty() && !std::mem::replace(&mut self.half_closed, true) {
             self.connection.half_close();
         }
+        Ok(moved)
     }
 }
 
 /// All connections, with their deadlines.
 #[derive(Debug)]
 pub struct Roster {
-    peers: Slab<Peer>,
-    /// How many tenants each slot has had.
-    tenants: Vec<u32>,
+    peers: Slots<Peer>,
+    framing: Framing,
+    longest: usize,
     idle_timeout: Option<Duration>,
-    grace: Option<Duration>,
+    /// The end has come: who is dismissed now may stay until ...
+    is_ending: bool,
+    /// ... this, and nobody beyond it. `None`: never.
+    end: Option<Instant>,
     /// Open and finishing ones, longest without progress first.
     idle: Lru,
-    /// Dismissed ones, first dismissed first; `progress` is then the time of the dismissal.
+    /// Dismissed ones, first dismissed first.
     lingering: Lru,
     doomed: Vec<Key>,
-    open: usize,
+    clients: usize,
     refused: usize,
 }
 
 impl Roster {
-    /// An empty roster. `idle_timeout` and `grace` of `None` mean never.
-    pub fn new(idle_timeout: Option<Duration>, grace: Option<Duration>) -> Roster {
+    /// An empty roster of connections with this framing and messages of up to `longest` bytes. An `idle_timeout` of
+    /// `None` means never.
+    pub fn new(framing: Framing, longest: usize, idle_timeout: Option<Duration>) -> Roster {
         Roster {
-            peers: Slab::new(),
-            tenants: Vec::new(),
+            peers: Slots::new(),
+            framing,
+            longest,
             idle_timeout,
-            grace,
+            is_ending: false,
+            end: None,
             idle: Lru::default(),
             lingering: Lru::default(),
             doomed: Vec::new(),
-            open: 0,
+            clients: 0,
             refused: 0,
         }
     }
@@ -114,53 +160,33 @@ impl Roster {
     ///
     /// # Errors
     /// The poll does not take it, or there are more than a token can name; the connection is then closed.
-    pub fn open(
+    pub fn open<S: Source>(
         &mut self,
         stream: TcpStream,
         address: SocketAddr,
-        decoder: Decoder,
         now: Instant,
-        registry: &Registry,
+        reactor: &Reactor<S>,
     ) -> io::Result<Key> {
-        let entry = self.peers.vacant_entry();
-        let slot = match u32::try_from(entry.key()) {
-            Ok(slot) if entry.key() < Key::SLOTS => slot,
-            _ => return Err(io::Error::other("more connections than a token can name")),
-        };
-        if self.tenants.len() <= entry.key() {
-            self.tenants.resize(entry.key() + 1, 0);
-        }
-        let tenants = &mut self.tenants[entry.key()];
-        let key = Key::new(slot, *tenants);
-        let mut connection = Connection::new(stream, decoder);
-        registry.register(&mut connection, Source::Peer(key).token(), stream_interest())?;
-        *tenants = tenants.wrapping_add(1);
-        entry.insert(Peer {
-            connection,
-            address,
-            since: now,
-            progress: now,
-            messages: 0,
-            state: State::Open,
-            refused: false,
-            half_closed: false,
-            key,
-        });
-        self.idle.touch(slot);
-        self.open += 1;
+        let mut peer = Peer::new(stream, address, self.framing, self.longest, now);
+        let key = self.peers.insert_with(|key| {
+            reactor.registry().register(&mut peer.connection, S::of_key(key).token(), stream_interest())?;
+            Ok(peer)
+        })?;
+        self.idle.touch(key.slot());
+        self.clients += 1;
         Ok(key)
     }
 
     /// The peer of `key`, unless it has been reaped; a later tenant of its slot is somebody else.
     #[inline]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut Peer> {
-        self.peers.get_mut(key.slot() as usize).filter(|peer| peer.key == key)
+        self.peers.get_mut(key)
     }
 
     /// The peer made progress: its idle time begins anew.
     #[inline]
     pub fn progress(&mut self, key: Key, now: Instant) {
-        if let Some(peer) = self.get_mut(key)
+        if let Some(peer) = self.peers.get_mut(key)
             && peer.is_client()
         {
             peer.progress = now;
@@ -170,21 +196,21 @@ impl Roster {
 
     /// It has ended its side: it is done when what it is owed has gone out.
     pub fn finish(&mut self, key: Key) {
-        if let Some(peer) = self.get_mut(key)
+        if let Some(peer) = self.peers.get_mut(key)
             && peer.is_client()
         {
             peer.state = State::Finishing;
         }
     }
 
-    /// Its last word is queued: from now on it lingers, for the grace at most.
+    /// Its last word is queued: from now on it lingers, for a second, or until the end where that is known.
     pub fn dismiss(&mut self, key: Key, now: Instant) {
-        if let Some(peer) = self.get_mut(key)
+        if let Some(peer) = self.peers.get_mut(key)
             && peer.is_client()
         {
             peer.state = State::Dismissed;
-            peer.progress = now;
-            self.open -= 1;
+            peer.until = if self.is_ending { None } else { now.checked_add(LINGER) };
+            self.clients -= 1;
             self.idle.remove(key.slot());
             self.lingering.touch(key.slot());
         }
@@ -193,7 +219,7 @@ impl Roster {
     /// Dismisses a peer that was never a client: the house is full.
     pub fn refuse(&mut self, key: Key, now: Instant) {
         self.dismiss(key, now);
-        if let Some(peer) = self.get_mut(key) {
+        if let Some(peer) = self.peers.get_mut(key) {
             peer.refused = true;
             self.refused += 1;
         }
@@ -201,19 +227,18 @@ impl Roster {
 
     /// Marks it to be freed by the next [`reap`](Roster::reap). Nothing more is read or written.
     pub fn doom(&mut self, key: Key) {
-        let Some(peer) = self.get_mut(key) else {
+        let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let refused = peer.refused;
         match std::mem::replace(&mut peer.state, State::Doomed) {
             State::Doomed => return,
             State::Dismissed => self.lingering.remove(key.slot()),
             State::Open | State::Finishing => {
                 self.idle.remove(key.slot());
-                self.open -= 1;
+                self.clients -= 1;
             }
         }
-        self.refused -= usize::from(refused);
+        self.refused -= usize::from(peer.refused);
         self.doomed.push(key);
     }
 
@@ -221,45 +246,71 @@ impl Roster {
     pub fn reap(&mut self, registry: &Registry) -> usize {
         let count = self.doomed.len();
         for key in self.doomed.drain(..) {
-            let mut peer = self.peers.remove(key.slot() as usize);
-            // Closing the descriptor does it as well; a failure leaves nothing to do.
-            let _ = registry.deregister(&mut peer.connection);
+            if let Some(mut peer) = self.peers.remove(key) {
+                // Closing the descriptor does it as well; a failure leaves nothing to do.
+                let _ = registry.deregister(&mut peer.connection);
+            }
         }
         count
     }
 
+    /// Whether the next [`reap`](Roster::reap) frees somebody.
+    pub fn has_doomed(&self) -> bool {
+        !self.doomed.is_empty()
+    }
+
+    /// From now on nobody idles, and nobody lingers beyond `until` (`None`: never).
+    pub fn end_at(&mut self, until: Option<Instant>) {
+        self.idle_timeout = None;
+        self.is_ending = true;
+        self.end = until;
+    }
+
     /// The client that has made no progress for the idle timeout, if there is one at `now`.
     pub fn idle_at(&self, now: Instant) -> Option<Key> {
-        let (key, due) = self.first(&self.idle, self.idle_timeout)?;
+        let (key, due) = self.first_idle()?;
         (due <= now).then_some(key)
     }
 
-    /// The connection whose grace is over, if there is one at `now`.
+    /// The connection that has lingered long enough, if there is one at `now`; at the end that is everyone.
     pub fn overstayed_at(&self, now: Instant) -> Option<Key> {
-        let (key, due) = self.first(&self.lingering, self.grace)?;
+        let (key, due) = self.first_overstayed()?;
         (due <= now).then_some(key)
     }
 
     /// When the next one is due, idle or overstayed.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let idle = self.first(&self.idle, self.idle_timeout);
-        let overstayed = self.first(&self.lingering, self.grace);
-        [idle, overstayed].into_iter().flatten().map(|(_, due)| due).min()
+        [self.first_idle(), self.first_overstayed()].into_iter().flatten().map(|(_, due)| due).min()
+    }
+
+    fn first_idle(&self) -> Option<(Key, Instant)> {
+        let (key, peer) = self.peers.tenant(self.idle.front()?)?;
+        Some((key, peer.progress.checked_add(self.idle_timeout?)?))
+    }
+
+    fn first_overstayed(&self) -> Option<(Key, Instant)> {
+        let lingering = self.lingering.front().and_then(|slot| self.peers.tenant(slot));
+        match (lingering, self.end) {
+            (Some((key, peer)), end) => Some((key, peer.until.into_iter().chain(end).min()?)),
+            // Who has not even been dismissed by then never will be.
+            (None, Some(end)) => self.peers.tenant(self.idle.front()?).map(|(key, _)| (key, end)),
+            (None, None) => None,
+        }
+    }
+
+    /// The one that has lingered for longest: its place may be wanted.
+    pub fn longest_lingering(&self) -> Option<Key> {
+        self.peers.tenant(self.lingering.front()?).map(|(key, _)| key)
     }
 
     /// Clients: open or finishing.
     pub fn clients(&self) -> usize {
-        self.open
+        self.clients
     }
 
     /// Dismissed connections that were turned away at the door.
     pub fn refused(&self) -> usize {
         self.refused
-    }
-
-    /// Whether `key` is one of those.
-    pub fn is_refused(&self, key: Key) -> bool {
-        self.peers.get(key.slot() as usize).is_some_and(|peer| peer.key == key && peer.refused)
     }
 
     /// Connections of every kind: each holds a descriptor.
@@ -274,18 +325,6 @@ impl Roster {
 
     /// The clients, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &Peer)> {
-        let peers = self.peers.iter().map(|(_, peer)| (peer.key, peer));
-        peers.filter(|(_, peer)| peer.is_client())
-    }
-
-    /// Every connection that is not doomed, in the order of their slots.
-    pub fn keys(&self) -> Vec<Key> {
-        self.peers.iter().filter(|(_, peer)| peer.state != State::Doomed).map(|(_, peer)| peer.key).collect()
-    }
-
-    /// The first of `queue` and when it is due; `None` where that is never.
-    fn first(&self, queue: &Lru, allowed: Option<Duration>) -> Option<(Key, Instant)> {
-        let peer = self.peers.get(queue.front()? as usize)?;
-        Some((peer.key, peer.progress.checked_add(allowed?)?))
+        self.peers.iter().filter(|(_, peer)| peer.is_client())
     }
 }

@@ -10,10 +10,11 @@ use super::{FramingWord, Seconds, StyleArgs, parse_count};
 use crate::client::chat::{self, Chat, longest_message};
 use crate::client::find_idle::{self, FindIdle};
 use crate::client::ping::{self, Ping};
-use crate::client::stage::{Stage, complain};
+use crate::client::stage::Stage;
 use crate::client::target::{Family, Target};
 use crate::client::verdict::{self, Verdict};
 use crate::error::{Error, exit};
+use crate::process::complain;
 use crate::process::signals::OnQuit;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
@@ -226,7 +227,7 @@ impl Settings {
             Err(error) => {
                 if let Mode::Verdict(settings) = mode {
                     complain(&mut diagnostics, &error);
-                    let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                    let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
                     verdict::tell_unresolved(stage, &settings, &target);
                     return Ok(exit::USAGE);
                 }
@@ -235,20 +236,20 @@ impl Settings {
         };
         match mode {
             Mode::Chat(settings) => {
-                let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
                 Chat::new(stage, settings, addresses)?.run()
             }
             Mode::Verdict(settings) => {
-                let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
                 Verdict::new(stage, settings, &addresses).run()
             }
             Mode::Ping(settings) => {
                 // Its summary is told, quiet or not.
-                let stage = Stage::new(style, false, diagnostics, OnQuit::Report)?;
+                let stage = Stage::set_up(style, false, diagnostics, OnQuit::Report)?;
                 Ping::new(stage, settings, addresses)?.run()
             }
             Mode::FindIdle(settings) => {
-                let stage = Stage::new(style, quiet, diagnostics, OnQuit::Die)?;
+                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
                 FindIdle::new(stage, settings, addresses).run()
             }
         }

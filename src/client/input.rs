@@ -5,7 +5,8 @@ use std::io;
 
 use mio::Registry;
 
-use crate::reactor::Source;
+use super::stage::Source;
+use crate::reactor::{Budget, Source as _};
 use crate::stdio::console::{Console, Fill, Line};
 
 /// Where messages come from.
@@ -86,7 +87,7 @@ impl Input {
 
     /// The next message. Reads only when asked, and at most once, so an
     /// endless stdin costs neither memory nor the turn.
-    pub fn next_message(&mut self) -> Next {
+    pub fn next_message(&mut self, budget: &mut Budget) -> Next {
         match self {
             Input::Given(messages) => messages.pop_front().map_or(Next::Ended, Next::Message),
             Input::Lines { console, readable } => {
@@ -94,7 +95,7 @@ impl Input {
                     return next;
                 }
                 if *readable && !console.ended() {
-                    *readable = console.fill() != Fill::Drained;
+                    *readable = console.fill(budget) != Fill::Drained;
                 }
                 match next_line(console) {
                     Some(next) => next,

@@ -14,6 +14,8 @@ pub struct Ledger {
     acknowledged: u64,
     /// Something besides missing acknowledgements went wrong.
     flawed: bool,
+    /// Replies that answered nothing.
+    surplus: u64,
     answered: bool,
     notice: Option<Notice>,
 }
@@ -23,8 +25,8 @@ pub struct Ledger {
 pub enum Meaning {
     /// It answers a message that was sent so long ago.
     Answer(Duration),
-    /// It answers nothing.
-    Surplus,
+    /// It answers nothing; whether it is the first that does not.
+    Surplus(bool),
     /// It is the server's last word.
     LastWord,
 }
@@ -50,7 +52,8 @@ impl Ledger {
         self.answered = true;
         let Some(sent) = self.outstanding.pop_front() else {
             self.flawed = true;
-            return Meaning::Surplus;
+            self.surplus += 1;
+            return Meaning::Surplus(self.surplus == 1);
         };
         self.acknowledged += u64::from(reply == Reply::Ack);
         Meaning::Answer(now.saturating_duration_since(sent))
@@ -59,6 +62,11 @@ impl Ledger {
     /// Something went wrong that the exit code must tell.
     pub fn mark(&mut self) {
         self.flawed = true;
+    }
+
+    /// Replies that answered nothing.
+    pub fn surplus(&self) -> u64 {
+        self.surplus
     }
 
     /// Messages sent.

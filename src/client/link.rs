@@ -3,29 +3,13 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use mio::Interest;
 use mio::net::{TcpStream, UdpSocket};
-use mio::{Interest, Registry, Token};
 
-use crate::connection::{Connection, Fill};
-use crate::reactor::{Ready, stream_interest};
-use crate::wire::{CHECK, Decoder, End, Framing, LONGEST_MESSAGE, Notice, Protocol, Replies, Reply, TooLong};
-
-/// A buffer that holds whatever one read brings, TCP or UDP.
-pub const BUFFER: usize = 65_536;
-/// A stream is read in pieces of this size: a reply may be one byte, its line two hundred, and all the lines of a piece
-/// must fit into what may wait for a stdout that is stalled.
-const PIECE: usize = 4096;
-
-/// What a read from the server came to, apart from the replies in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
-    /// There may be more: read again.
-    More,
-    /// There is no more for now.
-    Drained,
-    /// The server has ended the stream.
-    Ended,
-}
+use super::stage::Source;
+use crate::connection::{Connection, Inbox, Pulled, Reading};
+use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
+use crate::wire::{CHECK, Framing, LONGEST_MESSAGE, Message, Notice, Outbox, Output, Protocol, Replies, Reply};
 
 /// A reply, once the buffer it stood in is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,50 +36,48 @@ impl From<Reply<'_>> for Answer {
 #[derive(Debug)]
 pub struct Link {
     peer: SocketAddr,
+    key: Key,
     way: Way,
 }
 
 #[derive(Debug)]
 enum Way {
-    Tcp { connection: Connection, replies: Replies },
+    Tcp { connection: Connection, inbox: Inbox<Replies>, outbox: Outbox },
     Udp(UdpSocket),
 }
 
 impl Link {
-    /// Begins to connect to `peer`. UDP is there at once; TCP is when
+    /// Begins to connect to `peer`, and registers the socket under `key`. UDP is there at once; TCP is when
     /// [`is_established`](Link::is_established) says so.
     ///
     /// # Errors
-    /// The system has no socket, or knows at once that there is no way.
-    pub fn open(protocol: Protocol, peer: SocketAddr, framing: Framing) -> io::Result<Link> {
+    /// The system has no socket, or knows at once that there is no way; or the poll does not take it.
+    pub fn open(
+        protocol: Protocol,
+        peer: SocketAddr,
+        framing: Framing,
+        key: Key,
+        reactor: &Reactor<Source>,
+    ) -> io::Result<Link> {
+        let (registry, token) = (reactor.registry(), Source::Link(key).token());
         let way = match protocol {
             Protocol::Tcp => {
-                let decoder = Decoder::new(framing, LONGEST_MESSAGE);
-                let connection = Connection::new(TcpStream::connect(peer)?, decoder);
-                Way::Tcp { connection, replies: Replies::new(framing) }
+                let mut connection = Connection::new(TcpStream::connect(peer)?);
+                registry.register(&mut connection, token, stream_interest())?;
+                Way::Tcp { connection, inbox: Inbox::new(Replies::new(framing)), outbox: Outbox::default() }
             }
             Protocol::Udp => {
                 let any: SocketAddr = match peer {
                     SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
                     SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
                 };
-                let socket = UdpSocket::bind(any)?;
+                let mut socket = UdpSocket::bind(any)?;
                 socket.connect(peer)?;
+                registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
                 Way::Udp(socket)
             }
         };
-        Ok(Link { peer, way })
-    }
-
-    /// Registers the socket, for good.
-    ///
-    /// # Errors
-    /// The poll does not take it.
-    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match &mut self.way {
-            Way::Tcp { connection, .. } => registry.register(connection, token, stream_interest()),
-            Way::Udp(socket) => registry.register(socket, token, Interest::READABLE | Interest::WRITABLE),
-        }
+        Ok(Link { peer, key, way })
     }
 
     /// Where it leads.
@@ -103,12 +85,9 @@ impl Link {
         self.peer
     }
 
-    /// TCP or UDP.
-    pub fn protocol(&self) -> Protocol {
-        match self.way {
-            Way::Tcp { .. } => Protocol::Tcp,
-            Way::Udp(_) => Protocol::Udp,
-        }
+    /// The source that its events are.
+    pub fn source(&self) -> Source {
+        Source::Link(self.key)
     }
 
     /// The port of our end.
@@ -153,10 +132,9 @@ impl Link {
     /// The connection is broken, or an earlier datagram was refused at the far end.
     pub fn send(&mut self, message: &[u8]) -> io::Result<bool> {
         match &mut self.way {
-            Way::Tcp { connection, .. } => {
-                let mut framed = Vec::with_capacity(message.len() + 4);
-                connection.decoder.framing().encode(message, &mut framed);
-                connection.send(&framed)?;
+            Way::Tcp { connection, inbox, outbox } => {
+                outbox.push(inbox.decoder.framing(), message);
+                connection.flush(outbox)?;
                 Ok(true)
             }
             Way::Udp(socket) => loop {
@@ -176,9 +154,9 @@ impl Link {
     /// The connection is broken.
     pub fn flush(&mut self) -> io::Result<bool> {
         match &mut self.way {
-            Way::Tcp { connection, .. } => {
-                connection.flush()?;
-                Ok(!connection.output_waits())
+            Way::Tcp { connection, outbox, .. } => {
+                connection.flush(outbox)?;
+                Ok(outbox.is_empty())
             }
             Way::Udp(_) => Ok(true),
         }
@@ -192,67 +170,138 @@ impl Link {
     }
 
     /// The beginning of a reply that has not become whole (TCP).
-    pub fn unfinished(&self) -> Option<&[u8]> {
+    pub fn unfinished(&self) -> Option<Message<'_>> {
         match &self.way {
-            Way::Tcp { connection, replies } => {
-                let undecoded = connection.decoder.unfinished();
-                replies.unfinished().or((!undecoded.is_empty()).then_some(undecoded))
-            }
+            Way::Tcp { inbox, .. } => inbox.decoder.unfinished(),
             Way::Udp(_) => None,
         }
     }
 
-    /// One read; each reply in it is handed to `each`.
+    /// Begins to pull replies through `buffer`, within `budget`.
+    pub fn listen<'r>(&'r mut self, buffer: &'r mut [u8], budget: &'r mut Budget) -> Listening<'r> {
+        match &mut self.way {
+            Way::Tcp { connection, inbox, .. } => {
+                Listening::Tcp { reading: inbox.read(connection, buffer, budget), last: Last::Ahead }
+            }
+            Way::Udp(socket) => Listening::Udp { socket, buffer, budget },
+        }
+    }
+
+    /// All replies of a slice, appended to `answers` without their texts.
+    ///
+    /// # Errors
+    /// As [`Listening::pull`]; what came before is in `answers`.
+    pub fn hear(&mut self, buffer: &mut [u8], budget: &mut Budget, answers: &mut Vec<Answer>) -> io::Result<Heard> {
+        let mut listening = self.listen(buffer, budget);
+        loop {
+            match listening.pull()? {
+                Pulled::Item(reply) => answers.push(reply.into()),
+                Pulled::Part | Pulled::TooLong => {}
+                Pulled::Drained => return Ok(Heard::Drained),
+                Pulled::CutOff => return Ok(Heard::CutOff),
+                Pulled::Ended => return Ok(Heard::Ended),
+            }
+        }
+    }
+}
+
+/// How far a slice of replies came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// There is no more for now.
+    Drained,
+    /// The slice is over, and there may be more.
+    CutOff,
+    /// The server has ended the stream.
+    Ended,
+}
+
+/// A slice's worth of replies.
+#[derive(Debug)]
+pub enum Listening<'r> {
+    /// Out of a stream.
+    Tcp {
+        /// What cuts them out.
+        reading: Reading<'r, Replies>,
+        /// How the stream ends.
+        last: Last,
+    },
+    /// Each a datagram.
+    Udp {
+        /// The socket.
+        socket: &'r mut UdpSocket,
+        /// What a datagram is received into.
+        buffer: &'r mut [u8],
+        /// How many may be.
+        budget: &'r mut Budget,
+    },
+}
+
+/// How the end of a stream is told, one pull after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// It was not seen yet.
+    Ahead,
+    /// It was seen: the beginning of a reply may stand there.
+    Rest,
+    /// A reply that is too long begins here.
+    Stuck,
+    /// That was told, and nothing behind it can be followed.
+    Broken,
+    /// All was told.
+    Over,
+}
+
+impl Listening<'_> {
+    /// The next reply. The beginning of one that the stream's end cuts short is a wrong one.
     ///
     /// # Errors
     /// The connection is broken, a datagram was refused at the far end, or
     /// (`InvalidData`) a reply is too long to be followed.
-    pub fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        ready: Ready,
-        mut each: impl FnMut(Reply<'_>),
-    ) -> io::Result<Received> {
-        match &mut self.way {
-            Way::Udp(socket) => loop {
-                match socket.recv(buffer) {
-                    Ok(len) => {
-                        each(datagram_reply(&buffer[..len]));
-                        return Ok(Received::More);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Drained),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
+    pub fn pull(&mut self) -> io::Result<Pulled<Reply<'_>>> {
+        match self {
+            Listening::Udp { socket, buffer, budget } => {
+                if !budget.may_read() {
+                    return Ok(Pulled::CutOff);
                 }
-            },
-            Way::Tcp { connection, replies } => match connection.fill(&mut buffer[..PIECE], ready)? {
-                Fill::Data { len, more } => {
-                    let mut input = &buffer[..len];
-                    loop {
-                        match connection.decoder.next(&mut input) {
-                            Ok(Some(message)) => replies.read(message, &mut each),
-                            Ok(None) => break,
-                            Err(TooLong) => {
-                                each(Reply::Wrong(input));
-                                let what = format!("a reply is longer than {LONGEST_MESSAGE} bytes");
-                                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-                            }
+                loop {
+                    match socket.recv(buffer) {
+                        Ok(len) => {
+                            budget.spend(1);
+                            budget.spend_bytes(len);
+                            return Ok(Pulled::Item(datagram_reply(&buffer[..len])));
                         }
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Drained),
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
                     }
-                    Ok(if more { Received::More } else { Received::Drained })
                 }
-                Fill::Drained => Ok(Received::Drained),
-                Fill::Ended => {
-                    match connection.decoder.end() {
-                        Ok(End::Message(rest)) => replies.read(rest, &mut each),
-                        Ok(End::CutShort(_)) => each(Reply::Wrong(connection.decoder.unfinished())),
-                        Ok(End::Clean) | Err(TooLong) => {}
+            }
+            Listening::Tcp { reading, last } => match *last {
+                Last::Ahead => match reading.pull()? {
+                    Pulled::TooLong => {
+                        *last = Last::Stuck;
+                        Ok(Pulled::Part)
                     }
-                    if let Some(rest) = replies.unfinished() {
-                        each(Reply::Wrong(rest));
+                    Pulled::Ended => {
+                        *last = Last::Rest;
+                        Ok(Pulled::Part)
                     }
-                    Ok(Received::Ended)
+                    other => Ok(other),
+                },
+                Last::Rest => {
+                    *last = Last::Over;
+                    Ok(reading.last().map_or(Pulled::Ended, Pulled::Item))
                 }
+                Last::Stuck => {
+                    *last = Last::Broken;
+                    Ok(Pulled::Item(Reply::Wrong(reading.stuck_at())))
+                }
+                Last::Broken => {
+                    let what = format!("a reply is longer than {LONGEST_MESSAGE} bytes");
+                    Err(io::Error::new(io::ErrorKind::InvalidData, what))
+                }
+                Last::Over => Ok(Pulled::Ended),
             },
         }
     }
@@ -262,6 +311,6 @@ fn datagram_reply(bytes: &[u8]) -> Reply<'_> {
     match Notice::parse(bytes) {
         Some(notice) => Reply::Notice(notice),
         None if bytes == CHECK => Reply::Ack,
-        None => Reply::Wrong(bytes),
+        None => Reply::Wrong(bytes.into()),
     }
 }

@@ -3,8 +3,9 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`target`] | the words HOST and PORT, and the addresses behind them |
-//! | [`stage`] | what every mode stands on: the loop, signals, stdout and stderr |
+//! | [`stage`] | what every mode stands on: the process, and what can wake it |
 //! | [`input`] | the messages: from stdin or from the command line |
+//! | [`route`] | the addresses of a name, tried one after the other |
 //! | [`link`] | the way to one server address, TCP or UDP |
 //! | [`ledger`] | which reply is for which message |
 //! | [`chat`] | stdin and the socket in one loop, one message at a time |
@@ -18,6 +19,7 @@ pub mod input;
 pub mod ledger;
 pub mod link;
 pub mod ping;
+pub mod route;
 pub mod stage;
 pub mod target;
 pub mod verdict;

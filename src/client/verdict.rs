@@ -4,12 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::link::{BUFFER, Link, Received};
-use super::stage::Stage;
+use super::link::Link;
+use super::stage::{Source, Stage};
 use super::target::Target;
+use crate::connection::{Pulled, buffer};
 use crate::error::{Error, exit};
 use crate::escape::{cause, escape};
-use crate::reactor::{Key, Ready, Source};
+use crate::reactor::{Key, Slice, Slots};
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Event, Word};
 use crate::wire::{Framing, Protocol, Reply};
@@ -39,7 +40,7 @@ pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
         let (rtt, connect, text) = (None, None, None);
         stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
     }
-    stage.finish();
+    stage.finish_patiently();
 }
 
 /// What was found out about one address.
@@ -69,7 +70,7 @@ impl Finding {
     /// Nothing more comes by `link`: the beginning of a reply is a wrong answer, but no silence.
     fn of_silence(link: &Link) -> Finding {
         match link.unfinished() {
-            Some(text) => Finding { text: Some(text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+            Some(rest) => Finding { text: Some(rest.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
             None => Finding::of(Word::Silent),
         }
     }
@@ -78,7 +79,7 @@ impl Finding {
         match reply {
             Reply::Ack => Finding { word: Word::Open, rtt: Some(rtt), text: None },
             Reply::Notice(notice) => Finding { text: Some(notice.text().into()), ..Finding::of(Word::Closed) },
-            Reply::Wrong(text) => Finding { text: Some(text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+            Reply::Wrong(wrong) => Finding { text: Some(wrong.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
         }
     }
 }
@@ -88,7 +89,8 @@ impl Finding {
 struct Case {
     protocol: Protocol,
     address: SocketAddr,
-    link: Option<Link>,
+    /// The socket of the present try.
+    link: Option<Key>,
     tries: u32,
     began: Instant,
     connect: Option<Duration>,
@@ -102,6 +104,8 @@ pub struct Verdict {
     stage: Stage,
     settings: Settings,
     cases: Vec<Case>,
+    /// The sockets, each with the place of its case.
+    links: Slots<(usize, Link)>,
     buffer: Box<[u8]>,
 }
 
@@ -123,7 +127,7 @@ impl Verdict {
         let protocols = settings.protocols.iter();
         let cases = protocols.flat_map(|&protocol| addresses.iter().map(move |&address| case(protocol, address)));
         let cases = cases.collect();
-        Verdict { stage, settings, cases, buffer: vec![0; BUFFER].into_boxed_slice() }
+        Verdict { stage, settings, cases, links: Slots::new(), buffer: buffer() }
     }
 
     /// Asks until every case is decided, or a signal ends it. Returns the exit code.
@@ -136,13 +140,14 @@ impl Verdict {
         }
         self.tell();
         while self.cases.iter().any(|case| !case.told) && !self.stage.is_interrupted() && !self.stage.is_unread() {
-            let now = self.stage.wait(self.deadline())?;
-            while let Some(ready) = self.stage.reactor.next_ready() {
-                match ready.source {
+            let now = self.stage.wait_while_read(self.deadline())?;
+            while let Some(mut slice) = self.stage.reactor.next_slice() {
+                match slice.source() {
                     Source::Signals => drop(self.stage.signals()),
-                    Source::Peer(key) => self.serve(key, ready),
-                    _ => {}
+                    Source::Link(key) => self.serve(key, &mut slice),
+                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
                 }
+                self.stage.reactor.put_back(slice);
             }
             self.expire(now);
             self.tell();
@@ -154,7 +159,7 @@ impl Verdict {
         for Case { protocol, address, .. } in open {
             self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
         }
-        self.stage.finish();
+        self.stage.finish_patiently();
         let open = |protocol| {
             let mut cases = self.cases.iter().filter(|case| case.protocol == protocol);
             cases.any(|case| case.finding.as_ref().is_some_and(|finding| finding.word == Word::Open))
@@ -170,53 +175,53 @@ impl Verdict {
         case.tries += 1;
         case.began = Instant::now();
         case.asked = None;
-        let Ok(slot) = u32::try_from(index) else {
-            return;
-        };
-        let token = Source::Peer(Key::new(slot, case.tries)).token();
-        let opened = Link::open(case.protocol, case.address, self.settings.framing).and_then(|mut link| {
-            link.register(self.stage.reactor.registry(), token)?;
-            Ok(link)
-        });
+        if let Some(earlier) = case.link.take() {
+            self.links.remove(earlier);
+        }
+        let (protocol, address, framing) = (case.protocol, case.address, self.settings.framing);
+        let opened = self
+            .links
+            .insert_with(|key| Ok((index, Link::open(protocol, address, framing, key, &self.stage.reactor)?)));
         match opened {
-            Ok(link) => case.link = Some(link),
+            Ok(key) => case.link = Some(key),
             Err(error) => {
                 // It may be our own want of a socket: the word alone cannot say so.
-                log::info!("{} {}: {}", case.protocol, Address::new(case.address), cause(&error));
+                log::info!("{protocol} {}: {}", Address::new(address), cause(&error));
                 case.finding = Some(Finding::of_error(&error));
             }
         }
-        if case.protocol == Protocol::Udp {
+        if protocol == Protocol::Udp {
             self.ask(index);
         }
     }
 
-    fn serve(&mut self, key: Key, ready: Ready) {
-        let index = key.slot() as usize;
-        let Some(case) = self.cases.get_mut(index) else {
+    fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
+        // The socket of an earlier try is gone.
+        let Some((index, link)) = self.links.get(key) else {
             return;
         };
-        // An event of an earlier try's socket is no news.
-        if key != Key::new(key.slot(), case.tries) || case.finding.is_some() {
+        let index = *index;
+        let case = &mut self.cases[index];
+        if case.finding.is_some() {
             return;
         }
         if case.asked.is_none() {
-            match case.link.as_ref().map(Link::is_established) {
-                Some(Ok(true)) => {
+            match link.is_established() {
+                Ok(true) => {
                     case.connect = Some(case.began.elapsed());
                     self.ask(index);
                 }
-                Some(Err(error)) => case.finding = Some(Finding::of_error(&error)),
-                Some(Ok(false)) | None => {}
+                Ok(false) => {}
+                Err(error) => case.finding = Some(Finding::of_error(&error)),
             }
         }
         // The event that told of the connection may have been the only one to tell of what the server said at once.
-        self.listen(index, ready);
+        self.listen(index, slice);
     }
 
     fn ask(&mut self, index: usize) {
         let case = &mut self.cases[index];
-        let Some(link) = &mut case.link else {
+        let Some((_, link)) = case.link.and_then(|key| self.links.get_mut(key)) else {
             return;
         };
         case.asked = Some(Instant::now());
@@ -225,19 +230,22 @@ impl Verdict {
         }
     }
 
-    fn listen(&mut self, index: usize, ready: Ready) {
-        let Case { link: Some(link), finding, asked: Some(asked), .. } = &mut self.cases[index] else {
+    /// A slice of what comes back; the first reply decides.
+    fn listen(&mut self, index: usize, slice: &mut Slice<Source>) {
+        let Case { link: Some(key), finding, asked: Some(asked), .. } = &mut self.cases[index] else {
             return;
         };
+        let Some((_, link)) = self.links.get_mut(*key) else {
+            return;
+        };
+        let mut listening = link.listen(&mut self.buffer, &mut slice.budget);
         while finding.is_none() {
-            let received = link.receive(&mut self.buffer, ready, |reply| {
-                finding.get_or_insert(Finding::of_reply(reply, asked.elapsed()));
-            });
-            match received {
-                Ok(Received::More) => {}
-                Ok(Received::Drained) => break,
-                Ok(Received::Ended) => _ = finding.get_or_insert(Finding::of(Word::Closed)),
-                Err(error) => _ = finding.get_or_insert(Finding::of_error(&error)),
+            match listening.pull() {
+                Ok(Pulled::Item(reply)) => *finding = Some(Finding::of_reply(reply, asked.elapsed())),
+                Ok(Pulled::Part | Pulled::TooLong) => {}
+                Ok(Pulled::Drained | Pulled::CutOff) => break,
+                Ok(Pulled::Ended) => *finding = Some(Finding::of(Word::Closed)),
+                Err(error) => *finding = Some(Finding::of_error(&error)),
             }
         }
     }
@@ -256,7 +264,11 @@ impl Verdict {
                 continue;
             }
             match case.tries >= TRIES {
-                true => case.finding = Some(case.link.as_ref().map_or(Finding::of(Word::Silent), Finding::of_silence)),
+                true => {
+                    let link = case.link.and_then(|key| self.links.get(key));
+                    let silence = link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link));
+                    case.finding = Some(silence);
+                }
                 false => self.try_again(index),
             }
         }
@@ -268,7 +280,9 @@ impl Verdict {
             let Some(finding) = &case.finding else {
                 return;
             };
-            case.link = None;
+            if let Some(key) = case.link.take() {
+                self.links.remove(key);
+            }
             case.told = true;
             self.stage.journal.tell(&Event::Verdict {
                 protocol: case.protocol,

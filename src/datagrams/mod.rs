@@ -1,7 +1,8 @@
 //! The server's UDP socket: batches of datagrams in, answers out from the address that was asked.
 //!
-//! One turn is [`flush`](Datagrams::flush), [`receive`](Datagrams::receive), then [`next`](Datagrams::next) and
-//! [`reply`](Datagrams::reply) for each datagram, and `flush` again. On Linux a batch is one `recvmmsg` and its answers one
+//! A batch is a [`receive`](Datagrams::receive), then [`next`](Datagrams::next) and [`reply`](Datagrams::reply) for each
+//! datagram, and a [`flush`](Datagrams::flush). Nothing ever waits to be sent: what the system has no room for is
+//! dropped, since a socket that waited for one peer would be deaf to all. On Linux a batch is one `recvmmsg` and its answers one
 //! `sendmmsg`; elsewhere both are plain `recv_from` and `send_to`, behind the same calls.
 
 use std::io;
@@ -9,6 +10,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
+
+use crate::reactor::Budget;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -29,8 +32,9 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// The least that a datagram takes of the receive buffer, however short it is: on Linux 768 bytes or more.
 const FOOTPRINT: usize = 512;
 
-/// The answers that may wait for the kernel to take them.
-const OUTBOX: usize = 2048;
+/// What the kernel should at least hold for peers whose link does not take it: it keeps hundreds of answers to one that
+/// does not say where it is (ARP) for seconds.
+const SEND_BUFFER: usize = 4 << 20;
 
 /// How often a flush starts an interrupted call again before it counts as failed.
 const PATIENCE: usize = 16;
@@ -42,6 +46,8 @@ pub enum Received {
     More,
     /// There was no more: an event will tell.
     Drained,
+    /// Nothing was received: the budget is spent.
+    CutOff,
 }
 
 /// One datagram of a batch.
@@ -70,24 +76,25 @@ pub struct Datagrams {
     socket: mio::net::UdpSocket,
     address: SocketAddr,
     batches: Batches,
-    registration: Option<(Registry, Token)>,
-    awaits_room: bool,
+}
+
+/// What became of the answers that were queued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// They left.
+    pub sent: usize,
+    /// The system had no room for them.
+    pub dropped: usize,
 }
 
 impl Datagrams {
-    /// Takes a bound socket over: makes it non-blocking, gives it a receive buffer of 1 MiB or what the system allows, and
-    /// on a wildcard bind has the system tell each datagram's own address.
+    /// Takes a bound socket over: makes it non-blocking, gives it buffers of 1 MiB to receive and 4 MiB to send, or what
+    /// the system allows, and on a wildcard bind has the system tell each datagram's own address.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         widen(&socket)?;
         let address = socket.local_addr()?;
-        Ok(Self {
-            batches: Batches::new(&socket, address)?,
-            socket: mio::net::UdpSocket::from_std(socket),
-            address,
-            registration: None,
-            awaits_room: false,
-        })
+        Ok(Self { batches: Batches::new(&socket, address)?, socket: mio::net::UdpSocket::from_std(socket), address })
     }
 
     /// The address the socket is bound to.
@@ -95,21 +102,18 @@ impl Datagrams {
         self.address
     }
 
-    /// Has `registry` report datagrams under `token`, and, while answers [wait](Self::waiting), room for them.
+    /// Has `registry` report datagrams under `token`.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         // Not writable as well: every datagram that leaves would come back as an event.
-        registry.register(&mut self.socket, token, Interest::READABLE)?;
-        self.registration = Some((registry.try_clone()?, token));
-        Ok(())
+        registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
-    /// Receives one batch, which replaces the one before, and says whether there may be more. While answers
-    /// [wait](Self::waiting) nothing is received: the event that ends the waiting is the one to look again.
+    /// Receives one batch, which replaces the one before, and says whether there may be more.
     ///
     /// An error is the system's note on one datagram, perhaps on one sent earlier; it does not drain the socket.
-    pub fn receive(&mut self) -> io::Result<Received> {
-        if self.waiting() {
-            return Ok(Received::Drained);
+    pub fn receive(&mut self, budget: &mut Budget) -> io::Result<Received> {
+        if !budget.may_read() {
+            return Ok(Received::CutOff);
         }
         match self.batches.receive(&self.socket) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained),
@@ -138,54 +142,37 @@ impl Datagrams {
         buffer / FOOTPRINT / BATCH + 2
     }
 
-    /// Queues an answer to `peer` that leaves from `local`; [`flush`](Self::flush) sends it. False where 2048 are waiting
-    /// already, or where `peer` is of a family the socket cannot reach: then it is dropped.
+    /// Queues an answer to `peer` that leaves from `local`; [`flush`](Self::flush) sends it. False where `peer` is of a
+    /// family the socket cannot reach: then it is dropped.
     pub fn reply(&mut self, peer: SocketAddr, local: Local, bytes: &'static [u8]) -> bool {
-        self.batches.queued() < OUTBOX && self.batches.push(peer, local, bytes)
+        self.batches.push(peer, local, bytes)
     }
 
-    /// Sends what is queued and returns how many datagrams left. One that cannot be sent is told to `failed` and dropped,
-    /// the others go on; what the system has no room for waits.
+    /// Sends what is queued. One that cannot be sent is told to `failed` and dropped, the others go on; what the system
+    /// has no room for is dropped, too.
     #[inline]
-    pub fn flush(&mut self, failed: impl FnMut(SocketAddr, io::Error)) -> usize {
-        if !self.waiting() {
-            return 0;
-        }
-        let sent = self.batches.flush(&self.socket, failed);
-        self.await_room(self.waiting());
-        sent
-    }
-
-    /// Whether answers wait for the system to have room.
-    pub fn waiting(&self) -> bool {
-        self.batches.queued() > 0
-    }
-
-    fn await_room(&mut self, wanted: bool) {
-        let Some((registry, token)) = &self.registration else {
-            return;
-        };
-        if wanted == self.awaits_room {
-            return;
-        }
-        let interests = if wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        match registry.reregister(&mut self.socket, *token, interests) {
-            Ok(()) => self.awaits_room = wanted,
-            // The next datagram's event flushes as well.
-            Err(error) => log::warn!("cannot wait for room to send datagrams: {error}"),
+    pub fn flush(&mut self, failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
+        match self.batches.queued() {
+            0 => Sent::default(),
+            _ => self.batches.flush(&self.socket, failed),
         }
     }
 }
 
-/// Raises the receive buffer; a smaller one than wished for is no error.
+/// Raises both buffers; smaller ones than wished for are no error.
 fn widen(socket: &UdpSocket) -> io::Result<()> {
     let options = SockRef::from(socket);
     if options.recv_buffer_size()? < RECEIVE_BUFFER {
         let _ = options.set_recv_buffer_size(RECEIVE_BUFFER);
     }
-    #[cfg(target_os = "linux")]
-    if options.recv_buffer_size()? < RECEIVE_BUFFER {
-        linux::force_receive_buffer(socket, RECEIVE_BUFFER);
+    if options.send_buffer_size()? < SEND_BUFFER {
+        let _ = options.set_send_buffer_size(SEND_BUFFER);
     }
+    #[cfg(target_os = "linux")]
+    linux::force_buffers(
+        socket,
+        (options.recv_buffer_size()? < RECEIVE_BUFFER).then_some(RECEIVE_BUFFER),
+        (options.send_buffer_size()? < SEND_BUFFER).then_some(SEND_BUFFER),
+    );
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use super::{Datagram, Local, PATIENCE, Received};
+use super::{Datagram, Local, PATIENCE, Received, Sent};
 
 /// Datagrams a system call.
 pub(super) const BATCH: usize = 1;
@@ -51,7 +51,7 @@ impl Batches {
         &mut self,
         socket: &mio::net::UdpSocket,
         mut failed: impl FnMut(SocketAddr, io::Error),
-    ) -> usize {
+    ) -> Sent {
         let mut sent = 0;
         let mut patience = PATIENCE;
         while let Some(&(peer, bytes)) = self.outbox.front() {
@@ -66,7 +66,9 @@ impl Batches {
             }
             self.outbox.pop_front();
         }
-        sent
+        let dropped = self.outbox.len();
+        self.outbox.clear();
+        Sent { sent, dropped }
     }
 
     pub(super) fn queued(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Samples in, summary out: round trips in bounded memory, and the percentiles that they carry.
 //!
-//! A percentile is a claim about the samples beyond it. [`Summary`] makes it only where at least
-//! ten lie there: p99 of fifty samples is but another name for the maximum.
+//! A percentile is a claim about the samples beyond it. [`Summary`] makes it, the median apart, only where at
+//! least ten lie there: p99 of fifty samples is but another name for the maximum.
 
 mod hgrm;
 mod plot;

@@ -1,4 +1,192 @@
-//! The process around the loop: its signals and its limits.
+//! What every program and every mode stands on: the loop, the signals, stdout and stderr.
+//!
+//! | room | what it is |
+//! |---|---|
+//! | [`Process`] | the set-up, and how a turn begins and the last one ends |
+//! | [`signals`] | signals as an ordinary source |
+//! | [`limits`] | how many descriptors there may be |
 
 pub mod limits;
 pub mod signals;
+
+use std::fmt;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use mio::Interest;
+
+use self::signals::{OnQuit, Signal, Signals};
+use crate::error::Error;
+use crate::escape::escape;
+use crate::reactor::{Reactor, Source};
+use crate::stdio::block_terminal_stops;
+use crate::stdio::diagnostics::Diagnostics;
+use crate::transcript::journal::{Journal, LAST_LINES};
+use crate::transcript::{Render, Style};
+
+/// With so many bytes that stdout has not taken, a program that drops nothing reads nothing more from anywhere: it
+/// waits.
+const ENOUGH_UNREAD: usize = 64 * 1024;
+
+/// The ends that every process has, among a program's sources.
+pub trait Ends: Source {
+    /// A signal came.
+    const SIGNALS: Self;
+    /// stdout takes bytes again.
+    const SCREEN: Self;
+    /// stderr takes bytes again.
+    const DIAGNOSTICS: Self;
+}
+
+/// The loop and the process's own ends.
+pub struct Process<S> {
+    /// The poll loop.
+    pub reactor: Reactor<S>,
+    /// What goes to stdout.
+    pub journal: Journal,
+    diagnostics: Diagnostics,
+    signals: Signals,
+    interrupted: bool,
+}
+
+impl<S: Ends> Process<S> {
+    /// Sets up the loop. Names must have been resolved before: from here on
+    /// signals are only seen by the loop, and a resolver that hangs could not be interrupted.
+    ///
+    /// # Errors
+    /// What could not be set up.
+    pub fn set_up(style: Style, quiet: bool, diagnostics: Diagnostics, on_quit: OnQuit) -> Result<Process<S>, Error> {
+        let signals = Signals::install(on_quit).map_err(|error| Error::Setup("signals", error))?;
+        block_terminal_stops().map_err(|error| Error::Setup("signals", error))?;
+        let mut process = Process {
+            reactor: Reactor::new().map_err(|error| Error::Setup("the poll", error))?,
+            journal: Journal::new(style, quiet),
+            diagnostics,
+            signals,
+            interrupted: false,
+        };
+        process.register().map_err(|error| Error::Setup("the poll", error))?;
+        Ok(process)
+    }
+
+    fn register(&mut self) -> std::io::Result<()> {
+        let registry = self.reactor.registry();
+        registry.register(&mut self.signals, S::SIGNALS.token(), Interest::READABLE)?;
+        self.journal.screen().register(registry, S::SCREEN.token())?;
+        self.diagnostics.register(registry, S::DIAGNOSTICS.token())
+    }
+
+    /// Begins a turn: writes what was told in the one before, then waits for what comes next, until `deadline` at the
+    /// latest. Returns the time of the turn.
+    ///
+    /// # Errors
+    /// The poll keeps failing.
+    pub fn wait(&mut self, deadline: Option<Instant>) -> Result<Instant, Error> {
+        self.flush();
+        self.reactor.wait(deadline).map_err(Error::Poll)
+    }
+
+    /// As [`wait`](Process::wait), but not at all once nobody reads stdout: what was just found out must not wait for an
+    /// event.
+    ///
+    /// # Errors
+    /// The poll keeps failing.
+    pub fn wait_while_read(&mut self, deadline: Option<Instant>) -> Result<Instant, Error> {
+        self.flush();
+        let deadline = if self.is_unread() { Some(Instant::now()) } else { deadline };
+        self.reactor.wait(deadline).map_err(Error::Poll)
+    }
+
+    /// Writes what was told, as far as stdout and stderr take it.
+    pub fn flush(&mut self) {
+        self.journal.flush();
+        self.diagnostics.flush();
+    }
+
+    /// The signals that have come. One that asks to end is remembered, too.
+    pub fn signals(&mut self) -> Vec<Signal> {
+        let signals: Vec<Signal> = self.signals.pending().collect();
+        self.interrupted |= signals.iter().any(|signal| matches!(signal, Signal::Stop | Signal::HangUp));
+        signals
+    }
+
+    /// Whether a signal asked to end.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Whether stdout takes what it is given. While it does not, nothing more
+    /// should be read; its event tells when it does.
+    pub fn has_room(&mut self) -> bool {
+        let screen = self.journal.screen();
+        // What only waits to be written has no event to wait for.
+        if screen.pending() >= ENOUGH_UNREAD && !screen.is_stalled() {
+            screen.flush();
+        }
+        screen.pending() < ENOUGH_UNREAD
+    }
+
+    /// Whether nobody will ever read our stdout.
+    pub fn is_unread(&mut self) -> bool {
+        self.journal.screen().failure().is_some()
+    }
+
+    /// Whether stdout lost a line: its disk is full, say.
+    pub fn is_lossy(&self) -> bool {
+        self.journal.dropped() > 0
+    }
+
+    /// One sentence on stderr, quiet or not. It may hold text from outside.
+    pub fn complain(&mut self, sentence: impl fmt::Display) {
+        complain(&mut self.diagnostics, sentence);
+    }
+
+    /// Whether a person may be watching stderr.
+    pub fn is_terminal_err(&self) -> bool {
+        self.diagnostics.with(|screen| screen.is_terminal())
+    }
+
+    /// Shows a line of progress on stderr, which the next line overwrites. An
+    /// empty one takes it away at once: stdout may be about to print there.
+    pub fn show_live(&mut self, line: &str) {
+        self.diagnostics.with(|screen| {
+            screen.live(line);
+            if line.is_empty() {
+                screen.flush();
+            }
+        });
+    }
+
+    /// Tells an event on stderr, where it does not mix with the results.
+    pub fn report(&mut self, event: &impl Render) {
+        let lines = self.journal.rendered(event);
+        self.diagnostics.with(|screen| screen.print(&lines));
+    }
+
+    /// Writes what is left, waiting at most `limit` for a stdout that takes nothing, and as long for stderr.
+    pub fn finish(&mut self, limit: Duration) {
+        self.journal.finish(limit);
+        self.diagnostics.finish(limit);
+    }
+
+    /// Writes what is left. One that was interrupted waits half a second for a
+    /// stdout that takes nothing; another one as long as it takes.
+    pub fn finish_patiently(&mut self) {
+        loop {
+            self.journal.finish(LAST_LINES);
+            self.signals();
+            let left = self.journal.screen().pending();
+            if left == 0 || self.is_interrupted() || self.is_unread() {
+                break;
+            }
+        }
+        self.diagnostics.finish(LAST_LINES);
+    }
+}
+
+/// One sentence of the client on stderr.
+pub fn complain(diagnostics: &mut Diagnostics, sentence: impl fmt::Display) {
+    let sentence = sentence.to_string();
+    // stderr that fails leaves nobody to tell.
+    let _ = diagnostics.write_all(format!("reactor-client: {}\n", escape(sentence.as_bytes())).as_bytes());
+}

@@ -110,13 +110,14 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::Alarm;
+    use crate::reactor::token::tests::Who;
     use crate::reactor::{Reactor, Source};
 
     #[test]
     fn it_wakes_the_loop_at_its_time_and_can_be_set_again() {
-        let mut reactor = Reactor::new().unwrap();
+        let mut reactor = Reactor::<Who>::new().unwrap();
         let mut alarm = Alarm::new().unwrap();
-        alarm.register(reactor.registry(), Source::Alarm.token()).unwrap();
+        alarm.register(reactor.registry(), Who::Listener.token()).unwrap();
         for _ in 0..3 {
             let due = Instant::now() + Duration::from_micros(300);
             while reactor.wait(alarm.set(Some(due))).unwrap() < due {}

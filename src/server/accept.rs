@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
-use super::Server;
+use super::{Server, Source};
 use crate::escape::cause;
-use crate::reactor::{Key, Source};
+use crate::reactor::Slice;
 use crate::transcript::server::Event;
-use crate::wire::{Decoder, Framing, Notice};
+use crate::wire::{Framing, Notice};
 
-/// Connections accepted in one turn.
-const ACCEPTS_PER_TURN: usize = 64;
+/// A connection is as much work as so many messages: a slice accepts 64.
+const ACCEPT_COSTS: usize = 4;
 /// Descriptors kept in reserve below the limit: the process's own, and those
 /// of clients that are being turned away.
 pub(super) const RESERVE: usize = 32;
@@ -81,71 +81,85 @@ impl Failure {
 const NO_DESCRIPTOR: [i32; 2] = [24, 23];
 
 impl Server {
-    /// Lets in whoever waits, within the turn's budget.
-    pub(super) fn accept(&mut self, now: Instant) {
-        if self.accept_up_to(ACCEPTS_PER_TURN, now, |_, _| {}) {
-            self.reactor.again(Source::Listener);
-        }
-    }
-
-    /// Accepts at most `budget` clients, and hands each that was let in to `each`.
-    /// Whether more may be waiting.
-    pub(super) fn accept_up_to(&mut self, budget: usize, now: Instant, mut each: impl FnMut(&mut Self, Key)) -> bool {
-        for _ in 0..budget {
+    /// A slice of those who wait to be let in.
+    pub(super) fn accept(&mut self, slice: &mut Slice<Source>) {
+        while slice.budget.may_tell() {
             let Some(door) = &mut self.door else {
-                return false;
+                return;
             };
-            match door.listener.accept() {
-                Ok((stream, peer)) => {
-                    if let Some(key) = self.admit(stream, peer, now) {
-                        each(self, key);
-                    }
+            if let Some(ending) = &mut self.ending {
+                if ending.accepts == 0 {
+                    self.door = None;
+                    return;
                 }
+                ending.accepts -= 1;
+            }
+            slice.budget.spend(ACCEPT_COSTS);
+            match door.listener.accept() {
+                Ok((stream, peer)) => self.admit(stream, peer, slice.now()),
                 Err(error) => match Failure::of(&error) {
-                    Failure::Nobody => return false,
+                    Failure::Nobody => return self.everyone_is_in(),
                     Failure::ThatClient => log::debug!("a client was gone before it was accepted: {}", cause(&error)),
+                    // One that lingers gives its place up, at the end of this turn.
+                    Failure::NoDescriptor if self.roster.has_doomed() || self.hurry_one() => {
+                        return self.process.reactor.ask(Source::Listener);
+                    }
                     Failure::NoDescriptor if self.turn_one_away() => {}
                     Failure::NoDescriptor | Failure::Pause => {
                         log::debug!("cannot accept for now: {}", cause(&error));
-                        self.reactor.again_at(Source::Listener, now + FAMINE);
-                        return false;
+                        return self.process.reactor.pause(Source::Listener, slice.now() + FAMINE);
                     }
                 },
             }
         }
-        true
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) -> Option<Key> {
+    /// At the end the door closes behind the last of the backlog.
+    fn everyone_is_in(&mut self) {
+        if self.ending.is_some() {
+            self.door = None;
+        }
+    }
+
+    /// Ends the one that has lingered for longest; whether there is one.
+    fn hurry_one(&mut self) -> bool {
+        let lingering = self.roster.longest_lingering();
+        if let Some(key) = lingering {
+            self.roster.doom(key);
+        }
+        lingering.is_some()
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
         if !cfg!(target_os = "linux") {
             // There accepted connections do not inherit it. A failure means the client is gone, which a read will tell.
             let _ = stream.set_nodelay(true);
         }
-        let full = self.roster.len() - self.roster.refused() >= self.room;
+        let full = self.roster.clients() >= self.room;
         if full && self.roster.refused() >= REFUSED_AT_ONCE {
             turn_away(stream, self.settings.framing);
-            self.tell_refused(peer);
-            return None;
+            return self.tell_refused(peer);
         }
-        let decoder = Decoder::new(self.settings.framing, self.settings.longest_message);
-        let key = match self.roster.open(stream, peer, decoder, now, self.reactor.registry()) {
+        if !full && self.roster.len() >= self.room {
+            // Those who were told to go make room first.
+            self.hurry_one();
+        }
+        let key = match self.roster.open(stream, peer, now, &self.process.reactor) {
             Ok(key) => key,
-            Err(error) => {
-                log::warn!("cannot take in {peer}: {}", cause(&error));
-                return None;
-            }
+            Err(error) => return log::warn!("cannot take in {peer}: {}", cause(&error)),
         };
         if full {
             self.tell_refused(peer);
-            self.say_last(key, Some(Notice::Full));
             self.roster.refuse(key, now);
-            self.linger(key);
-            return None;
+            return self.say_last(key, Some(Notice::Full));
         }
         self.desk.stats.total += 1;
         self.desk.stats.peak = self.desk.stats.peak.max(self.roster.clients() as u64);
-        self.desk.journal.tell(&Event::Connected { peer });
-        Some(key)
+        self.process.journal.tell(&Event::Connected { peer });
+        if self.ending.is_some() {
+            // It is read once, like everyone, and told.
+            self.process.reactor.ask(Source::Peer(key));
+        }
     }
 
     /// With no descriptor left, gives up the spare one to accept a client and tell it so.
@@ -171,7 +185,7 @@ impl Server {
 
     fn tell_refused(&mut self, peer: SocketAddr) {
         self.desk.stats.refused += 1;
-        self.desk.journal.tell(&Event::Refused { peer });
+        self.process.journal.tell(&Event::Refused { peer });
     }
 }
 

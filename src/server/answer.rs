@@ -6,19 +6,21 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
-use super::converse::Desk;
+use super::Source;
+use super::desk::Desk;
 use super::peers::Peers;
 use crate::datagrams::{Datagrams, Local, Received};
 use crate::escape::cause;
-use crate::reactor::Source;
+use crate::reactor::{Budget, Slice, Source as _};
+use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{CHECK, Notice, is_reply};
 
-/// Batches received in one turn.
-const BATCHES_PER_TURN: usize = 8;
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
-/// After a turn of nothing but errors receiving pauses for so long.
+/// After so many errors and nothing else ...
+const ERRORS: usize = 8;
+/// ... receiving pauses for so long.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The UDP socket, who spoke to it, and when it last answered a reply.
@@ -27,19 +29,19 @@ pub(super) struct Answerer {
     peers: Peers,
     replied_to_reply: Option<Instant>,
     heard: Option<Instant>,
-    /// The last word was said: nothing more is received.
-    over: bool,
+    /// At the end, how many batches are still answered: no more than had arrived before, for a flood has no end.
+    last_batches: Option<usize>,
 }
 
-/// When the socket is to be served next.
+/// What is to become of the socket after its slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// At its next event.
+    /// Its next event brings it back, or the end of its slice did not let it finish.
     Wait,
-    /// In the next turn.
-    Again,
-    /// Not before this.
+    /// It is not served before this.
     At(Instant),
+    /// What had arrived is answered, and the end has come.
+    Over,
 }
 
 impl Answerer {
@@ -49,7 +51,7 @@ impl Answerer {
             peers: Peers::default(),
             replied_to_reply: None,
             heard: None,
-            over: false,
+            last_batches: None,
         })
     }
 
@@ -66,60 +68,50 @@ impl Answerer {
         self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < recent)
     }
 
-    /// Whether answers wait for room in the system.
-    pub(super) fn waiting(&self) -> bool {
-        self.datagrams.waiting()
+    /// From now on only what has arrived is answered.
+    pub(super) fn end(&mut self) {
+        self.last_batches = Some(self.datagrams.backlog());
     }
 
-    /// Receives and answers within the turn's budget.
-    pub(super) fn serve(&mut self, desk: &mut Desk, now: Instant) -> Next {
-        if self.over {
-            self.flush(desk);
-            return Next::Wait;
-        }
-        self.serve_batches(BATCHES_PER_TURN, desk, now)
-    }
-
-    /// Answers what had arrived, then tells every recent peer that this is the end.
-    pub(super) fn say_goodbye(&mut self, recent: Option<Duration>, desk: &mut Desk, now: Instant) {
-        // No more than had arrived before: a flood has no end.
-        self.serve_batches(self.datagrams.backlog(), desk, now);
-        for (peer, local) in self.peers.recent(now, recent) {
-            self.datagrams.reply(peer, local, Notice::ShuttingDown.text().as_bytes());
-        }
-        // Nobody is told of these that fail: nobody asked.
-        self.datagrams.flush(|_, _| {});
-        self.over = true;
-    }
-
-    fn serve_batches(&mut self, budget: usize, desk: &mut Desk, now: Instant) -> Next {
-        self.flush(desk);
+    /// Receives and answers a slice of what waits.
+    pub(super) fn serve(&mut self, desk: &mut Desk, journal: &mut Journal, slice: &mut Slice<Source>) -> Next {
+        let now = slice.now();
         let mut errors = 0;
-        for _ in 0..budget {
-            match self.datagrams.receive() {
+        loop {
+            if let Some(left) = &mut self.last_batches {
+                if *left == 0 {
+                    return Next::Over;
+                }
+                *left -= 1;
+            }
+            match self.datagrams.receive(&mut slice.budget) {
+                Ok(Received::CutOff) => return Next::Wait,
                 Ok(received) => {
-                    self.answer_batch(desk, now);
-                    self.flush(desk);
+                    self.answer_batch(desk, journal, &mut slice.budget, now);
                     if received == Received::Drained {
-                        return Next::Wait;
+                        return if self.last_batches.is_some() { Next::Over } else { Next::Wait };
                     }
                 }
                 // Mostly the system's note that an answer of ours found nobody.
                 Err(error) => {
                     log::debug!("receiving a datagram failed: {}", cause(&error));
                     errors += 1;
+                    if errors == ERRORS {
+                        return Next::At(now + PAUSE);
+                    }
                 }
             }
         }
-        if errors == budget { Next::At(now + PAUSE) } else { Next::Again }
     }
 
-    fn answer_batch(&mut self, desk: &mut Desk, now: Instant) {
+    fn answer_batch(&mut self, desk: &mut Desk, journal: &mut Journal, budget: &mut Budget, now: Instant) {
         while let Some(datagram) = self.datagrams.next() {
             let (peer, local, bytes) = (datagram.peer, datagram.local, datagram.bytes);
             let reply = is_reply(bytes);
+            budget.spend(1);
+            budget.spend_bytes(bytes.len());
             desk.stats.datagrams_in += 1;
-            desk.journal.tell(&Event::Datagram { peer, bytes });
+            journal.tell(&Event::Datagram { peer, bytes });
             let answered = if self.is_nobody(peer, local) {
                 false
             } else {
@@ -129,6 +121,21 @@ impl Answerer {
             };
             desk.stats.unanswered += u64::from(!answered);
         }
+        let sent = self.datagrams.flush(|peer, error| {
+            desk.stats.unanswered += 1;
+            journal.tell(&Event::ReplyFailed { peer, error: &error });
+        });
+        desk.stats.datagrams_out += sent.sent as u64;
+        desk.stats.unanswered += sent.dropped as u64;
+    }
+
+    /// Tells every peer heard from within `recent` that this is the end.
+    pub(super) fn say_goodbye(&mut self, recent: Option<Duration>, now: Instant) {
+        for (peer, local) in self.peers.recent(now, recent) {
+            self.datagrams.reply(peer, local, Notice::ShuttingDown.text().as_bytes());
+        }
+        // Nobody is told of these that fail: nobody asked.
+        self.datagrams.flush(|_, _| {});
     }
 
     /// Nothing goes to port 0, to ourselves, or to a group: no datagram comes
@@ -145,14 +152,5 @@ impl Answerer {
             self.replied_to_reply = Some(now);
         }
         due
-    }
-
-    fn flush(&mut self, desk: &mut Desk) {
-        let Desk { stats, journal, .. } = desk;
-        let sent = self.datagrams.flush(|peer, error| {
-            stats.unanswered += 1;
-            journal.tell(&Event::ReplyFailed { peer, error: &error });
-        });
-        stats.datagrams_out += sent as u64;
     }
 }

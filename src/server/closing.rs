@@ -1,43 +1,84 @@
 //! Parting: every way in which a connection, and in the end the server, comes to its end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Server;
-use super::converse::{Verdict, reason_of};
+use super::converse::{Attention, Verdict, reason_of};
+use super::{Server, Source};
 use crate::connection::Fill;
-use crate::reactor::{Key, Ready, Source};
+use crate::reactor::{Key, Slice};
 use crate::roster::State;
 use crate::transcript::server::Event;
-use crate::wire::{Notice, Reason};
+use crate::wire::{Notice, Output, Reason};
 
-/// Idle clients looked at in one turn.
-const SWEEPS_PER_TURN: usize = 256;
 /// Clients of the backlog that are still served at the end: more than it holds.
 const LAST_ACCEPTS: usize = 8192;
+/// Beyond the grace an end takes no longer than this.
+pub(super) const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// The end of the server, once it has begun: the same turn in another state.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// From here on there is no time to tell each message that was read: the ACKs matter more.
+    haste: Option<Instant>,
+    /// Nobody stays beyond this; `None`: it is never.
+    pub(super) until: Option<Instant>,
+    /// Clients that may still come out of the backlog.
+    pub(super) accepts: usize,
+    /// Connections that did not end within the grace.
+    pub(super) cut: u64,
+}
+
+impl Ending {
+    /// Whether the grace is over.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+
+    fn attention(&self, is_read_out: bool, now: Instant) -> Attention {
+        match self.haste {
+            Some(haste) if now >= haste => Attention::InHaste,
+            _ if is_read_out => Attention::ReadOut,
+            _ => Attention::Full,
+        }
+    }
+}
 
 impl Server {
-    /// One turn of one connection, whatever it is still here for.
-    pub(super) fn serve_peer(&mut self, key: Key, ready: Ready, now: Instant) {
+    /// A slice of one connection, whatever it is still here for.
+    pub(super) fn serve_peer(&mut self, key: Key, slice: &mut Slice<Source>) {
+        let now = slice.now();
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
         match peer.state() {
             State::Open => {
-                let (progress, verdict) = self.desk.converse(peer, ready);
+                let attention =
+                    self.ending.as_ref().map_or(Attention::Full, |ending| ending.attention(peer.is_read_out, now));
+                peer.is_read_out = self.ending.is_some();
+                let journal = &mut self.process.journal;
+                let (progress, verdict) = self.desk.converse(peer, journal, &mut slice.budget, attention);
                 if progress {
                     self.roster.progress(key, now);
                 }
                 match verdict {
-                    Verdict::Wait => {}
-                    Verdict::Again => self.reactor.again(ready.source),
+                    Verdict::Wait => self.see_off(key, now),
+                    Verdict::Again => self.process.reactor.ask(slice.source()),
                     Verdict::Finish => self.finish(key, now),
                     Verdict::Dismiss(notice, reason) => self.dismiss(key, Some(notice), reason, now),
                     Verdict::Lost(reason) => self.lose(key, reason, now),
                 }
             }
             State::Finishing => self.finish(key, now),
-            State::Dismissed => self.linger(key),
+            State::Dismissed => self.linger(key, slice),
             State::Doomed => {}
+        }
+    }
+
+    /// At the end of the server, a client that was read out is told so.
+    fn see_off(&mut self, key: Key, now: Instant) {
+        let read_out = self.roster.get_mut(key).is_some_and(|peer| peer.is_client() && !peer.inbox.has_rest());
+        if self.ending.is_some() && read_out {
+            self.dismiss(key, Some(Notice::ShuttingDown), Reason::Shutdown, now);
         }
     }
 
@@ -47,15 +88,13 @@ impl Server {
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
-        match peer.connection.flush() {
+        match self.desk.flush(peer) {
+            Ok(_) if peer.owed.is_empty() => self.lose(key, Reason::Closed, now),
             Ok(moved) => {
-                let done = !peer.connection.output_waits();
                 if moved > 0 {
                     self.roster.progress(key, now);
                 }
-                if done {
-                    self.lose(key, Reason::Closed, now);
-                }
+                self.see_off(key, now);
             }
             Err(error) => {
                 let reason = reason_of(&error, peer);
@@ -74,40 +113,36 @@ impl Server {
     /// more input, and time to take it all before it is closed.
     pub(super) fn dismiss(&mut self, key: Key, notice: Option<Notice>, reason: Reason, now: Instant) {
         self.record_parting(key, reason, now);
-        self.say_last(key, notice);
         self.roster.dismiss(key, now);
-        self.linger(key);
+        self.say_last(key, notice);
     }
 
-    /// Queues the last word.
+    /// The last word of one that was dismissed; its own slices drain what it still sends.
     pub(super) fn say_last(&mut self, key: Key, notice: Option<Notice>) {
-        let (Some(peer), Some(notice)) = (self.roster.get_mut(key), notice) else {
+        let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
-        let mut last_word = Vec::new();
-        self.settings.framing.encode(notice.text().as_bytes(), &mut last_word);
-        if peer.connection.send(&last_word).is_err() {
-            // Lingering finds out.
-            peer.connection.abandon_output();
+        peer.inbox.forget();
+        if let Some(notice) = notice {
+            peer.owed.say(notice);
+        }
+        match self.desk.flush(peer) {
+            Ok(_) => self.process.reactor.ask(Source::Peer(key)),
+            Err(_) => self.roster.doom(key),
         }
     }
 
     /// Moves a dismissed connection towards its end: what waits goes out, then
     /// our side is shut, input is read and forgotten until the peer's side is.
-    pub(super) fn linger(&mut self, key: Key) {
+    fn linger(&mut self, key: Key, slice: &mut Slice<Source>) {
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
-        let flushed = peer.connection.flush();
-        let out = !peer.connection.output_waits();
-        if out {
-            peer.half_close();
-        }
-        match flushed.and_then(|_| self.desk.discard(peer)) {
-            Ok(Fill::Drained) => {}
-            Ok(Fill::Ended) if !out => {}
+        match self.desk.flush(peer).and_then(|_| self.desk.discard(peer, &mut slice.budget)) {
+            // It may still be reading.
+            Ok(Fill::Ended) if !peer.owed.is_empty() => {}
             Ok(Fill::Ended) | Err(_) => self.roster.doom(key),
-            Ok(Fill::Data { .. }) => self.reactor.again(Source::Peer(key)),
+            Ok(Fill::Drained | Fill::CutOff | Fill::Data { .. }) => {}
         }
     }
 
@@ -119,56 +154,79 @@ impl Server {
         let event = Event::Disconnected { peer: peer.address, reason, messages: peer.messages, lasted };
         match reason {
             // The operator's answer, quiet or not.
-            Reason::Operator => self.desk.journal.answer(&event),
-            _ => self.desk.journal.tell(&event),
+            Reason::Operator => self.process.journal.answer(&event),
+            _ => self.process.journal.tell(&event),
         }
         self.desk.stats.resets += u64::from(reason == Reason::Reset);
         self.desk.stats.idle_cuts += u64::from(reason == Reason::Idle);
     }
 
-    /// Cuts who is due. A client's last chance: a message that waits in its socket saves it.
+    /// Cuts who is due, as far as the turn has time for it. A client's last chance: a message that waits in its socket
+    /// saves it, and an end that waits there makes it no cut.
     pub(super) fn sweep(&mut self, now: Instant) {
-        for _ in 0..SWEEPS_PER_TURN {
-            let Some(key) = self.roster.idle_at(now) else {
-                break;
+        while let Some(key) = self.roster.idle_at(now) {
+            let Some(slice) = self.look_again(key) else {
+                return;
             };
-            self.serve_peer(key, Ready::unasked(Source::Peer(key)), now);
             if self.roster.idle_at(now) == Some(key) {
-                self.dismiss(key, Some(Notice::IdleTimeout), Reason::Idle, now);
+                self.dismiss(key, Some(Notice::IdleTimeout), Reason::Idle, slice);
             }
         }
         while let Some(key) = self.roster.overstayed_at(now) {
-            self.cut += u64::from(self.stopping && !self.roster.is_refused(key));
-            self.roster.doom(key);
-        }
-    }
-
-    /// Shutdown: the backlog is served, the doors close, everyone is told.
-    /// What is left of the conversation is lingering.
-    pub(super) fn shut_down(&mut self, now: Instant) {
-        if std::mem::replace(&mut self.stopping, true) {
-            return;
-        }
-        self.desk.journal.tell(&Event::ShuttingDown);
-        self.accept_up_to(LAST_ACCEPTS, now, |_, _| {});
-        self.door = None;
-        if let Some(answerer) = &mut self.answerer {
-            answerer.say_goodbye(self.settings.idle_timeout, &mut self.desk, now);
-        }
-        self.stopping_until = self.settings.grace.and_then(|grace| now.checked_add(grace));
-        for key in self.roster.keys() {
-            self.serve_peer(key, Ready::unasked(Source::Peer(key)), now);
-            let open = self.roster.get_mut(key).is_some_and(|peer| peer.is_client());
-            if open {
-                self.dismiss(key, Some(Notice::ShuttingDown), Reason::Shutdown, now);
+            if self.look_again(key).is_none() {
+                return;
+            }
+            if self.roster.overstayed_at(now) == Some(key) {
+                let refused = self.roster.get_mut(key).is_none_or(|peer| peer.is_refused());
+                if let Some(ending) = &mut self.ending {
+                    ending.cut += u64::from(!refused);
+                }
+                self.roster.doom(key);
             }
         }
     }
 
-    /// Whether a shutdown has come to its end.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
-        let answers_wait = self.answerer.as_ref().is_some_and(super::answer::Answerer::waiting);
-        let time_is_up = self.stopping_until.is_some_and(|until| now >= until);
-        self.stopping && self.roster.is_empty() && (!answers_wait || time_is_up)
+    /// Serves one that is due once more; when that was. `None` where the turn has no time left for it.
+    fn look_again(&mut self, key: Key) -> Option<Instant> {
+        let mut slice = self.process.reactor.due_slice(Source::Peer(key))?;
+        self.serve_peer(key, &mut slice);
+        let now = slice.now();
+        self.process.reactor.put_back(slice);
+        Some(now)
+    }
+
+    /// Begins the end: the backlog is served, the doors close, everyone is read once more and told. All of it happens
+    /// in the turns that follow.
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        if self.ending.is_some() {
+            return;
+        }
+        let grace = self.settings.grace;
+        let after = |span: Option<Duration>| span.and_then(|span| now.checked_add(span));
+        let until = after(grace);
+        self.ending = Some(Ending { haste: after(grace.map(|grace| grace / 2)), until, accepts: LAST_ACCEPTS, cut: 0 });
+        self.process.journal.tell(&Event::ShuttingDown);
+        self.roster.end_at(until);
+        self.process.reactor.ask(Source::Listener);
+        self.process.reactor.ask(Source::Datagrams);
+        if let Some(answerer) = &mut self.answerer {
+            answerer.end();
+        }
+        for (key, _) in self.roster.iter() {
+            self.process.reactor.ask(Source::Peer(key));
+        }
+    }
+
+    /// At the end of the grace nobody is let in any more, and datagrams have their last word.
+    pub(super) fn close_doors_if_late(&mut self, now: Instant) {
+        if self.ending.as_ref().is_some_and(|ending| ending.is_late(now)) {
+            self.door = None;
+            self.say_goodbye(now);
+        }
+    }
+
+    /// Whether an end has come to its end.
+    pub(super) fn is_over(&self) -> bool {
+        self.ending.is_some() && self.door.is_none() && self.answerer.is_none() && self.roster.is_empty()
     }
 }

@@ -2,32 +2,32 @@
 
 use std::io;
 
-use crate::connection::{Fill, is_reset};
+use super::desk::Desk;
+use crate::connection::{Fill, Pulled, Reading, is_reset};
 use crate::escape::cause;
-use crate::reactor::{Ready, Source};
+use crate::reactor::Budget;
 use crate::roster::Peer;
 use crate::transcript::journal::Journal;
-use crate::transcript::server::{Event, Stats};
-use crate::wire::{Count, End, Framing, Notice, READ_SIZE, Reason, TooLong};
+use crate::transcript::server::Event;
+use crate::wire::{Count, Decoder, End, Framing, Message, Notice, Output, Reason, TooLong};
 
-/// Reads per connection and turn: 128 KiB at the most, which may be tens of thousands of messages.
-const READS_PER_TURN: usize = 2;
-
-/// What every conversation shares: the read buffer, a run of ACKs, the
-/// counters and the journal. So an idle connection needs none of its own.
-pub(super) struct Desk {
-    buffer: Box<[u8]>,
-    acks: Acks,
-    pub(super) stats: Stats,
-    pub(super) journal: Journal,
+/// What of a client's input is taken, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attention {
+    /// What comes, as long as it takes what it is owed.
+    Full,
+    /// What was read already: nothing more is read at the end of the server.
+    ReadOut,
+    /// The same, but there is no time left to tell each of it.
+    InHaste,
 }
 
-/// What is to become of a connection after its turn.
+/// What is to become of a connection after its slice.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Its next event brings it back.
+    /// Its next event brings it back, or the end of its slice did not let it finish.
     Wait,
-    /// Its budget is spent, it may have more to say.
+    /// It is asked again, without an event.
     Again,
     /// It has ended its side: once what it is owed is out, it is done.
     Finish,
@@ -37,143 +37,177 @@ pub(super) enum Verdict {
     Lost(Reason),
 }
 
+/// How far a slice came.
+enum Outcome {
+    Drained,
+    CutOff,
+    Ended,
+    TooLong,
+    Broken(io::Error),
+}
+
 impl Desk {
-    pub(super) fn new(journal: Journal) -> Desk {
-        Desk { buffer: vec![0; READ_SIZE].into_boxed_slice(), acks: Acks::default(), stats: Stats::default(), journal }
-    }
-
-    /// One turn of one client: what waits for it goes out first, then its
-    /// messages come in and their ACKs go out, one write for each read.
+    /// One slice of one client: what waits for it goes out first, then its
+    /// messages come in and their ACKs go out, in one write.
     /// Tells also whether it made progress.
-    pub(super) fn converse(&mut self, peer: &mut Peer, ready: Ready) -> (bool, Verdict) {
-        let (messages, taken) = (peer.messages, peer.connection.flush());
-        let moved = matches!(taken, Ok(1..));
-        let verdict = match taken {
-            Ok(_) => self.exchange(peer, ready),
-            Err(error) => Verdict::Lost(reason_of(&error, peer)),
+    pub(super) fn converse(
+        &mut self,
+        peer: &mut Peer,
+        journal: &mut Journal,
+        budget: &mut Budget,
+        attention: Attention,
+    ) -> (bool, Verdict) {
+        let messages = peer.messages;
+        let moved = self.flush_or_lose(peer) > 0;
+        // Who does not take its ACKs is read no further; what was read before is owed all the same.
+        let attention = if peer.owed.is_empty() { attention } else { attention.max(Attention::ReadOut) };
+        let outcome = match attention {
+            Attention::ReadOut if !peer.inbox.has_rest() => Outcome::Drained,
+            _ => self.listen(peer, journal, budget, attention),
         };
-        (moved || peer.messages > messages, verdict)
-    }
-
-    fn exchange(&mut self, peer: &mut Peer, ready: Ready) -> Verdict {
-        // A client that has reset may still have said something before.
-        let mut lost = None;
-        for _ in 0..READS_PER_TURN {
-            if peer.connection.output_waits() {
-                return Verdict::Wait;
-            }
-            let more = match peer.connection.fill(&mut self.buffer, ready) {
-                Ok(Fill::Data { len, more }) => {
-                    let (taken, outcome) = self.take_messages(peer, len);
-                    let acks = self.acks.run(peer.connection.decoder.framing(), taken.messages);
-                    match peer.connection.send(acks) {
-                        Ok(()) => self.stats.acks += taken.messages as u64,
-                        Err(error) => _ = lost.get_or_insert(reason_of(&error, peer)),
-                    }
-                    if outcome.is_err() {
-                        return Verdict::Dismiss(Notice::TooLong, Reason::TooLong);
-                    }
-                    more || lost.is_some()
-                }
-                Ok(Fill::Ended) => return lost.map_or_else(|| self.end(peer), Verdict::Lost),
-                Ok(Fill::Drained) => false,
-                Err(error) => return Verdict::Lost(lost.unwrap_or_else(|| reason_of(&error, peer))),
-            };
-            if !more {
-                return lost.map_or(Verdict::Wait, Verdict::Lost);
-            }
+        let verdict = match outcome {
+            Outcome::Ended => self.end(peer, journal),
+            Outcome::TooLong => Verdict::Dismiss(Notice::TooLong, Reason::TooLong),
+            Outcome::Broken(error) => Verdict::Lost(reason_of(&error, peer)),
+            Outcome::Drained | Outcome::CutOff => Verdict::Wait,
+        };
+        let reached = peer.lost.is_none();
+        self.flush_or_lose(peer);
+        let progress = moved || peer.messages > messages;
+        match peer.lost {
+            None => (progress, verdict),
+            // A client that has reset may still have said something before.
+            Some(_) if reached && verdict == Verdict::Wait => (progress, Verdict::Again),
+            Some(_) if verdict == Verdict::Wait && budget.is_cut_off() => (progress, Verdict::Wait),
+            Some(reason) => (progress, Verdict::Lost(reason)),
         }
-        lost.map_or(Verdict::Again, Verdict::Lost)
     }
 
-    /// Tells the messages in the first `len` bytes of the buffer. Where nobody reads of them it is enough to count them.
-    fn take_messages(&mut self, peer: &mut Peer, len: usize) -> (Count, Result<(), TooLong>) {
-        let input = &self.buffer[..len];
-        let (taken, outcome) = if self.journal.is_quiet() {
-            peer.connection.decoder.count(input)
+    /// Pulls messages, tells them, and writes down what they are owed.
+    fn listen(&mut self, peer: &mut Peer, journal: &mut Journal, budget: &mut Budget, attention: Attention) -> Outcome {
+        let mut taken = Count::default();
+        let mut reading = peer.inbox.read(&mut peer.connection, &mut self.buffer, budget);
+        if attention != Attention::Full {
+            reading = reading.without_reading();
+        }
+        let outcome = if journal.is_quiet() || attention == Attention::InHaste {
+            count(&mut reading, &mut taken)
         } else {
-            tell_messages(&mut self.journal, peer, input)
+            let framing = reading.framing();
+            tell(&mut reading, &mut taken, |message| {
+                journal.tell(&Event::Message { peer: peer.address, framing, message });
+            })
         };
-        self.count(peer, taken);
-        (taken, outcome)
+        drop(reading);
+        if attention == Attention::InHaste {
+            journal.skip(taken.messages as u64);
+        }
+        self.owe(peer, taken);
+        outcome.unwrap_or_else(Outcome::Broken)
     }
 
     /// The end of a client's stream: an unterminated rest is a message, too.
-    fn end(&mut self, peer: &mut Peer) -> Verdict {
-        let framing = peer.connection.decoder.framing();
-        match peer.connection.decoder.end() {
+    fn end(&mut self, peer: &mut Peer, journal: &mut Journal) -> Verdict {
+        let mut taken = Count::default();
+        match peer.inbox.decoder.end() {
             Ok(End::Clean) => {}
             Ok(End::CutShort(got)) => {
                 log::warn!("{} ended its stream within a message, {got} bytes into the frame", peer.address);
             }
             Ok(End::Message(message)) => {
-                let mut taken = Count::default();
                 taken.add(message);
-                self.journal.tell(&Event::Message { peer: peer.address, framing, bytes: message });
-                self.count(peer, taken);
-                if let Err(error) = peer.connection.send(framing.ack()) {
-                    return Verdict::Lost(reason_of(&error, peer));
-                }
-                self.stats.acks += 1;
+                journal.tell(&Event::Message { peer: peer.address, framing: Framing::Lines, message });
             }
             Err(TooLong) => return Verdict::Dismiss(Notice::TooLong, Reason::TooLong),
         }
+        self.owe(peer, taken);
         Verdict::Finish
     }
 
-    fn count(&mut self, peer: &mut Peer, taken: Count) {
+    fn owe(&mut self, peer: &mut Peer, taken: Count) {
+        peer.owed.acknowledge(taken.messages);
         peer.messages += taken.messages as u64;
         self.stats.messages += taken.messages as u64;
         self.stats.bytes += taken.bytes as u64;
     }
 
+    /// Sends what a client is owed, as far as it takes it. Returns how many bytes moved.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn flush(&mut self, peer: &mut Peer) -> io::Result<usize> {
+        let acks = peer.owed.acks();
+        let moved = peer.flush();
+        self.stats.acks += (acks - peer.owed.acks()) as u64;
+        moved
+    }
+
+    /// As [`flush`](Desk::flush); where nothing reaches the client any more, that is noted.
+    fn flush_or_lose(&mut self, peer: &mut Peer) -> usize {
+        self.flush(peer).unwrap_or_else(|error| {
+            peer.owed.abandon();
+            let reason = reason_of(&error, peer);
+            peer.lost.get_or_insert(reason);
+            0
+        })
+    }
+
     /// Reads and forgets what a dismissed client still sends: closing over
     /// unread input would destroy what is on its way out.
-    pub(super) fn discard(&mut self, peer: &mut Peer) -> io::Result<Fill> {
-        let mut fill = Fill::Drained;
-        for _ in 0..READS_PER_TURN {
-            fill = peer.connection.fill(&mut self.buffer, Ready::unasked(Source::Peer(peer.key())))?;
-            if !matches!(fill, Fill::Data { .. }) {
-                break;
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn discard(&mut self, peer: &mut Peer, budget: &mut Budget) -> io::Result<Fill> {
+        loop {
+            match peer.connection.fill(&mut self.buffer, budget)? {
+                Fill::Data { more: true, .. } => {}
+                Fill::Data { more: false, .. } => return Ok(Fill::Drained),
+                other => return Ok(other),
             }
         }
-        Ok(fill)
     }
 }
 
-/// Tells every message that `input` completes, and counts them.
-fn tell_messages(journal: &mut Journal, peer: &mut Peer, mut input: &[u8]) -> (Count, Result<(), TooLong>) {
-    let decoder = &mut peer.connection.decoder;
-    let framing = decoder.framing();
-    let mut taken = Count::default();
+impl Attention {
+    fn max(self, least: Attention) -> Attention {
+        if self == Attention::Full { least } else { self }
+    }
+}
+
+fn tell(
+    reading: &mut Reading<'_, Decoder>,
+    taken: &mut Count,
+    mut each: impl FnMut(Message<'_>),
+) -> io::Result<Outcome> {
     loop {
-        match decoder.next(&mut input) {
-            Ok(Some(message)) => {
+        match reading.pull()? {
+            Pulled::Item(message) => {
                 taken.add(message);
-                journal.tell(&Event::Message { peer: peer.address, framing, bytes: message });
+                each(message);
             }
-            Ok(None) => return (taken, Ok(())),
-            Err(TooLong) => return (taken, Err(TooLong)),
+            Pulled::Part => {}
+            Pulled::Drained => return Ok(Outcome::Drained),
+            Pulled::CutOff => return Ok(Outcome::CutOff),
+            Pulled::Ended => return Ok(Outcome::Ended),
+            Pulled::TooLong => return Ok(Outcome::TooLong),
         }
     }
 }
 
-/// ACKs one behind the other. They are all alike, so they are written down once.
-#[derive(Default)]
-struct Acks {
-    run: Vec<u8>,
-}
-
-impl Acks {
-    /// This many acknowledgements; `framing` is the same every time.
-    #[inline]
-    fn run(&mut self, framing: Framing, count: usize) -> &[u8] {
-        let ack = framing.ack();
-        let len = count * ack.len();
-        while self.run.len() < len {
-            self.run.extend_from_slice(ack);
+/// Where nobody reads of them it is enough to count them.
+fn count(reading: &mut Reading<'_, Decoder>, taken: &mut Count) -> io::Result<Outcome> {
+    loop {
+        match reading.count()? {
+            Pulled::Item(count) => {
+                taken.messages += count.messages;
+                taken.bytes += count.bytes;
+            }
+            Pulled::Part => {}
+            Pulled::Drained => return Ok(Outcome::Drained),
+            Pulled::CutOff => return Ok(Outcome::CutOff),
+            Pulled::Ended => return Ok(Outcome::Ended),
+            Pulled::TooLong => return Ok(Outcome::TooLong),
         }
-        &self.run[..len]
     }
 }
 

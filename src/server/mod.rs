@@ -2,9 +2,10 @@
 //!
 //! | room | what it does |
 //! |---|---|
+//! | `source` | what can wake it |
 //! | [`listen`] | binds the sockets, all or none |
 //! | `accept` | lets clients in, or turns them away |
-//! | `converse` | reads messages, tells them, acknowledges them |
+//! | `converse`, `desk` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
 //! | [`operator`] | obeys commands from stdin |
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
@@ -16,8 +17,9 @@ mod accept;
 mod answer;
 mod closing;
 mod converse;
-
+mod desk;
 mod peers;
+mod source;
 
 use std::time::{Duration, Instant};
 
@@ -25,18 +27,20 @@ use mio::Interest;
 
 use self::accept::{Door, RESERVE};
 use self::answer::{Answerer, Next};
-use self::converse::Desk;
+use self::closing::{Ending, LAST_MOMENT};
+use self::desk::Desk;
 use self::listen::Sockets;
+use self::source::Source;
 use crate::error::Error;
+use crate::process::Process;
 use crate::process::limits::raise_descriptor_limit;
-use crate::process::signals::{OnQuit, Signal, Signals};
-use crate::reactor::{Key, Reactor, Ready, Source};
+use crate::process::signals::{OnQuit, Signal};
+use crate::reactor::{Key, Slice, Source as _};
 use crate::roster::{Peer, Roster};
-use crate::stdio::block_terminal_stops;
 use crate::stdio::console::Console;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
-use crate::transcript::journal::{Journal, LAST_LINES};
+use crate::transcript::journal::LAST_LINES;
 use crate::transcript::server::{ClientLine, Event, Stats};
 use crate::wire::{Framing, Protocol};
 
@@ -75,10 +79,8 @@ pub struct Settings {
 /// The server, bound and ready to run.
 pub struct Server {
     settings: Settings,
-    reactor: Reactor,
-    signals: Signals,
+    process: Process<Source>,
     console: Console,
-    diagnostics: Diagnostics,
     door: Option<Door>,
     answerer: Option<Answerer>,
     roster: Roster,
@@ -86,10 +88,9 @@ pub struct Server {
     /// How many clients there is room for.
     room: usize,
     started: Instant,
-    stopping: bool,
-    stopping_until: Option<Instant>,
-    /// Connections that did not end within the grace of a shutdown.
-    cut: u64,
+    /// So many answers wait for stdout that the operator has to wait, too.
+    operator_waits: bool,
+    ending: Option<Ending>,
 }
 
 impl Server {
@@ -98,28 +99,23 @@ impl Server {
     /// # Errors
     /// What could not be resolved, bound or set up; then nothing is left bound.
     pub fn start(settings: Settings, diagnostics: Diagnostics) -> Result<Server, Error> {
-        // Before the signal handlers: a resolver that hangs can still be interrupted.
         let address = listen::resolve(&settings.host, settings.port)?;
         let limit = raise_descriptor_limit();
         let sockets = Sockets::bind(address, settings.tcp, settings.udp)?;
-        let signals = Signals::install(OnQuit::Die).map_err(|error| Error::Setup("signals", error))?;
-        block_terminal_stops().map_err(|error| Error::Setup("signals", error))?;
+        let process = Process::set_up(settings.style, settings.quiet, diagnostics, OnQuit::Die)?;
         let answerer = sockets.udp.map(Answerer::new).transpose();
         let allowed = limit.map_or(Key::SLOTS, |limit| limit.saturating_sub(RESERVE).max(1));
         let mut server = Server {
-            reactor: Reactor::new().map_err(|error| Error::Setup("the poll", error))?,
-            signals,
+            process,
             console: Console::stdin(operator::LONGEST_COMMAND),
-            diagnostics,
             door: sockets.tcp.map(Door::new),
             answerer: answerer.map_err(|error| Error::Setup("the UDP socket", error))?,
-            roster: Roster::new(settings.idle_timeout, settings.grace),
-            desk: Desk::new(Journal::new(settings.style, settings.quiet)),
+            roster: Roster::new(settings.framing, settings.longest_message, settings.idle_timeout),
+            desk: Desk::new(),
             room: settings.max_connections.unwrap_or(allowed),
             started: Instant::now(),
-            stopping: false,
-            stopping_until: None,
-            cut: 0,
+            operator_waits: false,
+            ending: None,
             settings,
         };
         server.register().map_err(|error| Error::Setup("the poll", error))?;
@@ -127,8 +123,7 @@ impl Server {
     }
 
     fn register(&mut self) -> std::io::Result<()> {
-        let registry = self.reactor.registry();
-        registry.register(&mut self.signals, Source::Signals.token(), Interest::READABLE)?;
+        let registry = self.process.reactor.registry();
         if let Some(door) = &mut self.door {
             registry.register(&mut door.listener, Source::Listener.token(), Interest::READABLE)?;
         }
@@ -136,10 +131,8 @@ impl Server {
             answerer.register(registry)?;
         }
         self.console.register(registry, Source::Console.token())?;
-        self.desk.journal.screen().register(registry, Source::Screen.token())?;
-        self.diagnostics.register(registry, Source::Diagnostics.token())?;
         // A file is never announced, and a pipe may have been filled before.
-        self.reactor.again(Source::Console);
+        self.process.reactor.ask(Source::Console);
         Ok(())
     }
 
@@ -150,33 +143,33 @@ impl Server {
     pub fn run(mut self) -> Result<(), Error> {
         self.announce();
         let mut now = self.started;
-        while !self.is_over(now) {
-            // The turn, in this order because: signals may change what the rest should do (the reactor puts them
-            // first); input comes before deadlines, so that what has arrived saves its sender; a slot is freed only
-            // when no event of this turn can name it any more; and lines leave in one write when all are there.
-            now = self.reactor.wait(self.deadline(now)).map_err(Error::Poll)?;
-            while let Some(ready) = self.reactor.next_ready() {
-                self.serve(ready, now);
+        while !self.is_over() {
+            // The turn, in this order because: lines leave in one write when all are there; signals may change what the
+            // rest should do (the reactor puts them first); input comes before deadlines, so that what has arrived
+            // saves its sender; a slot is freed only when no event of this turn can name it any more.
+            now = self.process.wait(self.deadline(now))?;
+            while let Some(mut slice) = self.process.reactor.next_slice() {
+                self.serve(&mut slice);
+                self.process.reactor.put_back(slice);
             }
             self.sweep(now);
+            self.close_doors_if_late(now);
             self.reap();
-            self.flush();
         }
-        self.desk.journal.tell(&Event::ShutDown { cut: self.cut });
-        self.desk.journal.finish();
-        self.diagnostics.finish(LAST_LINES);
+        self.conclude();
         Ok(())
     }
 
-    fn serve(&mut self, ready: Ready, now: Instant) {
-        match ready.source {
-            Source::Signals => self.heed_signals(now),
-            Source::Listener => self.accept(now),
-            Source::Datagrams => self.answer(now),
-            Source::Console => self.heed_operator(now),
-            // The screens are flushed at the end of every turn; no alarm is set here.
-            Source::Screen | Source::Diagnostics | Source::Alarm => {}
-            Source::Peer(key) => self.serve_peer(key, ready, now),
+    fn serve(&mut self, slice: &mut Slice<Source>) {
+        match slice.source() {
+            Source::Signals => self.heed_signals(slice.now()),
+            Source::Listener => self.accept(slice),
+            Source::Datagrams => self.answer(slice),
+            Source::Console => self.heed_operator(slice),
+            Source::Screen => self.recall_operator(),
+            // It is flushed before every wait.
+            Source::Diagnostics => {}
+            Source::Peer(key) => self.serve_peer(key, slice),
         }
     }
 
@@ -185,10 +178,9 @@ impl Server {
         let udp = self.answerer.as_ref().map(Answerer::address);
         for (protocol, address) in [(Protocol::Tcp, tcp), (Protocol::Udp, udp)] {
             if let Some(address) = address {
-                self.desk.journal.answer(&Event::Listening { protocol, address });
+                self.process.journal.answer(&Event::Listening { protocol, address });
             }
         }
-        self.flush();
     }
 
     /// When the next wait must end.
@@ -196,8 +188,9 @@ impl Server {
         if self.settings.busy_poll && self.somebody_is_there(now) {
             return Some(now);
         }
-        let stopping = self.stopping_until.filter(|_| self.answerer.as_ref().is_some_and(Answerer::waiting));
-        [self.roster.next_deadline(), stopping].into_iter().flatten().min()
+        // A door or a goodbye may be all that is left.
+        let end = self.ending.as_ref().and_then(|ending| ending.until);
+        [self.roster.next_deadline(), end].into_iter().flatten().min()
     }
 
     fn somebody_is_there(&self, now: Instant) -> bool {
@@ -206,46 +199,57 @@ impl Server {
     }
 
     fn heed_signals(&mut self, now: Instant) {
-        let signals: Vec<Signal> = self.signals.pending().collect();
-        for signal in signals {
+        for signal in self.process.signals() {
             match signal {
                 Signal::Stop | Signal::HangUp => self.shut_down(now),
                 // The terminal may be ours to read now.
-                Signal::Continue => self.reactor.again(Source::Console),
+                Signal::Continue => self.process.reactor.ask(Source::Console),
                 Signal::Report => {}
             }
         }
     }
 
-    fn answer(&mut self, now: Instant) {
+    fn answer(&mut self, slice: &mut Slice<Source>) {
         let Some(answerer) = &mut self.answerer else {
             return;
         };
-        match answerer.serve(&mut self.desk, now) {
+        match answerer.serve(&mut self.desk, &mut self.process.journal, slice) {
             Next::Wait => {}
-            Next::Again => self.reactor.again(Source::Datagrams),
-            Next::At(when) => self.reactor.again_at(Source::Datagrams, when),
+            Next::At(when) => self.process.reactor.pause(Source::Datagrams, when),
+            Next::Over => self.say_goodbye(slice.now()),
+        }
+    }
+
+    /// The last word to those who sent datagrams. The socket is closed behind it: one that stayed would swallow what
+    /// still comes.
+    fn say_goodbye(&mut self, now: Instant) {
+        if let Some(mut answerer) = self.answerer.take() {
+            answerer.say_goodbye(self.settings.idle_timeout, now);
         }
     }
 
     /// Frees the doomed; whoever waits for a descriptor may have one now.
     fn reap(&mut self) {
-        if self.roster.reap(self.reactor.registry()) > 0 {
-            self.reactor.wake(Source::Listener);
+        if self.roster.reap(self.process.reactor.registry()) > 0 {
+            self.process.reactor.wake(Source::Listener);
         }
     }
 
-    fn flush(&mut self) {
-        self.desk.journal.flush();
-        self.diagnostics.flush();
+    /// Tells how it ended, as far as stdout takes it before the last moment.
+    fn conclude(&mut self) {
+        let ending = self.ending.as_ref();
+        let last_moment = ending.and_then(|ending| ending.until?.checked_add(LAST_MOMENT));
+        let left = last_moment.map_or(LAST_LINES, |last| last.saturating_duration_since(Instant::now()));
+        self.process.journal.tell_last(&Event::ShutDown { cut: ending.map_or(0, |ending| ending.cut) });
+        self.process.finish(left.min(LAST_LINES));
     }
 
     fn stats(&self, now: Instant) -> Stats {
         Stats {
             uptime: now.saturating_duration_since(self.started),
             connections: self.roster.clients() as u64,
-            lines_dropped: self.desk.journal.dropped(),
-            longest_turn: self.reactor.longest_turn(),
+            lines_dropped: self.process.journal.dropped(),
+            longest_turn: self.process.reactor.longest_turn(),
             ..self.desk.stats
         }
     }

@@ -1,10 +1,8 @@
 //! The operator: commands from stdin, one a line.
 
-use std::time::Instant;
-
-use super::Server;
+use super::{Server, Source};
 use crate::escape::cause;
-use crate::reactor::{Key, Source};
+use crate::reactor::{Key, Slice};
 use crate::stdio::console::{Fill, Line};
 use crate::transcript::address::Address;
 use crate::transcript::server::{ClientLine, Event};
@@ -12,8 +10,8 @@ use crate::wire::Reason;
 
 /// The longest command line that is read; longer ones are no command.
 pub(super) const LONGEST_COMMAND: usize = 1024;
-/// Commands obeyed in one turn.
-const COMMANDS_PER_TURN: usize = 64;
+/// A command is as much work as so many messages: a slice obeys 64.
+const COMMAND_COSTS: usize = 4;
 
 /// What an operator can ask for.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,18 +51,20 @@ impl Command<'_> {
 }
 
 impl Server {
-    /// Reads what the operator typed and obeys it, within the turn's budget.
-    pub(super) fn heed_operator(&mut self, now: Instant) {
-        for _ in 0..COMMANDS_PER_TURN {
+    /// A slice of what the operator typed. Answers are never dropped: while many of them wait, nothing is read.
+    pub(super) fn heed_operator(&mut self, slice: &mut Slice<Source>) {
+        self.operator_waits = self.process.journal.is_over_asked();
+        while !self.operator_waits && slice.budget.may_tell() {
             let line = self.console.next_line().map(|line| match line {
                 Line::Whole { bytes, .. } => Ok(bytes.to_vec()),
                 Line::TooLong { length, .. } => Err(length),
             });
+            slice.budget.spend(COMMAND_COSTS);
             match line {
-                Some(Ok(line)) => self.obey(&line, now),
+                Some(Ok(line)) => self.obey(&line, slice),
                 Some(Err(length)) => {
                     let what = format!("(a line of {length} bytes)");
-                    self.desk.journal.answer(&Event::UnknownCommand(what.as_bytes()));
+                    self.process.journal.answer(&Event::UnknownCommand(what.as_bytes()));
                 }
                 None if self.console.ended() => {
                     if let Some(error) = self.console.error() {
@@ -72,35 +72,46 @@ impl Server {
                     }
                     return;
                 }
-                None => match self.console.fill() {
+                None => match self.console.fill(&mut slice.budget) {
                     // At the end an unterminated rest has just become a line.
                     Fill::Data | Fill::Ended => {}
-                    Fill::Drained => return,
+                    Fill::Drained | Fill::CutOff => return,
                 },
             }
+            self.operator_waits = self.process.journal.is_over_asked();
         }
-        self.reactor.again(Source::Console);
     }
 
-    fn obey(&mut self, line: &[u8], now: Instant) {
+    /// stdout has taken something: what was not read because of the answers that wait is read now.
+    pub(super) fn recall_operator(&mut self) {
+        self.process.journal.flush();
+        if self.operator_waits && !self.process.journal.is_over_asked() {
+            self.process.reactor.ask(Source::Console);
+        }
+    }
+
+    fn obey(&mut self, line: &[u8], slice: &mut Slice<Source>) {
+        let now = slice.now();
         log::debug!("operator: {}", crate::escape::shown(line));
         match Command::parse(line) {
             Command::Nothing => {}
-            Command::Help => self.desk.journal.answer(&Event::Help),
+            Command::Help => self.process.journal.answer(&Event::Help),
             Command::Stats => {
                 let stats = self.stats(now);
-                self.desk.journal.answer(&Event::Stats(&stats));
+                self.process.journal.answer(&Event::Stats(&stats));
             }
             Command::Clients => {
                 let clients: Vec<_> = self.roster.iter().map(|(_, peer)| ClientLine::new(peer, now)).collect();
-                self.desk.journal.answer(&Event::Clients(&clients));
+                // Each is a line.
+                slice.budget.spend(clients.len());
+                self.process.journal.answer(&Event::Clients(&clients));
             }
             Command::Close(peer) => match self.client_at(peer) {
                 Some(key) => self.dismiss(key, None, Reason::Operator, now),
-                None => self.desk.journal.answer(&Event::NoSuchClient(peer)),
+                None => self.process.journal.answer(&Event::NoSuchClient(peer)),
             },
             Command::Shutdown => self.shut_down(now),
-            Command::Unknown(line) => self.desk.journal.answer(&Event::UnknownCommand(line)),
+            Command::Unknown(line) => self.process.journal.answer(&Event::UnknownCommand(line)),
         }
     }
 

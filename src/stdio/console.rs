@@ -8,6 +8,7 @@ use std::io;
 use memchr::memchr;
 use mio::{Interest, Registry, Token};
 
+use crate::reactor::Budget;
 use crate::stdio::{self, Descriptor};
 
 /// The most that one [`Console::fill`] reads.
@@ -18,6 +19,8 @@ const READ: usize = 16 * 1024;
 pub enum Fill {
     /// There may be more: take the lines and fill again.
     Data,
+    /// Nothing was read: the budget is spent.
+    CutOff,
     /// Nothing now. Look again at the next event, and when the process is
     /// continued: a terminal read from the background ends here too.
     Drained,
@@ -129,9 +132,12 @@ impl Console {
     }
 
     /// Reads once, at most 16 KiB; not at all while a whole line is waiting.
-    pub fn fill(&mut self) -> Fill {
+    pub fn fill(&mut self, budget: &mut Budget) -> Fill {
         if self.descriptor.is_some() && self.newline().is_some() {
             return Fill::Data;
+        }
+        if !budget.may_read() {
+            return Fill::CutOff;
         }
         self.skip_if_too_long();
         // Only the unterminated rest is left. It moves once, since it then lies at the front.
@@ -149,6 +155,7 @@ impl Console {
         match descriptor.read(&mut self.buffer[self.end..self.end + READ]) {
             Ok(0) => self.end_of_input(None),
             Ok(count) => {
+                budget.spend_bytes(count);
                 self.end += count;
                 Fill::Data
             }

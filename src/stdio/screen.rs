@@ -4,7 +4,9 @@
 //! waits in a bounded queue; when that is full, events are dropped and their
 //! lines counted, and as soon as the reader moves again a line at that place
 //! says how many are missing. Lines printed and lines dropped always add up to
-//! the lines that were given, the gap lines apart.
+//! the lines that were given, the gap lines apart. What somebody asked for is
+//! never dropped: whoever answers looks at [`Screen::answers_waiting`] before
+//! the next question is read.
 //!
 //! After a [`Screen::flush`] nothing is left to do until the descriptor's next
 //! event or the next [`Screen::print`], so the loop may sleep.
@@ -48,8 +50,11 @@ pub struct Screen {
     /// A progress line stands on the terminal, to be overwritten.
     live: bool,
 
-    /// The gap line in the queue, one at most, and the number it tells.
-    gap: Option<(Range<u64>, u64)>,
+    /// The gap lines in the queue, and the numbers they tell.
+    gaps: VecDeque<(Range<u64>, u64)>,
+    /// The waiting answers in the queue, and how long they are together.
+    answers: VecDeque<Range<u64>>,
+    answers_waiting: usize,
     /// Lines dropped since the last gap line.
     unreported: u64,
     dropped_total: u64,
@@ -93,7 +98,9 @@ impl Screen {
             blocks: VecDeque::new(),
             torn: false,
             live: false,
-            gap: None,
+            gaps: VecDeque::new(),
+            answers: VecDeque::new(),
+            answers_waiting: 0,
             unreported: 0,
             dropped_total: 0,
             stalled: false,
@@ -157,25 +164,59 @@ impl Screen {
         if lines.is_empty() {
             return;
         }
-        let unfinished = !lines.ends_with('\n');
-        let count = count_lines(lines.as_bytes()) + u64::from(unfinished);
         self.resting = false;
-        if !self.has_room(lines.len()) {
-            self.drop_lines(count);
+        if self.has_room(lines.len()) {
+            self.enqueue(lines);
+        } else {
+            self.drop_lines(count_lines(lines));
+        }
+    }
+
+    /// Queues what somebody asked for, whether there is room or not. It is
+    /// lost only where the output is broken for good.
+    pub fn answer(&mut self, lines: &str) {
+        if lines.is_empty() {
             return;
         }
+        self.resting = false;
+        if self.failure.is_some() {
+            return self.drop_lines(count_lines(lines));
+        }
+        if self.unreported > 0 {
+            self.put_gap_line();
+        }
+        let answer = self.enqueue(lines);
+        self.answers_waiting += length(answer.clone());
+        self.answers.push_back(answer);
+    }
+
+    /// The bytes of answers that the reader has not taken.
+    #[must_use]
+    pub fn answers_waiting(&self) -> usize {
+        self.answers_waiting
+    }
+
+    /// Counts lines that were never made as dropped.
+    pub fn skip(&mut self, lines: u64) {
+        self.drop_lines(lines);
+    }
+
+    /// Puts lines into the queue; where they now lie in the stream.
+    fn enqueue(&mut self, lines: &str) -> Range<u64> {
         if self.live {
             self.live = false;
             self.queue.extend_from_slice(b"\r\x1b[K");
         }
         let start = self.position(self.queue.len());
         self.queue.extend_from_slice(lines.as_bytes());
-        if unfinished {
+        if !lines.ends_with('\n') {
             self.queue.push(b'\n');
         }
-        if count > 1 {
-            self.blocks.push_back(start..self.position(self.queue.len()));
+        let place = start..self.position(self.queue.len());
+        if count_lines(lines) > 1 {
+            self.blocks.push_back(place.clone());
         }
+        place
     }
 
     /// Shows `text` as a progress line that the next one, or the next event,
@@ -259,14 +300,17 @@ impl Screen {
     /// Puts the gap line in its place once the queue has room again, and only
     /// then: until it stands there, nothing newer may.
     fn report_gap(&mut self) {
-        if self.unreported == 0 || self.gap.is_some() || self.pending() > self.limit / 2 || self.failure.is_some() {
-            return;
+        if self.unreported > 0 && self.gaps.is_empty() && self.pending() <= self.limit / 2 && self.failure.is_none() {
+            self.put_gap_line();
         }
+    }
+
+    fn put_gap_line(&mut self) {
         let line = (self.gap_line)(self.unreported);
         let start = self.position(self.queue.len());
         self.queue.extend_from_slice(line.trim_end_matches('\n').as_bytes());
         self.queue.push(b'\n');
-        self.gap = Some((start..self.position(self.queue.len()), self.unreported));
+        self.gaps.push_back((start..self.position(self.queue.len()), self.unreported));
         self.unreported = 0;
     }
 
@@ -277,8 +321,12 @@ impl Screen {
         while self.blocks.front().is_some_and(|block| block.end <= written) {
             self.blocks.pop_front();
         }
-        if self.gap.as_ref().is_some_and(|(line, _)| line.end <= written) {
-            self.gap = None;
+        while self.gaps.front().is_some_and(|(line, _)| line.end <= written) {
+            self.gaps.pop_front();
+        }
+        while let Some(answer) = self.answers.front().filter(|answer| answer.end <= written) {
+            self.answers_waiting -= length(answer.clone());
+            self.answers.pop_front();
         }
         // Forget what is written once that costs no more than writing it did.
         if self.head >= self.pending() {
@@ -288,14 +336,16 @@ impl Screen {
         }
     }
 
-    /// Drops what waits, except the rest of an event that is already begun:
-    /// that completes it when there is room again.
+    /// Drops what waits, except the rest of an event that is already begun and
+    /// the answers: they complete it when there is room again.
     fn rest(&mut self) {
-        self.resting = true;
         let kept = self.begun_event_end();
         let kept_position = self.position(kept);
         self.blocks.retain(|block| block.end <= kept_position);
-        self.discard_from(kept);
+        for answer in self.discard_from(kept) {
+            self.answer(&answer);
+        }
+        self.resting = true;
     }
 
     /// The index where the event at the head ends, or the head itself where
@@ -313,23 +363,41 @@ impl Screen {
     }
 
     fn fail(&mut self, error: io::Error) {
-        self.discard_from(self.head);
+        for answer in self.discard_from(self.head) {
+            self.drop_lines(count_lines(&answer));
+        }
         self.blocks.clear();
+        self.answers.clear();
+        self.answers_waiting = 0;
         self.descriptor = None;
         self.failure = Some(error);
     }
 
     /// Takes everything from `index` on out of the queue and counts its lines.
     /// A gap line among them is no loss, but its number is to be told again.
-    fn discard_from(&mut self, index: usize) {
-        let mut lines = count_lines(&self.queue[index..]);
+    /// The answers among them are handed back.
+    fn discard_from(&mut self, index: usize) -> Vec<String> {
+        let mut lines = count_newlines(&self.queue[index..]);
         let discarded = self.position(index);
-        if let Some((_, count)) = self.gap.take_if(|(line, _)| line.end > discarded) {
+        while let Some((_, count)) = self.gaps.back().filter(|(line, _)| line.end > discarded) {
             lines -= 1;
             self.unreported += count;
+            self.gaps.pop_back();
         }
+        let mut answers = Vec::new();
+        while let Some(answer) = self.answers.back().filter(|answer| answer.start >= discarded) {
+            let start = index + length(discarded..answer.start);
+            let text = &self.queue[start..start + length(answer.clone())];
+            let text = String::from_utf8_lossy(text).into_owned();
+            lines -= count_lines(&text);
+            self.answers_waiting -= text.len();
+            answers.push(text);
+            self.answers.pop_back();
+        }
+        answers.reverse();
         self.queue.truncate(index);
         self.drop_lines(lines);
+        answers
     }
 
     fn drop_lines(&mut self, count: u64) {
@@ -342,8 +410,18 @@ impl Screen {
     }
 }
 
-fn count_lines(bytes: &[u8]) -> u64 {
+fn count_newlines(bytes: &[u8]) -> u64 {
     memchr_iter(b'\n', bytes).count() as u64
+}
+
+/// The lines that these become, the last one with or without its newline.
+fn count_lines(lines: &str) -> u64 {
+    count_newlines(lines.as_bytes()) + u64::from(!lines.ends_with('\n'))
+}
+
+/// How many bytes lie between two places in the stream: no more than the queue holds.
+fn length(place: Range<u64>) -> usize {
+    usize::try_from(place.end - place.start).unwrap_or(usize::MAX)
 }
 
 /// Whether a later write may succeed: the disk is full or failing, or the

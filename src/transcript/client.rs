@@ -8,7 +8,7 @@ use super::address::Address;
 use super::json::Object;
 use super::{Format, Lang, Render, Stamp, Style, push, push_line, push_message, visible};
 use crate::escape;
-use crate::wire::{Framing, Protocol};
+use crate::wire::{Framing, Message, Protocol};
 
 /// One thing that happened to the client.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub enum Event<'a> {
         /// How replies are told from each other; a datagram needs none, and over UDP it is not looked at.
         framing: Framing,
         /// What it said.
-        bytes: &'a [u8],
+        message: Message<'a>,
         /// How long that took, where it answers a message.
         rtt: Option<Duration>,
     },
@@ -126,7 +126,7 @@ impl<'a> Event<'a> {
                 (Lang::Zh, Protocol::Udp) => push_line!(out, "输入需要传输的信息: "),
                 (Lang::En | Lang::Zh, _) => {}
             },
-            Event::Reply { protocol, peer, framing, bytes, .. } => {
+            Event::Reply { protocol, peer, framing, message, .. } => {
                 let peer = Address::new(peer);
                 let (ip, port) = peer.parts();
                 match (lang, protocol) {
@@ -137,7 +137,7 @@ impl<'a> Event<'a> {
                         push!(out, "收到('{ip}', {port}) 处返回数据: ");
                     }
                 }
-                push_message(out, cut_by(protocol, framing), bytes);
+                push_message(out, cut_by(protocol, framing), message);
             }
             Event::SendFailed { peer, error } => {
                 let (peer, cause) = (Address::new(peer), escape::cause(error));
@@ -166,12 +166,12 @@ impl<'a> Event<'a> {
         match *self {
             Event::Connected { peer } => event(out, "connected").protocol(Protocol::Tcp).address("peer", peer),
             Event::Prompt { .. } => return,
-            Event::Reply { protocol, peer, framing, bytes, rtt } => {
+            Event::Reply { protocol, peer, framing, message, rtt } => {
                 let reply = event(out, "reply")
                     .protocol(protocol)
                     .address("peer", peer)
-                    .value("bytes", bytes.len())
-                    .outside("text", visible(cut_by(protocol, framing), bytes));
+                    .value("bytes", message.len)
+                    .outside("text", visible(cut_by(protocol, framing), message.text));
                 match rtt {
                     Some(rtt) => reply.value("rtt_ns", rtt.as_nanos()),
                     None => reply,

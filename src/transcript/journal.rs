@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stdio::screen::Screen;
+use crate::stdio::screen::{LIMIT, Screen};
 use crate::transcript::{Render, Stamp, Style, gap};
 
 /// How long an exit waits for a stdout that takes nothing.
@@ -29,19 +29,43 @@ impl Journal {
         self.quiet
     }
 
-    /// Tells an event, unless this journal is quiet.
+    /// Tells an event, unless this journal is quiet. Where stdout takes nothing for too long it is dropped whole.
     #[inline]
     pub fn tell(&mut self, event: &impl Render) {
+        if !self.quiet {
+            self.render(event);
+            self.screen.print(&self.lines);
+        }
+    }
+
+    /// Tells the last event, unless this journal is quiet. It is not dropped.
+    pub fn tell_last(&mut self, event: &impl Render) {
         if !self.quiet {
             self.answer(event);
         }
     }
 
-    /// Tells what was asked for, quiet or not.
+    /// Tells what was asked for, quiet or not. It is not dropped.
     pub fn answer(&mut self, event: &impl Render) {
+        self.render(event);
+        self.screen.answer(&self.lines);
+    }
+
+    /// Whether so many answers wait for stdout that no more should be asked for.
+    pub fn is_over_asked(&self) -> bool {
+        self.screen.answers_waiting() >= LIMIT
+    }
+
+    fn render(&mut self, event: &impl Render) {
         self.lines.clear();
         event.render(self.style, &self.stamp, &mut self.lines);
-        self.screen.print(&self.lines);
+    }
+
+    /// Counts events that there was no time to tell among the dropped lines.
+    pub fn skip(&mut self, lines: u64) {
+        if !self.quiet {
+            self.screen.skip(lines);
+        }
     }
 
     /// The lines of an event, for another screen.
@@ -57,9 +81,9 @@ impl Journal {
         self.screen.flush();
     }
 
-    /// Writes what is left, waiting at most half a second for a stdout that takes nothing.
-    pub fn finish(&mut self) {
-        self.screen.finish(LAST_LINES);
+    /// Writes what is left, waiting at most `limit` for a stdout that takes nothing.
+    pub fn finish(&mut self, limit: Duration) {
+        self.screen.finish(limit);
     }
 
     /// The screen, to register it and to see how it fares.

@@ -15,7 +15,7 @@ pub mod stats;
 use std::ffi::OsString;
 
 use crate::escape;
-use crate::wire::Framing;
+use crate::wire::{Framing, Message};
 use json::Object;
 pub use stamp::Stamp;
 
@@ -91,8 +91,8 @@ fn visible(framing: Option<Framing>, message: &[u8]) -> &[u8] {
 }
 
 /// Appends the text of a message and ends the line.
-fn push_message(out: &mut String, framing: Option<Framing>, message: &[u8]) {
-    escape::shown_of(visible(framing, message), message.len()).push_to(out);
+fn push_message(out: &mut String, framing: Option<Framing>, message: Message<'_>) {
+    escape::shown_of(visible(framing, message.text), message.len).push_to(out);
     out.push('\n');
 }
 
@@ -166,7 +166,7 @@ mod tests {
         ];
         for (framing, message, line) in table {
             let mut out = String::new();
-            push_message(&mut out, framing, message.as_bytes());
+            push_message(&mut out, framing, message.as_bytes().into());
             assert_eq!(out, line, "{framing:?} {message:?}");
         }
     }
@@ -175,7 +175,7 @@ mod tests {
     fn a_cut_names_the_length_of_the_whole_message() {
         let message = "x".repeat(2000) + "\n";
         let mut out = String::new();
-        push_message(&mut out, None, message.as_bytes());
+        push_message(&mut out, None, message.as_bytes().into());
         assert_eq!(out, "x".repeat(1024) + "… (2001 bytes)\n");
     }
 }

@@ -9,7 +9,7 @@ use super::json::Object;
 pub use super::stats::Stats;
 use super::{Format, Lang, Render, Stamp, Style, push, push_line, push_message, visible};
 use crate::escape;
-use crate::wire::{Framing, Protocol, Reason};
+use crate::wire::{Framing, Message, Protocol, Reason};
 
 /// One thing that happened to the server, or one answer to its operator.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub enum Event<'a> {
         /// How the message was told from its neighbours.
         framing: Framing,
         /// The message.
-        bytes: &'a [u8],
+        message: Message<'a>,
     },
     /// A TCP client left or was cut.
     Disconnected {
@@ -118,7 +118,7 @@ impl Render for Event<'_> {
 impl Event<'_> {
     fn text(&self, lang: Lang, out: &mut String) {
         match *self {
-            Event::Message { peer, framing, bytes } => {
+            Event::Message { peer, framing, message } => {
                 match lang {
                     Lang::En => {
                         Address::new(peer).push_to(out);
@@ -129,7 +129,7 @@ impl Event<'_> {
                         push!(out, "从IP: {ip} Port: {port} 处接受到的信息: ");
                     }
                 }
-                push_message(out, Some(framing), bytes);
+                push_message(out, Some(framing), message);
             }
             Event::Datagram { peer, bytes } => {
                 match lang {
@@ -142,7 +142,7 @@ impl Event<'_> {
                         push!(out, "-----来自IP: {ip} Port: {port}-----\n数据: ");
                     }
                 }
-                push_message(out, None, bytes);
+                push_message(out, None, bytes.into());
             }
             Event::Listening { protocol, address } => {
                 let name = protocol.to_string().to_uppercase();
@@ -229,11 +229,11 @@ impl Event<'_> {
             Event::Connected { peer } => {
                 Object::event(out, stamp, "connected").protocol(Protocol::Tcp).address("peer", peer)
             }
-            Event::Message { peer, framing, bytes } => Object::event(out, stamp, "message")
+            Event::Message { peer, framing, message } => Object::event(out, stamp, "message")
                 .protocol(Protocol::Tcp)
                 .address("peer", peer)
-                .value("bytes", bytes.len())
-                .outside("text", visible(Some(framing), bytes)),
+                .value("bytes", message.len)
+                .outside("text", visible(Some(framing), message.text)),
             Event::Datagram { peer, bytes } => Object::event(out, stamp, "message")
                 .protocol(Protocol::Udp)
                 .address("peer", peer)

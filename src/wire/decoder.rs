@@ -5,14 +5,32 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 #[cfg(not(feature = "programs"))]
 use self::plain::{memchr, memchr_iter, memrchr};
-use super::Framing;
+use super::{Decode, Framing, READ_SIZE, TooLong};
+use crate::escape::SHOWN;
 
 /// The bytes of the count before a message in `length` framing.
 const COUNT: usize = 4;
+/// What is kept of a message that is not whole yet: what can be shown of it, and what tells whether the last character
+/// of that is whole.
+const KEPT: usize = SHOWN + 3;
+/// `lines` and `length` are read in pieces of this size where messages are told one by one: what one slice cannot tell
+/// should wait in the kernel, not here.
+const PIECE: usize = 4096;
 
-/// A message longer than the decoder accepts: the stream cannot be followed any further.
+/// A message as it is told: what can be shown of it, and its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub struct Message<'a> {
+    /// All of it, or its first 1,027 bytes where it came in several pieces and is longer.
+    pub text: &'a [u8],
+    /// How many bytes it has.
+    pub len: usize,
+}
+
+impl<'a> From<&'a [u8]> for Message<'a> {
+    fn from(text: &'a [u8]) -> Message<'a> {
+        Message { text, len: text.len() }
+    }
+}
 
 /// So many whole messages, and what they hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,9 +43,9 @@ pub struct Count {
 
 impl Count {
     /// One message more.
-    pub fn add(&mut self, message: &[u8]) {
+    pub fn add(&mut self, message: Message<'_>) {
         self.messages += 1;
-        self.bytes += message.len();
+        self.bytes += message.len;
     }
 }
 
@@ -37,45 +55,94 @@ pub enum End<'a> {
     /// Nothing: the stream ended between messages.
     Clean,
     /// The unterminated rest, which counts as a message (`lines`).
-    Message(&'a [u8]),
+    Message(Message<'a>),
     /// This many bytes of a frame that never became whole (`length`).
-    CutShort(usize),
+    CutShort(u64),
 }
 
 /// Cuts messages out of a stream that arrives in pieces of any size.
 ///
-/// A message that lies within one piece is borrowed from it; only one that is
-/// spread over several is copied, once, and its memory is given back with the
-/// next call. So an idle connection holds no buffer.
+/// A message that lies within one piece is borrowed from it; of one that is
+/// spread over several only the beginning and the length are kept, and given
+/// back with the next call. So an idle connection holds no buffer, and none
+/// holds more than can be shown.
 ///
 /// ```
-/// use ack_reactor::wire::{Decoder, Framing};
+/// use ack_reactor::wire::{Decode, Decoder, Framing};
 ///
 /// let mut decoder = Decoder::new(Framing::Lines, 65_536);
 /// let mut messages = Vec::new();
 /// for mut piece in [b"one\r\ntw".as_slice(), b"o\n", b"thr"] {
-///     while let Some(message) = decoder.next(&mut piece).expect("short enough") {
-///         messages.push(message.to_vec());
+///     while !piece.is_empty() {
+///         if let Some(message) = decoder.next(&mut piece).expect("short enough") {
+///             messages.push(message.text.to_vec());
+///         }
 ///     }
 /// }
 /// assert_eq!(messages, [b"one", b"two"]);
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
-    /// What has come of a message that is not whole yet (`length`: with its count).
-    pub(super) partial: Vec<u8>,
+    /// The beginning of a message that is not whole yet.
+    pub(super) head: Vec<u8>,
+    /// How many bytes of it have come, with the carriage return that may end a line.
+    come: u64,
     longest: u32,
+    /// `length`: the count before it, and how many bytes of that have come.
+    count: [u8; COUNT],
+    counted: u8,
     framing: Framing,
-    /// The partial message was handed out whole and is to be forgotten.
+    /// The last byte that has come of it is a carriage return.
+    returns: bool,
+    /// It was handed out whole and is to be forgotten.
     spent: bool,
+}
+
+impl Decode for Decoder {
+    type Item<'a> = Message<'a>;
+
+    #[inline]
+    fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Message<'a>>, TooLong> {
+        if self.spent {
+            self.forget();
+        }
+        if input.is_empty() {
+            return Ok(None);
+        }
+        match self.framing {
+            Framing::Bytes => Ok(Some(std::mem::take(input).into())),
+            Framing::Lines => self.next_line(input),
+            Framing::Length => self.next_frame(input),
+        }
+    }
+
+    fn piece(&self) -> usize {
+        let lacking = match self.framing {
+            Framing::Bytes => return READ_SIZE,
+            Framing::Lines => 0,
+            Framing::Length if usize::from(self.counted) == COUNT && !self.spent => {
+                u64::from(u32::from_be_bytes(self.count)) - self.come
+            }
+            Framing::Length => 0,
+        };
+        usize::try_from(lacking).unwrap_or(READ_SIZE).clamp(PIECE, READ_SIZE)
+    }
 }
 
 impl Decoder {
     /// A decoder that accepts messages of up to `longest` bytes (`lines` and
     /// `length`; at most `u32::MAX`).
     pub fn new(framing: Framing, longest: usize) -> Decoder {
-        let longest = u32::try_from(longest).unwrap_or(u32::MAX);
-        Decoder { partial: Vec::new(), longest, framing, spent: false }
+        Decoder {
+            head: Vec::new(),
+            come: 0,
+            longest: u32::try_from(longest).unwrap_or(u32::MAX),
+            count: [0; COUNT],
+            counted: 0,
+            framing,
+            returns: false,
+            spent: false,
+        }
     }
 
     /// The framing it was made for.
@@ -83,45 +150,30 @@ impl Decoder {
         self.framing
     }
 
-    /// The next whole message; `input` moves past it. `None` once `input` is
-    /// used up: what is left of it was kept.
-    ///
-    /// # Errors
-    /// [`TooLong`] as soon as it is certain, before the message is buffered.
-    #[inline]
-    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, TooLong> {
-        if self.spent {
-            self.partial = Vec::new();
-            self.spent = false;
+    /// What has come of a message that is not whole yet, as far as it is kept.
+    pub fn unfinished(&self) -> Option<Message<'_>> {
+        let counted = usize::from(self.counted);
+        match self.come {
+            _ if self.spent => None,
+            0 if counted == 0 => None,
+            0 => Some(self.count[..counted].into()),
+            come => Some(Message { text: &self.head, len: usize::try_from(come).unwrap_or(usize::MAX) }),
         }
-        if input.is_empty() {
-            return Ok(None);
-        }
-        match self.framing {
-            Framing::Bytes => Ok(Some(std::mem::take(input))),
-            Framing::Lines => self.next_line(input),
-            Framing::Length => self.next_frame(input),
-        }
-    }
-
-    /// What has come of a message that is not whole yet (`length`: with its count).
-    pub fn unfinished(&self) -> &[u8] {
-        if self.spent { &[] } else { &self.partial }
     }
 
     /// What is left when the stream ends. Call it once, after the last piece.
     ///
     /// # Errors
     /// [`TooLong`] where the unterminated rest is longer than a message may be.
-    pub fn end(&mut self) -> Result<End<'_>, TooLong> {
-        if self.unfinished().is_empty() {
+    pub fn end(&self) -> Result<End<'_>, TooLong> {
+        let Some(rest) = self.unfinished() else {
             return Ok(End::Clean);
-        }
+        };
         match self.framing {
             Framing::Bytes => Ok(End::Clean),
-            Framing::Lines if self.partial.len() > self.longest as usize => Err(TooLong),
-            Framing::Lines => Ok(End::Message(&self.partial)),
-            Framing::Length => Ok(End::CutShort(self.partial.len())),
+            Framing::Lines if self.come > u64::from(self.longest) => Err(TooLong),
+            Framing::Lines => Ok(End::Message(rest)),
+            Framing::Length => Ok(End::CutShort(u64::from(self.counted) + self.come)),
         }
     }
 
@@ -129,7 +181,7 @@ impl Decoder {
     /// less work where `lines` come many at a time. What is left is kept.
     ///
     /// # Errors
-    /// [`TooLong`] as [`next`](Decoder::next) would say it; those before it were counted.
+    /// [`TooLong`] as [`next`](Decode::next) would say it; those before it were counted.
     #[inline]
     pub fn count(&mut self, mut input: &[u8]) -> (Count, Result<(), TooLong>) {
         let mut total = Count::default();
@@ -140,7 +192,7 @@ impl Decoder {
                 Err(TooLong) => return (total, Err(TooLong)),
             }
             // A whole message has just ended: the next one begins here, and is no longer than what is here.
-            if self.framing == Framing::Lines && input.len() <= self.longest as usize {
+            if self.framing == Framing::Lines && input.len() as u64 <= u64::from(self.longest) {
                 let lines = take_lines(&mut input);
                 total.messages += lines.messages;
                 total.bytes += lines.bytes;
@@ -149,70 +201,81 @@ impl Decoder {
     }
 
     #[inline]
-    fn next_line<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, TooLong> {
-        let longest = self.longest as usize;
+    fn next_line<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Message<'a>>, TooLong> {
+        let longest = u64::from(self.longest);
         let Some(at) = memchr(b'\n', input) else {
+            let piece = std::mem::take(input);
+            self.returns = piece.ends_with(b"\r");
+            self.keep(piece);
             // One byte more than a message may have can still be the carriage return.
-            let len = self.partial.len() + input.len();
-            if len > longest + 1 || (len == longest + 1 && !input.ends_with(b"\r")) {
-                return Err(TooLong);
-            }
-            self.partial.extend_from_slice(std::mem::take(input));
-            return Ok(None);
+            let too_long = self.come > longest + u64::from(self.returns);
+            return if too_long { Err(TooLong) } else { Ok(None) };
         };
         let (head, rest) = (&input[..at], &input[at + 1..]);
         *input = rest;
-        let line = if self.partial.is_empty() {
-            head
-        } else if self.partial.len() + at > longest + 1 {
+        if self.come == 0 {
+            let line = head.strip_suffix(b"\r").unwrap_or(head);
+            return if line.len() as u64 > longest { Err(TooLong) } else { Ok(Some(line.into())) };
+        }
+        if !head.is_empty() {
+            self.returns = head.ends_with(b"\r");
+        }
+        self.keep(head);
+        self.spent = true;
+        let len = self.come - u64::from(self.returns);
+        if len > longest {
             return Err(TooLong);
-        } else {
-            self.partial.extend_from_slice(head);
-            self.spent = true;
-            &self.partial
-        };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > longest { Err(TooLong) } else { Ok(Some(line)) }
+        }
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        Ok(Some(Message { text: &self.head[..self.head.len().min(len)], len }))
     }
 
-    fn next_frame<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, TooLong> {
-        if self.partial.is_empty() {
-            if let Some(count) = self.announced(input)?
-                && input.len() >= COUNT + count
-            {
-                let (frame, rest) = input.split_at(COUNT + count);
-                *input = rest;
-                return Ok(Some(&frame[COUNT..]));
-            }
-            // The count is checked before a byte of what it announces is kept.
-            self.partial.extend_from_slice(std::mem::take(input));
-            return Ok(None);
+    fn next_frame<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Message<'a>>, TooLong> {
+        // The whole frame is here: it is borrowed.
+        if self.counted == 0
+            && let Some((count, rest)) = input.split_first_chunk::<COUNT>()
+            && let Some((message, rest)) = rest.split_at_checked(self.announced(*count)?)
+        {
+            *input = rest;
+            return Ok(Some(message.into()));
         }
-        self.take_until(COUNT, input);
-        let Some(count) = self.announced(&self.partial)? else {
-            return Ok(None);
-        };
-        self.take_until(COUNT + count, input);
-        if self.partial.len() < COUNT + count {
+        while usize::from(self.counted) < COUNT {
+            let Some((&byte, rest)) = input.split_first() else {
+                return Ok(None);
+            };
+            *input = rest;
+            self.count[usize::from(self.counted)] = byte;
+            self.counted += 1;
+        }
+        // It is checked before a byte of what it announces is kept.
+        let count = self.announced(self.count)?;
+        let lacking = count - usize::try_from(self.come).unwrap_or(count);
+        let (piece, rest) = input.split_at(lacking.min(input.len()));
+        *input = rest;
+        self.keep(piece);
+        if piece.len() < lacking {
             return Ok(None);
         }
         self.spent = true;
-        Ok(Some(&self.partial[COUNT..]))
+        Ok(Some(Message { text: &self.head, len: count }))
     }
 
-    /// The count at the head of `bytes`, once all of it is there.
-    fn announced(&self, bytes: &[u8]) -> Result<Option<usize>, TooLong> {
-        match bytes.first_chunk::<COUNT>().map(|count| u32::from_be_bytes(*count)) {
-            Some(count) if count > self.longest => Err(TooLong),
-            count => Ok(count.map(|count| count as usize)),
-        }
+    /// The length that a count announces.
+    fn announced(&self, count: [u8; COUNT]) -> Result<usize, TooLong> {
+        let count = u32::from_be_bytes(count);
+        if count > self.longest { Err(TooLong) } else { usize::try_from(count).map_err(|_| TooLong) }
     }
 
-    /// Moves bytes from `input` until `partial` holds `len` of them.
-    fn take_until(&mut self, len: usize, input: &mut &[u8]) {
-        let (taken, rest) = input.split_at(len.saturating_sub(self.partial.len()).min(input.len()));
-        self.partial.extend_from_slice(taken);
-        *input = rest;
+    /// More has come of a message that is not whole yet.
+    fn keep(&mut self, piece: &[u8]) {
+        let room = KEPT.saturating_sub(self.head.len());
+        self.head.extend_from_slice(&piece[..piece.len().min(room)]);
+        self.come += piece.len() as u64;
+    }
+
+    fn forget(&mut self) {
+        self.head = Vec::new();
+        (self.come, self.counted, self.returns, self.spent) = (0, 0, false, false);
     }
 }
 

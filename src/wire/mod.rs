@@ -12,10 +12,41 @@
 use std::fmt;
 
 mod decoder;
+mod output;
+mod owed;
 mod replies;
 
-pub use self::decoder::{Count, Decoder, End, TooLong};
+pub use self::decoder::{Count, Decoder, End, Message};
+pub use self::output::{Outbox, Output};
+pub use self::owed::Owed;
 pub use self::replies::{Replies, Reply};
+
+/// A message longer than the decoder accepts: the stream cannot be followed any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+/// What cuts a stream that arrives in pieces: the server's messages, the client's replies.
+pub trait Decode {
+    /// What is cut out of it: borrowed from the piece, or from what was kept of earlier ones.
+    type Item<'a>
+    where
+        Self: 'a;
+
+    /// The next item; `input` moves past it. `None` where `input` completes none: then it is used up, and what is
+    /// needed of it was kept.
+    ///
+    /// # Errors
+    /// [`TooLong`] as soon as it is certain, before the item is kept.
+    fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Self::Item<'a>>, TooLong>;
+
+    /// How many bytes one read should bring at most.
+    fn piece(&self) -> usize;
+
+    /// Whether there are whole items that need no more input.
+    fn holds(&self) -> bool {
+        false
+    }
+}
 
 /// The acknowledgement of a TCP message.
 pub const ACK: &[u8] = b"ACK";

@@ -1,6 +1,6 @@
 //! What comes back on a stream: acknowledgements, and at most one notice.
 
-use super::{ACK, Framing, Notice};
+use super::{ACK, Decode, Decoder, End, Framing, LONGEST_MESSAGE, Message, Notice, TooLong};
 
 /// What a client finds in the stream that comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,16 +10,16 @@ pub enum Reply<'a> {
     /// The server's last word.
     Notice(Notice),
     /// Anything else.
-    Wrong(&'a [u8]),
+    Wrong(Message<'a>),
 }
 
 impl<'a> Reply<'a> {
     /// The reply's bytes, as a person would be shown them.
-    pub fn text(&self) -> &'a [u8] {
+    pub fn message(&self) -> Message<'a> {
         match self {
-            Reply::Ack => ACK,
-            Reply::Notice(notice) => notice.text().as_bytes(),
-            Reply::Wrong(bytes) => bytes,
+            Reply::Ack => ACK.into(),
+            Reply::Notice(notice) => notice.text().as_bytes().into(),
+            Reply::Wrong(message) => *message,
         }
     }
 }
@@ -28,56 +28,128 @@ impl<'a> Reply<'a> {
 ///
 /// In `lines` and `length` every message is one reply. `bytes` keeps no
 /// boundaries, so several may arrive in one piece and one in several pieces.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Replies {
+    decoder: Decoder,
     framing: Framing,
-    partial: Vec<u8>,
+    /// The notice has come: nothing may follow.
     ended: bool,
+    /// `bytes`: the beginning of a reply that is not whole yet.
+    partial: Vec<u8>,
+    /// `bytes`: what was found whole and is still to be handed out.
+    acks: usize,
+    notice: Option<Notice>,
+    /// `bytes`: what is in `partial` was handed out and is to be forgotten.
+    spent: bool,
 }
 
 impl Replies {
     /// A reader of replies in `framing`.
     pub fn new(framing: Framing) -> Replies {
-        Replies { framing, ..Replies::default() }
+        Replies {
+            decoder: Decoder::new(framing, LONGEST_MESSAGE),
+            framing,
+            ended: false,
+            partial: Vec::new(),
+            acks: 0,
+            notice: None,
+            spent: false,
+        }
     }
 
-    /// Takes a message that the [`Decoder`](super::Decoder) returned and hands on each reply in it.
-    pub fn read(&mut self, message: &[u8], mut each: impl FnMut(Reply<'_>)) {
+    /// The framing that is read.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The beginning of a reply that has not become whole.
+    pub fn unfinished(&self) -> Option<Message<'_>> {
+        match self.framing {
+            Framing::Bytes => (!self.spent && !self.partial.is_empty()).then_some(self.partial.as_slice().into()),
+            Framing::Lines | Framing::Length => self.decoder.unfinished(),
+        }
+    }
+
+    /// What is left when the stream ends: a reply that lacks only its end (`lines`), or the beginning of one.
+    pub fn end(&self) -> Option<Reply<'_>> {
+        if self.framing == Framing::Bytes {
+            return self.unfinished().map(Reply::Wrong);
+        }
+        match self.decoder.end() {
+            Ok(End::Message(rest)) => Some(if self.ended { Reply::Wrong(rest) } else { whole(rest) }),
+            Ok(End::Clean) => None,
+            Ok(End::CutShort(_)) | Err(TooLong) => self.decoder.unfinished().map(Reply::Wrong),
+        }
+    }
+
+    fn next_of_bytes<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Reply<'a>> {
+        if std::mem::take(&mut self.spent) {
+            self.partial.clear();
+        }
+        if self.acks == 0 && self.notice.is_none() && !input.is_empty() {
+            let piece = std::mem::take(input);
+            if self.ended {
+                return Some(Reply::Wrong(piece.into()));
+            }
+            self.partial.extend_from_slice(piece);
+            let acks = self.partial.chunks(ACK.len()).take_while(|chunk| *chunk == ACK).count();
+            let rest = &self.partial[acks * ACK.len()..];
+            self.notice = Notice::parse(rest);
+            if self.notice.is_none() && !may_become_reply(rest) {
+                self.spent = true;
+                return Some(Reply::Wrong(self.partial.as_slice().into()));
+            }
+            self.acks = acks;
+            match self.notice {
+                Some(_) => self.partial.clear(),
+                None => drop(self.partial.drain(..acks * ACK.len())),
+            }
+        }
+        if self.acks > 0 {
+            self.acks -= 1;
+            return Some(Reply::Ack);
+        }
+        let notice = self.notice.take()?;
+        self.ended = true;
+        Some(Reply::Notice(notice))
+    }
+}
+
+impl Decode for Replies {
+    type Item<'a> = Reply<'a>;
+
+    fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Reply<'a>>, TooLong> {
+        if self.framing == Framing::Bytes {
+            return Ok(self.next_of_bytes(input));
+        }
+        let Some(message) = self.decoder.next(input)? else {
+            return Ok(None);
+        };
         if self.ended {
-            return each(Reply::Wrong(message));
+            return Ok(Some(Reply::Wrong(message)));
         }
-        if self.framing != Framing::Bytes {
-            return each(match Notice::parse(message) {
-                Some(notice) => {
-                    self.ended = true;
-                    Reply::Notice(notice)
-                }
-                None if message == ACK => Reply::Ack,
-                None => Reply::Wrong(message),
-            });
-        }
-        self.partial.extend_from_slice(message);
-        let acks = self.partial.chunks(ACK.len()).take_while(|chunk| *chunk == ACK).count();
-        let rest = &self.partial[acks * ACK.len()..];
-        let notice = Notice::parse(rest);
-        if notice.is_none() && !may_become_reply(rest) {
-            each(Reply::Wrong(&self.partial));
-            self.partial.clear();
-            return;
-        }
-        (0..acks).for_each(|_| each(Reply::Ack));
-        if let Some(notice) = notice {
-            self.ended = true;
-            each(Reply::Notice(notice));
-            self.partial.clear();
-        } else {
-            self.partial.drain(..acks * ACK.len());
-        }
+        let reply = whole(message);
+        self.ended = matches!(reply, Reply::Notice(_));
+        Ok(Some(reply))
     }
 
-    /// The beginning of a reply that never became whole, if there is one.
-    pub fn unfinished(&self) -> Option<&[u8]> {
-        (!self.partial.is_empty()).then_some(&self.partial)
+    /// A reply may be one byte, its line two hundred, and all the lines of a piece must fit into what may wait for a
+    /// stdout that is stalled.
+    fn piece(&self) -> usize {
+        4096
+    }
+
+    fn holds(&self) -> bool {
+        self.acks > 0 || self.notice.is_some()
+    }
+}
+
+/// The reply that a whole message is.
+fn whole(message: Message<'_>) -> Reply<'_> {
+    match Notice::parse(message.text) {
+        Some(notice) => Reply::Notice(notice),
+        None if message.text == ACK => Reply::Ack,
+        None => Reply::Wrong(message),
     }
 }
 

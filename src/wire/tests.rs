@@ -10,7 +10,7 @@ fn decode(framing: Framing, longest: usize, pieces: &[&[u8]]) -> (Vec<Vec<u8>>, 
     for mut piece in pieces.iter().copied() {
         loop {
             match decoder.next(&mut piece) {
-                Ok(Some(message)) => messages.push(message.to_vec()),
+                Ok(Some(message)) => messages.push(message.text.to_vec()),
                 Ok(None) => break,
                 Err(TooLong) => return (messages, "too long".into()),
             }
@@ -19,7 +19,7 @@ fn decode(framing: Framing, longest: usize, pieces: &[&[u8]]) -> (Vec<Vec<u8>>, 
     let end = match decoder.end() {
         Ok(End::Clean) => "clean".into(),
         Ok(End::Message(rest)) => {
-            messages.push(rest.to_vec());
+            messages.push(rest.text.to_vec());
             "clean".into()
         }
         Ok(End::CutShort(got)) => format!("cut short after {got}"),
@@ -82,25 +82,55 @@ fn a_frame_that_the_end_of_stream_cuts_short_is_no_message() {
 }
 
 #[test]
-fn an_idle_decoder_holds_no_memory() {
-    let mut decoder = Decoder::new(Framing::Lines, 100_000);
-    let (mut start, mut end): (&[u8], &[u8]) = (&[b'x'; 50_000], b"\n");
-    assert_eq!(decoder.next(&mut start), Ok(None));
-    assert_eq!(decoder.next(&mut end).unwrap().unwrap().len(), 50_000);
-    assert_eq!(decoder.next(&mut end), Ok(None));
-    assert_eq!(decoder.partial.capacity(), 0);
+fn of_a_message_in_pieces_what_can_be_shown_and_the_length_are_kept_and_then_nothing() {
+    let long = [b'x'; 50_000];
+    let framed = |framing: Framing| {
+        let mut bytes = Vec::new();
+        framing.encode(&long, &mut bytes);
+        bytes
+    };
+    for framing in [Framing::Lines, Framing::Length] {
+        let (mut decoder, bytes) = (Decoder::new(framing, 100_000), framed(framing));
+        for mut piece in bytes[..bytes.len() - 1].chunks(777) {
+            assert_eq!(decoder.next(&mut piece), Ok(None));
+            assert!(decoder.head.capacity() <= 2048, "{}", decoder.head.capacity());
+        }
+        let mut last = &bytes[bytes.len() - 1..];
+        let message = decoder.next(&mut last).unwrap().unwrap();
+        assert_eq!((message.len, message.text), (50_000, &long[..1027]));
+        assert_eq!(decoder.next(&mut last), Ok(None));
+        assert_eq!((decoder.head.capacity(), decoder.unfinished()), (0, None));
+    }
+}
+
+#[test]
+fn a_read_brings_4_kib_or_what_the_open_frame_lacks() {
+    let mut decoder = Decoder::new(Framing::Length, 100_000);
+    assert_eq!(decoder.piece(), 4096);
+    for (bytes, piece) in [(b"\0\0\x27".as_slice(), 4096), (b"\x10", 10_000), (&[0; 3000], 7000), (&[0; 7000], 4096)] {
+        let mut input = bytes;
+        let _ = decoder.next(&mut input).unwrap();
+        assert_eq!(decoder.piece(), piece);
+    }
+    assert_eq!(Decoder::new(Framing::Lines, 100_000).piece(), 4096);
+    assert_eq!(Decoder::new(Framing::Bytes, 100_000).piece(), 65_536);
+    let mut decoder = Decoder::new(Framing::Length, 1 << 30);
+    let mut input: &[u8] = b"\x20\0\0\0";
+    assert_eq!(decoder.next(&mut input), Ok(None));
+    assert_eq!(decoder.piece(), 65_536);
 }
 
 fn replies(framing: Framing, pieces: &[&[u8]]) -> Vec<String> {
     let (mut replies, mut seen) = (Replies::new(framing), Vec::new());
     for piece in pieces {
-        replies.read(piece, |reply| {
-            seen.push(match reply {
-                Reply::Ack => "ack".into(),
-                Reply::Notice(notice) => notice.text().into(),
-                Reply::Wrong(bytes) => format!("wrong {}", String::from_utf8_lossy(bytes)),
-            });
-        });
+        let mut input = *piece;
+        while !input.is_empty() || replies.holds() {
+            seen.extend(replies.next(&mut input).unwrap().map(|reply| match reply {
+                Reply::Ack => "ack".to_owned(),
+                Reply::Notice(notice) => notice.text().to_owned(),
+                Reply::Wrong(wrong) => format!("wrong {}", String::from_utf8_lossy(wrong.text)),
+            }));
+        }
     }
     seen
 }
@@ -118,8 +148,8 @@ fn acks_and_the_notice_are_told_apart_however_the_bytes_are_cut() {
 fn anything_but_acks_and_one_notice_is_a_wrong_answer() {
     assert_eq!(replies(Framing::Bytes, &[b"ACKNOWLEDGED"]), ["wrong ACKNOWLEDGED"]);
     assert_eq!(replies(Framing::Bytes, &[b"hello", b"ACK"]), ["wrong hello", "ack"]);
-    assert_eq!(replies(Framing::Lines, &[b"ACK", b"ack"]), ["ack", "wrong ack"]);
-    assert_eq!(replies(Framing::Lines, &[b"idle timeout", b"ACK"]), ["idle timeout", "wrong ACK"]);
+    assert_eq!(replies(Framing::Lines, &[b"ACK\nac", b"k\n"]), ["ack", "wrong ack"]);
+    assert_eq!(replies(Framing::Lines, &[b"idle timeout\nACK\n"]), ["idle timeout", "wrong ACK"]);
 }
 
 #[test]

@@ -7,10 +7,21 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{ServerBuilder, have, server, skipped, wait_until};
+use crate::harness::{ServerBuilder, have, server, server_under_test, skipped, wait_until};
 
 #[test]
 fn forged_senders_start_no_loop_and_harm_nobody() {
+    forge(&["own_address", "source_port_0", "odd_sources", "two_servers", "icmp_storm"]);
+}
+
+#[test]
+fn forged_senders_for_whom_nobody_answers_keep_nobody_from_being_answered() {
+    forge(&["nobody_on_link"]);
+}
+
+/// Plays these scenes of `forge.py`.
+#[track_caller]
+fn forge(scenes: &[&str]) {
     // Forging takes a raw socket: in a namespace of our own everybody may have one.
     let possible = Command::new("unshare").args(["-Urn", "true"]).output();
     if !possible.is_ok_and(|output| output.status.success()) {
@@ -21,10 +32,8 @@ fn forged_senders_start_no_loop_and_harm_nobody() {
         return;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/forge.py");
-    let forged = Command::new("unshare")
-        .args(["-Urn", "python3", script, env!("CARGO_BIN_EXE_reactor-server")])
-        .output()
-        .unwrap();
+    let forged =
+        Command::new("unshare").args(["-Urn", "python3", script, &server_under_test()]).args(scenes).output().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&forged.stdout), String::from_utf8_lossy(&forged.stderr));
     print!("{said}");
     assert!(forged.status.success(), "{said}{complained}");

@@ -17,7 +17,7 @@ fn behind_a_full_queue_and_unread_input_come_every_ack_the_notice_and_a_clean_en
     let mut server = ServerBuilder::new("-t -q --framing lines --grace 60").operated().start();
     let mut client = Client::connect_narrow(server.tcp(), 65536);
     client.send_until_stuck(&b"x\n".repeat(32768));
-    let owed = settled(&mut server, "acks").to_string().parse::<usize>().unwrap();
+    let owed = settled(&mut server, "messages").to_string().parse::<usize>().unwrap();
     server.signal(SIGTERM);
     wait_until("the listener's end", || TcpStream::connect(server.tcp()).is_err().then_some(()));
     // It goes on sending, as who has not read the notice yet does.

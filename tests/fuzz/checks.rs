@@ -6,7 +6,7 @@
 use ack_reactor::client::target::Target;
 use ack_reactor::escape::{escape, is_safe, shown, unescape};
 use ack_reactor::server::operator::Command;
-use ack_reactor::wire::{Decoder, End, Framing, Replies, TooLong};
+use ack_reactor::wire::{Decode, Decoder, End, Framing, Replies, TooLong};
 
 /// The first bytes choose framing, limit and cuts; the rest is the stream. It
 /// means the same in one piece, and no message is longer than allowed.
@@ -20,7 +20,14 @@ pub(crate) fn framing(data: &[u8]) {
     }
     let mut replies = Replies::new(framing);
     for piece in stream.chunks(piece) {
-        replies.read(piece, |reply| assert!(reply.text().len() <= stream.len() + 64));
+        let mut input = piece;
+        while !input.is_empty() || replies.holds() {
+            match replies.next(&mut input) {
+                Ok(Some(reply)) => assert!(reply.message().len <= stream.len() + 64),
+                Ok(None) => {}
+                Err(TooLong) => return,
+            }
+        }
     }
 }
 
@@ -30,7 +37,7 @@ fn decode<'a>(framing: Framing, longest: usize, pieces: impl Iterator<Item = &'a
     for mut piece in pieces {
         loop {
             match decoder.next(&mut piece) {
-                Ok(Some(message)) => messages.push(message.to_vec()),
+                Ok(Some(message)) => messages.push(message.text.to_vec()),
                 Ok(None) => break,
                 Err(TooLong) => return (messages, "too long".into()),
             }
@@ -38,7 +45,7 @@ fn decode<'a>(framing: Framing, longest: usize, pieces: impl Iterator<Item = &'a
     }
     assert!(messages.iter().all(|message| message.len() <= longest));
     match decoder.end() {
-        Ok(End::Message(rest)) => messages.push(rest.to_vec()),
+        Ok(End::Message(rest)) => messages.push(rest.text.to_vec()),
         Ok(End::Clean) => {}
         Ok(End::CutShort(got)) => return (messages, format!("cut short after {got}")),
         Err(TooLong) => return (messages, "too long".into()),

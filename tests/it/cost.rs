@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Scratch, Server, ServerBuilder, installed, skipped};
+use crate::harness::{Scratch, Server, ServerBuilder, installed, server_under_test, skipped};
 
 /// System calls of a server that starts, takes one client in and ends.
 const START_AND_END: u64 = 300;
@@ -165,7 +165,7 @@ fn idle_connections_wake_nobody() {
 
 /// The optimised server, where there is one.
 fn optimised() -> Option<String> {
-    let own = || (!cfg!(debug_assertions)).then(|| env!("CARGO_BIN_EXE_reactor-server").to_owned());
+    let own = || (!cfg!(debug_assertions)).then(server_under_test);
     env::var(RELEASE).ok().or_else(own)
 }
 

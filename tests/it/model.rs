@@ -5,9 +5,9 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
-use ack_reactor::connection::{Connection, Fill};
-use ack_reactor::reactor::{Ready, Source};
-use ack_reactor::wire::{Decoder, End, Framing};
+use ack_reactor::connection::{Connection, Inbox, Pulled, buffer};
+use ack_reactor::reactor::{Key, Reactor, Source};
+use ack_reactor::wire::{Decoder, End, Framing, Output, Owed};
 use proptest::prelude::*;
 
 const LONGEST: usize = 1 << 20;
@@ -55,12 +55,32 @@ impl Model {
     }
 }
 
+/// What could wake a loop that never waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Us;
+
+impl Source for Us {
+    const SINGLE: &'static [Us] = &[Us];
+
+    fn of_key(_: Key) -> Us {
+        Us
+    }
+
+    fn key(self) -> Option<Key> {
+        None
+    }
+}
+
 /// The real thing: our connection, its peer, and what both have seen.
 struct Real {
+    reactor: Reactor<Us>,
     connection: Connection,
+    inbox: Inbox<Decoder>,
+    owed: Owed,
     peer: TcpStream,
-    buffer: Vec<u8>,
-    messages: Vec<Vec<u8>>,
+    buffer: Box<[u8]>,
+    /// Each message: what is shown of it, and its length.
+    messages: Vec<(Vec<u8>, usize)>,
     acks_seen: usize,
     ended: bool,
 }
@@ -76,49 +96,75 @@ impl Real {
         socket2::SockRef::from(&ours).set_send_buffer_size(4096)?;
         socket2::SockRef::from(&peer).set_recv_buffer_size(4096)?;
         let stream = mio::net::TcpStream::from_std(ours);
-        let connection = Connection::new(stream, Decoder::new(framing, LONGEST));
-        Ok(Real { connection, peer, buffer: vec![0; 4096], messages: Vec::new(), acks_seen: 0, ended: false })
+        Ok(Real {
+            reactor: Reactor::new()?,
+            connection: Connection::new(stream),
+            inbox: Inbox::new(Decoder::new(framing, LONGEST)),
+            owed: Owed::new(framing),
+            peer,
+            buffer: buffer(),
+            messages: Vec::new(),
+            acks_seen: 0,
+            ended: false,
+        })
     }
 
-    /// One turn as the server takes it.
+    /// One slice as the server takes it.
     fn turn(&mut self) {
-        self.connection.flush().unwrap();
-        while !self.connection.output_waits() && !self.ended {
-            let ready = Ready::unasked(Source::Listener);
-            let len = match self.connection.fill(&mut self.buffer, ready).unwrap() {
-                Fill::Data { len, .. } => len,
-                Fill::Drained => break,
-                Fill::Ended => {
-                    self.ended = true;
-                    0
-                }
-            };
-            let decoder = &mut self.connection.decoder;
-            let (mut input, mut acks) = (&self.buffer[..len], Vec::new());
-            while let Some(message) = decoder.next(&mut input).unwrap() {
-                self.messages.push(message.to_vec());
-                acks.extend_from_slice(b"ACK\n");
-            }
-            if self.ended
-                && let Ok(End::Message(rest)) = decoder.end()
-            {
-                self.messages.push(rest.to_vec());
-                acks.extend_from_slice(b"ACK\n");
-            }
-            self.connection.send(&acks).unwrap();
+        self.connection.flush(&mut self.owed).unwrap();
+        if !self.owed.is_empty() || self.ended {
+            return;
         }
+        let mut slice = self.reactor.last_slice(Us);
+        let mut reading = self.inbox.read(&mut self.connection, &mut self.buffer, &mut slice.budget);
+        loop {
+            match reading.pull().unwrap() {
+                Pulled::Item(message) => {
+                    self.messages.push((message.text.to_vec(), message.len));
+                    self.owed.acknowledge(1);
+                }
+                Pulled::Part => {}
+                Pulled::Drained | Pulled::CutOff => break,
+                Pulled::Ended => {
+                    self.ended = true;
+                    break;
+                }
+                Pulled::TooLong => panic!("too long"),
+            }
+        }
+        drop(reading);
+        if self.ended
+            && let Ok(End::Message(rest)) = self.inbox.decoder.end()
+        {
+            self.messages.push((rest.text.to_vec(), rest.len));
+            self.owed.acknowledge(1);
+        }
+        self.connection.flush(&mut self.owed).unwrap();
+    }
+
+    /// Every byte of the ACKs that were counted has the length of this framing's.
+    fn owed_bytes(&self, ack: usize) -> usize {
+        self.messages.len() * ack
     }
 
     /// The peer reads; every byte must be the next of an endless row of ACKs.
-    fn read(&mut self, most: usize) {
+    fn read(&mut self, ack: &[u8], most: usize) {
         let mut bytes = vec![0; most];
         if let Ok(len) = self.peer.read(&mut bytes) {
             for &byte in &bytes[..len] {
-                assert_eq!(byte, b"ACK\n"[self.acks_seen % 4], "byte {} of the ACKs", self.acks_seen);
+                assert_eq!(byte, ack[self.acks_seen % ack.len()], "byte {} of the ACKs", self.acks_seen);
                 self.acks_seen += 1;
             }
         }
     }
+}
+
+/// Whether what was told is what was written: its beginning, 1,024 bytes at the least, and its length.
+fn agree(told: &[(Vec<u8>, usize)], written: &[Vec<u8>]) -> bool {
+    told.len() == written.len()
+        && told.iter().zip(written).all(|((text, len), message)| {
+            *len == message.len() && message.starts_with(text) && text.len() >= message.len().min(1024)
+        })
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -154,19 +200,19 @@ proptest! {
                     model.written.extend_from_slice(&bytes[..taken]);
                     model.kept = bytes[taken..].to_vec();
                 }
-                Step::Read(most) => real.read(most),
+                Step::Read(most) => real.read(framing.ack(), most),
                 Step::Turn => real.turn(),
             }
-            let owed = real.messages.len() * 4;
+            let owed = real.owed_bytes(framing.ack().len());
             prop_assert!(real.acks_seen <= owed, "an ACK for no message");
             let expected = model.messages(framing, false);
-            prop_assert!(expected.starts_with(&real.messages), "a message that was not written");
+            prop_assert!(agree(&real.messages, &expected[..real.messages.len().min(expected.len())]), "a message that was not written");
         }
         real.peer.shutdown(Shutdown::Write).unwrap();
-        while !(real.ended && real.acks_seen == real.messages.len() * 4) {
+        while !(real.ended && real.acks_seen == real.owed_bytes(framing.ack().len())) {
             real.turn();
-            real.read(8192);
+            real.read(framing.ack(), 8192);
         }
-        prop_assert_eq!(&real.messages, &model.messages(framing, true));
+        prop_assert!(agree(&real.messages, &model.messages(framing, true)));
     }
 }

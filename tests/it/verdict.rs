@@ -440,9 +440,5 @@ fn a_frame_cut_short_is_a_wrong_answer() {
     let mut caller = far.accept();
     caller.expect(b"\0\0\0\x05hello");
     caller.close_with(b"\0\0\0\x03AC");
-    expect(
-        &end_of(&mut client),
-        &format!("tcp {} wrong-answer (\\u{{0000}}\\u{{0000}}\\u{{0000}}\\u{{0003}}AC)", far.address()),
-        1,
-    );
+    expect(&end_of(&mut client), &format!("tcp {} wrong-answer (AC)", far.address()), 1);
 }

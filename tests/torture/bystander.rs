@@ -49,14 +49,29 @@ fn talk(mut client: Client, over: &AtomicBool) -> Latencies {
             waited = sample.checked_sub(PACE);
         }
     }
-    samples.sort();
-    Latencies(samples)
+    Latencies::of(samples)
 }
 
 /// How long the answers took, in order.
 pub(crate) struct Latencies(Vec<Duration>);
 
 impl Latencies {
+    /// Of these samples, at least one.
+    pub(crate) fn of(mut samples: Vec<Duration>) -> Latencies {
+        samples.sort();
+        Latencies(samples)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What half of the answers did not exceed.
+    pub(crate) fn median(&self) -> Duration {
+        self.at(50)
+    }
+
     /// What 99 of 100 answers did not exceed.
     pub(crate) fn p99(&self) -> Duration {
         self.at(99)

@@ -9,16 +9,22 @@
 #[path = "../it/harness/mod.rs"]
 mod harness;
 
+mod answers;
 mod bystander;
 mod calls;
 mod churn;
+mod crowd;
+mod end;
 mod famine;
 mod fault;
 mod flood;
+mod memory;
 mod resets;
 mod stall;
 mod system_calls;
 mod talker;
+mod turn;
+mod volley;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +36,14 @@ const PROMPT: Duration = if cfg!(debug_assertions) {
 } else {
     Duration::from_millis(20)
 };
+
+/// How many clients make a crowd; `CROWD` says otherwise.
+fn crowd() -> usize {
+    // A debug build takes many times as long over each of their messages.
+    let slow = cfg!(debug_assertions) && std::env::var("SERVER_UNDER_TEST").is_err();
+    let usual = if slow { 200 } else { 500 };
+    std::env::var("CROWD").map_or(usual, |count| count.parse().unwrap())
+}
 
 /// What is measured here would measure the other tests as well: one at a time.
 fn alone() -> MutexGuard<'static, ()> {

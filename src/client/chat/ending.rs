@@ -3,15 +3,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::talk::MOST_SURPLUS;
 use super::{Chat, Outgoing, State};
 use crate::client::input::Next;
-use crate::client::link::Link;
+use crate::client::stage::Source;
 use crate::error::exit;
 use crate::transcript::client::Event;
 use crate::wire::{Notice, Protocol};
-
-/// Each address but the last gets so long to answer a datagram.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Chat {
     /// When the next wait must end.
@@ -33,7 +31,7 @@ impl Chat {
     pub(super) fn patience(&self) -> Option<Duration> {
         let awaits_answer = self.ledger.outstanding() > 0;
         match self.settings.protocol {
-            Protocol::Udp if awaits_answer && !self.addresses.is_empty() => Some(ANSWER_TIMEOUT),
+            Protocol::Udp if awaits_answer => self.route.patience(self.settings.timeout),
             _ if awaits_answer || self.input.is_terminal() || self.outgoing.is_some() => self.settings.timeout,
             _ => None,
         }
@@ -43,14 +41,12 @@ impl Chat {
         if self.deadline().is_none_or(|deadline| deadline > now) {
             return;
         }
-        let Some(peer) = self.link.as_ref().map(Link::peer) else {
-            return;
-        };
+        let peer = self.route.peer();
         let awaits_answer = self.ledger.outstanding() > 0 || self.outgoing.is_some();
         match self.state {
-            State::Connecting(_) => self.no_way(peer, &io::ErrorKind::TimedOut.into(), now),
-            State::Talking if awaits_answer && !self.addresses.is_empty() => {
-                self.no_way(peer, &io::Error::other("no answer"), now);
+            State::Connecting(_) => self.no_way(&io::ErrorKind::TimedOut.into(), now),
+            State::Talking if awaits_answer && self.route.has_others() => {
+                self.no_way(&io::Error::other("no answer"), now);
             }
             _ => {
                 self.show_unfinished(now);
@@ -103,16 +99,26 @@ impl Chat {
             let lacking = sent - acknowledged;
             self.stage.complain(format_args!("{lacking} of {sent} messages were not acknowledged"));
         }
+        match self.ledger.surplus() {
+            ..=1 => {}
+            most @ ..=MOST_SURPLUS => self.stage.complain(format_args!("{most} replies came that answer no message")),
+            more => self.stage.complain(format_args!(
+                "the server sent {more} replies more than were asked for: the connection is given up"
+            )),
+        }
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
-        self.stage.finish();
+        self.stage.finish_patiently();
         if self.stage.is_unread() || self.stage.is_lossy() { exit::FAILED } else { code }
     }
 
     /// Whether no input was left unsent; a person at a terminal has seen what was not taken.
     pub(super) fn nothing_is_left(&mut self) -> bool {
         self.input.wake();
+        let mut slice = self.stage.reactor.last_slice(Source::Console);
         self.outgoing.is_none()
-            && (self.input_ended || self.input.is_terminal() || self.input.next_message() == Next::Ended)
+            && (self.input_ended
+                || self.input.is_terminal()
+                || self.input.next_message(&mut slice.budget) == Next::Ended)
     }
 
     pub(super) fn exit_code(&mut self) -> u8 {

@@ -8,17 +8,19 @@ mod ending;
 mod talk;
 mod way;
 
-use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::client::input::Input;
 use crate::client::ledger::Ledger;
-use crate::client::link::{BUFFER, Link};
-use crate::client::stage::Stage;
+use crate::client::link::Link;
+use crate::client::route::Route;
+use crate::client::stage::{Source, Stage};
+use crate::connection::buffer;
 use crate::error::Error;
 use crate::process::signals::Signal;
-use crate::reactor::{Key, Ready, Source};
+use crate::reactor::{Key, Slice, Slots};
 use crate::wire::{Framing, LONGEST_DATAGRAM, LONGEST_MESSAGE, Protocol};
 
 /// The longest message in `bytes` framing: what one read of the other side is sure to take.
@@ -77,11 +79,12 @@ pub struct Chat {
     stage: Stage,
     settings: Settings,
     input: Input,
-    /// Addresses not tried yet.
-    addresses: VecDeque<SocketAddr>,
-    link: Option<Link>,
-    /// How many links there have been: each has a token of its own.
-    links: u32,
+    route: Route,
+    /// One at most: an event of the one before is no news of this one.
+    links: Slots<Link>,
+    link: Option<Key>,
+    /// Why nothing can be sent any more, while what had arrived is still being read.
+    cannot_send: Option<io::Error>,
     state: State,
     buffer: Box<[u8]>,
     ledger: Ledger,
@@ -107,19 +110,20 @@ impl Chat {
         Ok(Chat {
             prompts: input.is_terminal() && stage.journal.screen().is_terminal(),
             stage,
-            settings,
             input,
-            addresses: addresses.into(),
+            route: Route::new(settings.protocol, settings.framing, addresses),
+            links: Slots::new(),
             link: None,
-            links: 0,
+            cannot_send: None,
             state: State::Talking,
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            buffer: buffer(),
             ledger: Ledger::default(),
             outgoing: None,
             input_ended: false,
             progress: Instant::now(),
             answered_at: Instant::now(),
             first_prompt: true,
+            settings,
         })
     }
 
@@ -128,16 +132,16 @@ impl Chat {
     /// # Errors
     /// The poll keeps failing.
     pub fn run(mut self) -> Result<u8, Error> {
-        let now = Instant::now();
-        self.next_address(now);
-        self.talk(now);
+        self.first_address(Instant::now());
+        self.talk_on();
         while matches!(self.state, State::Connecting(_) | State::Talking) {
             let deadline = self.deadline();
-            let now = self.stage.wait(deadline)?;
-            while let Some(ready) = self.stage.reactor.next_ready() {
-                self.serve(ready, now);
+            let now = self.stage.wait_while_read(deadline)?;
+            while let Some(mut slice) = self.stage.reactor.next_slice() {
+                self.serve(&mut slice);
+                self.stage.reactor.put_back(slice);
             }
-            self.talk(now);
+            self.talk_on();
             self.judge_deadline(now);
             if self.stage.is_unread() {
                 self.fail();
@@ -146,15 +150,15 @@ impl Chat {
         Ok(self.conclude())
     }
 
-    fn serve(&mut self, ready: Ready, now: Instant) {
-        match ready.source {
+    fn serve(&mut self, slice: &mut Slice<Source>) {
+        match slice.source() {
             Source::Signals => {
                 if self.stage.signals().contains(&Signal::Continue) {
                     // The terminal may be ours to read now.
                     self.input.wake();
                 }
                 if self.stage.is_interrupted() {
-                    self.interrupt(now);
+                    self.interrupt(slice.now());
                 }
             }
             Source::Console => self.input.wake(),
@@ -162,18 +166,33 @@ impl Chat {
             Source::Screen => {
                 self.stage.journal.flush();
                 self.stage.journal.screen().heed_event();
-                self.receive(Ready::unasked(self.source()), now);
+                self.ask_link();
             }
-            Source::Peer(_) if ready.source == self.source() => match self.state {
-                State::Connecting(_) => self.check_connection(now),
-                State::Talking => self.receive(ready, now),
+            Source::Link(key) if Some(key) == self.link => match self.state {
+                State::Connecting(_) => self.check_connection(slice),
+                State::Talking => self.receive(slice),
                 State::Over | State::Failed => {}
             },
-            Source::Peer(_) | Source::Listener | Source::Datagrams | Source::Diagnostics | Source::Alarm => {}
+            Source::Link(_) | Source::Diagnostics | Source::Alarm => {}
         }
     }
 
-    fn source(&self) -> Source {
-        Source::Peer(Key::new(0, self.links))
+    /// Sends what may be sent: an answer, a connection, a line may have made way for it.
+    fn talk_on(&mut self) {
+        if let Some(mut slice) = self.stage.reactor.due_slice(Source::Console) {
+            self.talk(&mut slice);
+            self.stage.reactor.put_back(slice);
+        }
+    }
+
+    /// Reads from the server again, without an event.
+    fn ask_link(&mut self) {
+        if let Some(key) = self.link {
+            self.stage.reactor.ask(Source::Link(key));
+        }
+    }
+
+    fn link(&mut self) -> Option<&mut Link> {
+        self.links.get_mut(self.link?)
     }
 }

@@ -1,22 +1,31 @@
 //! The talking: messages out, replies in, each entered into the ledger.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Chat, Outgoing, Settings, State, longest_message};
 use crate::client::input::Next;
-use crate::client::ledger::{Ledger, Meaning};
-use crate::client::link::Received;
-use crate::client::stage::Stage;
+use crate::client::ledger::Meaning;
+use crate::client::stage::{Source, Stage};
+use crate::connection::Pulled;
 use crate::escape::cause;
-use crate::reactor::{Ready, Source};
+use crate::reactor::Slice;
 use crate::transcript::client::Event;
 use crate::wire::{CHECK, Framing, Protocol, Reply, is_reply};
 
-/// Messages sent or lines skipped in one turn.
-const MESSAGES_PER_TURN: usize = 1024;
-/// Reads in one turn.
-const READS_PER_TURN: usize = 16;
+/// So many replies more than were asked for are shown; a server that goes on is given up.
+pub(super) const MOST_SURPLUS: u64 = 16;
+
+/// How far a slice of replies came.
+enum Outcome {
+    Drained,
+    CutOff,
+    Ended,
+    /// The last word has come, or more than anybody asked for.
+    Enough,
+    Broken(io::Error),
+}
 
 impl Chat {
     /// Where a person types and reads, says that a message can be typed.
@@ -28,40 +37,38 @@ impl Chat {
     }
 
     /// Sends what may be sent: one message at a time, or as many as the window allows.
-    pub(super) fn talk(&mut self, now: Instant) {
-        for _ in 0..MESSAGES_PER_TURN {
-            if self.state != State::Talking || !self.stage.has_room() {
-                return;
-            }
-            let Some(link) = &mut self.link else {
+    pub(super) fn talk(&mut self, slice: &mut Slice<Source>) {
+        let now = slice.now();
+        while self.state == State::Talking && self.cannot_send.is_none() && self.stage.has_room() {
+            let Some(link) = self.link.and_then(|key| self.links.get_mut(key)) else {
                 return;
             };
             match link.flush() {
                 Ok(true) => {}
                 Ok(false) => return,
-                Err(error) => return self.broken(&error, now),
+                Err(error) => return self.cannot_send(error, now),
             }
             if let Some(Outgoing::Unsent(message)) = &self.outgoing {
                 match link.send(message) {
                     Ok(true) => self.sent(now),
                     Ok(false) => return,
-                    Err(error) => return self.broken(&error, now),
+                    Err(error) => return self.cannot_send(error, now),
                 }
                 continue;
             }
-            if self.input_ended || self.ledger.outstanding() >= self.settings.window {
+            if self.input_ended || self.ledger.outstanding() >= self.settings.window || !slice.budget.may_tell() {
                 return;
             }
-            match self.input.next_message() {
+            slice.budget.spend(1);
+            match self.input.next_message(&mut slice.budget) {
                 Next::Message(message) => self.take(message, now),
                 Next::TooLong(number, length) => self.refuse_line(number, length),
                 Next::NotYet => return,
-                Next::Later => break,
+                // There is more to read; others come first.
+                Next::Later => return self.stage.reactor.ask(Source::Console),
                 Next::Ended => return self.end_input(),
             }
         }
-        // There is more to send or to skip; others come first.
-        self.stage.reactor.again(Source::Console);
     }
 
     pub(super) fn take(&mut self, message: Vec<u8>, now: Instant) {
@@ -111,43 +118,62 @@ impl Chat {
         }
         if self.ledger.outstanding() == 0 {
             self.end();
-        } else if let Some(link) = &mut self.link {
+        } else if let Some(link) = self.link() {
             link.half_close();
         }
     }
 
-    /// Reads the replies that have come, as long as stdout takes them.
-    pub(super) fn receive(&mut self, ready: Ready, now: Instant) {
-        for _ in 0..READS_PER_TURN {
-            if self.state != State::Talking || !self.stage.has_room() {
-                return;
-            }
-            let Chat { link: Some(link), buffer, ledger, stage, settings, .. } = self else {
-                return;
-            };
-            let (peer, answered) = (link.peer(), ledger.outstanding());
-            let received = link.receive(buffer, ready, |reply| show(reply, peer, settings, ledger, stage, now));
-            if ledger.outstanding() < answered {
-                self.answered(now);
-            }
-            if self.ledger.notice().is_some() {
-                return self.end();
-            }
-            match received {
-                Ok(Received::More) => {}
-                Ok(Received::Drained) => return,
-                Ok(Received::Ended) => return self.closed(peer),
-                Err(error) => return self.broken(&error, now),
-            }
+    /// A slice of the replies that have come, as long as stdout takes them.
+    pub(super) fn receive(&mut self, slice: &mut Slice<Source>) {
+        let now = slice.now();
+        if !self.stage.has_room() {
+            return;
         }
-        self.stage.reactor.again(self.source());
+        let Some(link) = self.link.and_then(|key| self.links.get_mut(key)) else {
+            return;
+        };
+        let outstanding = self.ledger.outstanding();
+        let mut listening = link.listen(&mut self.buffer, &mut slice.budget);
+        let outcome = loop {
+            match listening.pull() {
+                Ok(Pulled::Item(reply)) => {
+                    let meaning = self.ledger.receive(reply, now);
+                    show(&mut self.stage, &self.settings, self.route.peer(), reply, meaning);
+                    if self.ledger.notice().is_some() || self.ledger.surplus() > MOST_SURPLUS {
+                        break Outcome::Enough;
+                    }
+                }
+                Ok(Pulled::Part | Pulled::TooLong) => {}
+                Ok(Pulled::Drained) => break Outcome::Drained,
+                Ok(Pulled::CutOff) => break Outcome::CutOff,
+                Ok(Pulled::Ended) => break Outcome::Ended,
+                Err(error) => break Outcome::Broken(error),
+            }
+        };
+        drop(listening);
+        if self.ledger.outstanding() < outstanding {
+            self.answered(now);
+        }
+        match outcome {
+            Outcome::Enough if self.ledger.notice().is_some() => self.end(),
+            Outcome::Enough => self.fail(),
+            _ if self.state != State::Talking => {}
+            Outcome::CutOff => {}
+            Outcome::Drained => {
+                if let Some(error) = self.cannot_send.take() {
+                    self.broken(&error, now);
+                }
+            }
+            Outcome::Ended => self.closed(),
+            Outcome::Broken(error) => self.broken(&error, now),
+        }
     }
 
     pub(super) fn answered(&mut self, now: Instant) {
         self.progress = now;
         self.answered_at = now;
         // This address is the one.
-        self.addresses.clear();
+        self.route.settle();
         if matches!(self.outgoing, Some(Outgoing::Sent(_))) {
             self.outgoing = None;
         }
@@ -160,29 +186,33 @@ impl Chat {
 
     /// Shows the beginning of a reply that never became whole.
     pub(super) fn show_unfinished(&mut self, now: Instant) {
-        let Chat { link: Some(link), settings, ledger, stage, .. } = self else {
+        let Some(link) = self.link.and_then(|key| self.links.get_mut(key)) else {
             return;
         };
         if let Some(rest) = link.unfinished() {
-            show(Reply::Wrong(rest), link.peer(), settings, ledger, stage, now);
+            let reply = Reply::Wrong(rest);
+            let meaning = self.ledger.receive(reply, now);
+            show(&mut self.stage, &self.settings, self.route.peer(), reply, meaning);
         }
     }
 }
 
-/// Shows a reply and enters it into the ledger.
-fn show(reply: Reply<'_>, peer: SocketAddr, settings: &Settings, ledger: &mut Ledger, stage: &mut Stage, now: Instant) {
+/// Shows a reply.
+fn show(stage: &mut Stage, settings: &Settings, peer: SocketAddr, reply: Reply<'_>, meaning: Meaning) {
     let Settings { protocol, framing, .. } = *settings;
-    let bytes = match (reply, protocol) {
-        (Reply::Ack, Protocol::Udp) => CHECK,
-        _ => reply.text(),
+    let message = match (reply, protocol) {
+        (Reply::Ack, Protocol::Udp) => CHECK.into(),
+        _ => reply.message(),
     };
-    let rtt = match ledger.receive(reply, now) {
-        Meaning::LastWord => return stage.journal.tell(&Event::Notice { protocol, peer, text: bytes }),
+    let rtt = match meaning {
+        Meaning::LastWord => return stage.journal.tell(&Event::Notice { protocol, peer, text: message.text }),
         Meaning::Answer(rtt) => Some(rtt),
-        Meaning::Surplus => {
-            stage.complain("a reply came that answers no message");
+        Meaning::Surplus(first) => {
+            if first {
+                stage.complain("a reply came that answers no message");
+            }
             None
         }
     };
-    stage.journal.tell(&Event::Reply { protocol, peer, framing, bytes, rtt });
+    stage.journal.tell(&Event::Reply { protocol, peer, framing, message, rtt });
 }

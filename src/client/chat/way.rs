@@ -1,44 +1,39 @@
 //! The way to the server: address by address, and what is said when there is none, or no more.
 
 use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Chat, Outgoing, State};
-use crate::client::link::Link;
+use crate::client::stage::Source;
 use crate::escape::cause;
-use crate::reactor::Ready;
+use crate::reactor::Slice;
 use crate::transcript::address::Address;
 use crate::transcript::client::Event;
 use crate::wire::Protocol;
 
-/// Each address but the last gets so long to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
 impl Chat {
     /// Goes to the next address; gives up where there is none.
     pub(super) fn next_address(&mut self, now: Instant) {
-        self.link = None;
-        while self.link.is_none() {
-            let Some(address) = self.addresses.pop_front() else {
-                self.state = State::Failed;
-                return;
-            };
-            self.links += 1;
-            let token = self.source().token();
-            let opened = Link::open(self.settings.protocol, address, self.settings.framing).and_then(|mut link| {
-                link.register(self.stage.reactor.registry(), token)?;
-                Ok(link)
-            });
-            match opened {
-                Ok(link) => self.link = Some(link),
-                Err(error) => self.tell_no_way(address, &error),
-            }
+        if self.route.go_on() {
+            self.first_address(now);
+        } else {
+            self.state = State::Failed;
+        }
+    }
+
+    /// Goes to the address at hand.
+    pub(super) fn first_address(&mut self, now: Instant) {
+        if let Some(key) = self.link.take() {
+            self.links.remove(key);
+        }
+        match self.links.insert_with(|key| self.route.open(key, &self.stage.reactor)) {
+            Ok(key) => self.link = Some(key),
+            Err(error) => return self.no_way(&error, now),
         }
         self.progress = now;
         match self.settings.protocol {
             Protocol::Tcp => {
-                let patience = if self.addresses.is_empty() { self.settings.timeout } else { Some(CONNECT_TIMEOUT) };
+                let patience = self.route.patience(self.settings.timeout);
                 self.state = State::Connecting(patience.and_then(|patience| now.checked_add(patience)));
             }
             Protocol::Udp => match self.outgoing.take() {
@@ -52,13 +47,14 @@ impl Chat {
         }
     }
 
-    /// There is no way to `peer`: says so, and goes to the next address.
-    pub(super) fn no_way(&mut self, peer: SocketAddr, error: &io::Error, now: Instant) {
-        self.tell_no_way(peer, error);
+    /// There is no way to the address: says so, and goes to the next.
+    pub(super) fn no_way(&mut self, error: &io::Error, now: Instant) {
+        self.tell_no_way(error);
         self.next_address(now);
     }
 
-    pub(super) fn tell_no_way(&mut self, peer: SocketAddr, error: &io::Error) {
+    fn tell_no_way(&mut self, error: &io::Error) {
+        let peer = self.route.peer();
         let (address, why) = (Address::new(peer), cause(error));
         match self.settings.protocol {
             Protocol::Tcp => self.stage.complain(format_args!("cannot connect to tcp {address}: {why}")),
@@ -69,63 +65,65 @@ impl Chat {
         }
     }
 
-    pub(super) fn check_connection(&mut self, now: Instant) {
-        let Some(link) = &self.link else {
+    pub(super) fn check_connection(&mut self, slice: &mut Slice<Source>) {
+        let Some(link) = self.link() else {
             return;
         };
-        let peer = link.peer();
         match link.is_established() {
             Ok(false) => {}
             Ok(true) => {
                 self.state = State::Talking;
-                self.addresses.clear();
-                self.progress = now;
+                self.route.settle();
+                self.progress = slice.now();
+                let peer = self.route.peer();
                 self.stage.journal.tell(&Event::Connected { peer });
                 self.prompt();
-                self.receive(Ready::unasked(self.source()), now);
+                // The event that told of the connection may have been the only one to tell of what came with it.
+                self.receive(slice);
             }
-            Err(error) => self.no_way(peer, &error, now),
+            Err(error) => self.no_way(&error, slice.now()),
         }
     }
 
     /// The server has closed without a last word.
-    pub(super) fn closed(&mut self, peer: SocketAddr) {
-        if self.state == State::Talking {
-            let protocol = self.settings.protocol;
-            self.stage.journal.tell(&Event::Closed { protocol, peer });
-            if self.settings.quiet {
-                self.stage.complain("connection has been closed by server");
+    pub(super) fn closed(&mut self) {
+        let (protocol, peer) = (self.settings.protocol, self.route.peer());
+        self.stage.journal.tell(&Event::Closed { protocol, peer });
+        if self.settings.quiet {
+            self.stage.complain("connection has been closed by server");
+        }
+        self.fail();
+    }
+
+    /// Nothing can be sent any more. What had arrived before over TCP is still to be read, in slices of its own.
+    pub(super) fn cannot_send(&mut self, error: io::Error, now: Instant) {
+        match self.settings.protocol {
+            Protocol::Udp => self.broken(&error, now),
+            Protocol::Tcp => {
+                self.cannot_send.get_or_insert(error);
+                self.ask_link();
             }
-            self.fail();
         }
     }
 
     /// The way is broken: a connection cut, a datagram refused.
     pub(super) fn broken(&mut self, error: &io::Error, now: Instant) {
-        let Some(peer) = self.link.as_ref().map(Link::peer) else {
-            return;
-        };
         match self.settings.protocol {
-            Protocol::Udp if self.ledger.is_answered() => {
-                self.addresses.clear();
-                self.no_way(peer, error, now);
+            Protocol::Udp => {
+                if self.ledger.is_answered() {
+                    self.route.settle();
+                }
+                self.no_way(error, now);
             }
-            Protocol::Udp => self.no_way(peer, error, now),
             Protocol::Tcp => {
+                let peer = self.route.peer();
                 // A reply that cannot be followed is our reason to go, not the server's.
-                let gone = error.kind() != io::ErrorKind::InvalidData;
-                if gone {
-                    // What had arrived before is still to be read; behind such a reply nothing can be.
-                    self.receive(Ready::unasked(self.source()), now);
+                if error.kind() != io::ErrorKind::InvalidData {
+                    self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
                 }
-                if self.state == State::Talking {
-                    if gone {
-                        self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
-                    }
-                    let (address, why) = (Address::new(peer), cause(error));
-                    self.stage.complain(format_args!("the connection to {address} broke: {why}"));
-                    self.fail();
-                }
+                let (address, why) = (Address::new(peer), cause(error));
+                self.stage.complain(format_args!("the connection to {address} broke: {why}"));
+                self.fail();
             }
         }
     }

@@ -13,9 +13,13 @@ use crate::wire::Notice;
 const NO_DOUBT: usize = 3;
 
 impl FindIdle {
+    fn each_flow(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter().map(|(_, flow)| flow)
+    }
+
     /// The longest silence that was survived.
     fn survived(&self) -> Duration {
-        let survivors = self.flows.iter().filter(|flow| flow.state == State::Survived);
+        let survivors = self.each_flow().filter(|flow| flow.state == State::Survived);
         survivors.map(|flow| flow.silence).max().unwrap_or_default()
     }
 
@@ -23,7 +27,7 @@ impl FindIdle {
     /// was: one lost datagram is no idle timeout.
     fn first_cut(&self) -> Option<(Duration, Cause)> {
         let survived = self.survived();
-        let cuts = self.flows.iter().filter_map(|flow| match flow.state {
+        let cuts = self.each_flow().filter_map(|flow| match flow.state {
             State::Cut(silence, cause) if silence > survived => Some((silence, cause)),
             _ => None,
         });
@@ -34,10 +38,10 @@ impl FindIdle {
         let first_cut = self.first_cut();
         let silent = |flow: &&Flow| matches!(flow.state, State::Cut(_, Cause::Silent));
         // All that were silent for less must be decided.
-        let known_below = |cut: Duration| self.flows.iter().all(|flow| flow.silence > cut || flow.is_decided());
+        let known_below = |cut: Duration| self.each_flow().all(|flow| flow.silence > cut || flow.is_decided());
         let no_doubt =
-            self.flows.iter().filter(silent).count() >= NO_DOUBT && first_cut.is_some_and(|(cut, _)| known_below(cut));
-        no_doubt || self.stage.is_interrupted() || self.going || self.flows.iter().all(Flow::is_decided)
+            self.each_flow().filter(silent).count() >= NO_DOUBT && first_cut.is_some_and(|(cut, _)| known_below(cut));
+        no_doubt || self.stage.is_interrupted() || self.going || self.each_flow().all(Flow::is_decided)
     }
 
     pub(super) fn show_progress(&mut self, now: Instant) {
@@ -45,7 +49,7 @@ impl FindIdle {
             return;
         }
         self.next_live = Some(now + LIVE);
-        let count = |wanted: fn(&State) -> bool| self.flows.iter().filter(|flow| wanted(&flow.state)).count();
+        let count = |wanted: fn(&State) -> bool| self.each_flow().filter(|flow| wanted(&flow.state)).count();
         let silent = count(|state| matches!(state, State::Silent | State::Asking(_)));
         let survived = count(|state| *state == State::Survived);
         let cut = count(|state| matches!(state, State::Cut(..)));
@@ -56,9 +60,9 @@ impl FindIdle {
 
     pub(super) fn conclude(mut self) -> u8 {
         self.stage.show_live("");
-        let (protocol, peer) = (self.settings.protocol, self.peer);
+        let (protocol, peer) = (self.settings.protocol, self.route.peer());
         let (survived, cut) = (self.survived(), self.first_cut());
-        let failed = self.flows.iter().filter(|flow| flow.state == State::Failed).count();
+        let failed = self.each_flow().filter(|flow| flow.state == State::Failed).count();
         let why = self.trouble.take().unwrap_or_default();
         if failed == self.flows.len() {
             self.stage.complain(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
@@ -78,7 +82,7 @@ impl FindIdle {
             let longest = self.settings.longest.as_secs_f64();
             self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
         }
-        self.stage.finish();
+        self.stage.finish_patiently();
         let told = has_answer && !self.stage.is_unread() && !self.stage.is_lossy();
         if told && (early.is_none() || cut.is_some()) { exit::DONE } else { exit::FAILED }
     }

@@ -39,9 +39,16 @@ pub(super) struct Flow {
     /// When its silence began.
     pub(super) silent_since: Instant,
     pub(super) tries: u32,
+    /// Acknowledgements that answered nothing.
+    pub(super) surplus: u32,
 }
 
 impl Flow {
+    /// A flow that is to be silent for so long; without a link it has failed.
+    pub(super) fn new(link: Option<Link>, silence: Duration, now: Instant) -> Flow {
+        Flow { link, silence, state: State::Failed, since: now, silent_since: now, tries: 1, surplus: 0 }
+    }
+
     pub(super) fn enter(&mut self, state: State, now: Instant) {
         self.state = state;
         self.since = now;

@@ -6,17 +6,18 @@
 mod ending;
 mod flow;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use self::flow::{Flow, State, WORD, cause_of};
-use super::link::{Answer, BUFFER, Link, Received};
-use super::stage::Stage;
+use super::link::{Answer, Heard};
+use super::route::Route;
+use super::stage::{Source, Stage};
+use crate::connection::buffer;
 use crate::error::Error;
 use crate::escape::cause;
 use crate::process::limits::raise_descriptor_limit;
-use crate::reactor::{Key, Ready, Source};
+use crate::reactor::{Key, Slice, Slots};
 use crate::transcript::instrument::Cause;
 use crate::wire::{Framing, Notice, Protocol};
 
@@ -24,6 +25,8 @@ use crate::wire::{Framing, Notice, Protocol};
 const FLOWS: u32 = 64;
 /// A word without an answer is said so often (UDP) or waited for so much longer (TCP, which says it again by itself).
 const TRIES: u32 = 3;
+/// A flow that brings so many acknowledgements more than were asked for is not silent, whatever we do.
+const MOST_SURPLUS: u32 = 16;
 /// The live line is written anew so often.
 const LIVE: Duration = Duration::from_millis(500);
 
@@ -44,10 +47,8 @@ pub struct Settings {
 pub struct FindIdle {
     stage: Stage,
     settings: Settings,
-    /// Addresses not tried yet.
-    addresses: VecDeque<SocketAddr>,
-    peer: SocketAddr,
-    flows: Vec<Flow>,
+    route: Route,
+    flows: Slots<Flow>,
     /// Why the path was not open to begin with.
     trouble: Option<String>,
     /// The server said that it is going: what ends now says nothing of silence.
@@ -55,31 +56,24 @@ pub struct FindIdle {
     began: Instant,
     next_live: Option<Instant>,
     buffer: Box<[u8]>,
-    /// How many addresses were given up.
-    generation: u32,
 }
 
 impl FindIdle {
     /// A search on the path to the first of `addresses`.
     pub fn new(stage: Stage, settings: Settings, addresses: Vec<SocketAddr>) -> FindIdle {
         raise_descriptor_limit();
-        let mut addresses = VecDeque::from(addresses);
-        let peer = addresses.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
         let now = Instant::now();
         let next_live = stage.is_terminal_err().then_some(now + LIVE);
-        let buffer = vec![0; BUFFER].into_boxed_slice();
         FindIdle {
             stage,
+            route: Route::new(settings.protocol, settings.framing, addresses),
             settings,
-            addresses,
-            peer,
-            flows: Vec::new(),
+            flows: Slots::new(),
             trouble: None,
             going: false,
             began: now,
             next_live,
-            buffer,
-            generation: 0,
+            buffer: buffer(),
         }
     }
 
@@ -91,13 +85,14 @@ impl FindIdle {
         self.open();
         self.go_on_elsewhere();
         while !self.is_over() {
-            let now = self.stage.wait(self.deadline())?;
-            while let Some(ready) = self.stage.reactor.next_ready() {
-                match ready.source {
+            let now = self.stage.wait_while_read(self.deadline())?;
+            while let Some(mut slice) = self.stage.reactor.next_slice() {
+                match slice.source() {
                     Source::Signals => drop(self.stage.signals()),
-                    Source::Peer(key) => self.serve(key, ready, now),
-                    _ => {}
+                    Source::Link(key) => self.serve(key, &mut slice),
+                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
                 }
+                self.stage.reactor.put_back(slice);
             }
             self.advance(now);
             self.go_on_elsewhere();
@@ -108,49 +103,45 @@ impl FindIdle {
 
     fn open(&mut self) {
         for number in 0..FLOWS {
-            let token = Source::Peer(Key::new(number, self.generation)).token();
-            let opened = Link::open(self.settings.protocol, self.peer, self.settings.framing).and_then(|mut link| {
-                link.register(self.stage.reactor.registry(), token)?;
-                Ok(link)
-            });
             let now = Instant::now();
             let silence = self.settings.longest - self.settings.longest / FLOWS * shortened(number);
-            let mut flow = Flow { link: None, silence, state: State::Failed, since: now, silent_since: now, tries: 1 };
-            match opened {
-                Ok(link) => {
-                    flow.link = Some(link);
-                    match self.settings.protocol {
-                        Protocol::Tcp => flow.enter(State::Connecting, now),
-                        Protocol::Udp => flow.say(State::Opening, now),
-                    }
+            let (route, reactor, trouble) = (&self.route, &self.stage.reactor, &mut self.trouble);
+            let opened = self.flows.insert_with(|key| {
+                let link = route.open(key, reactor);
+                Ok(Flow::new(link.map_err(|error| *trouble = Some(cause(&error))).ok(), silence, now))
+            });
+            if let Some(flow) = opened.ok().and_then(|key| self.flows.get_mut(key))
+                && flow.link.is_some()
+            {
+                match self.settings.protocol {
+                    Protocol::Tcp => flow.enter(State::Connecting, now),
+                    Protocol::Udp => flow.say(State::Opening, now),
                 }
-                Err(error) => self.trouble = Some(cause(&error)),
             }
-            self.flows.push(flow);
         }
     }
 
     /// Where no flow stood at all, tries the next address of the name.
     fn go_on_elsewhere(&mut self) {
-        while self.flows.iter().all(|flow| flow.state == State::Failed) {
-            let Some(address) = self.addresses.pop_front() else {
+        while self.flows.iter().all(|(_, flow)| flow.state == State::Failed) {
+            let peer = self.route.peer();
+            if !self.route.go_on() {
                 return;
-            };
-            log::info!("{} is not open ({:?}), trying {}", self.peer, self.trouble, address);
-            self.peer = address;
+            }
+            log::info!("{peer} is not open ({:?}), trying {}", self.trouble, self.route.peer());
             self.trouble = None;
-            self.flows.clear();
-            self.generation += 1;
+            let keys: Vec<Key> = self.flows.iter().map(|(key, _)| key).collect();
+            for key in keys {
+                self.flows.remove(key);
+            }
             self.open();
         }
     }
 
-    fn serve(&mut self, key: Key, ready: Ready, now: Instant) {
-        let FindIdle { flows, buffer, trouble, going, generation, .. } = self;
-        if key != Key::new(key.slot(), *generation) {
-            return;
-        }
-        let Some(flow) = flows.get_mut(key.slot() as usize) else {
+    fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
+        let now = slice.now();
+        let FindIdle { flows, buffer, trouble, going, .. } = self;
+        let Some(flow) = flows.get_mut(key) else {
             return;
         };
         let Some(link) = &mut flow.link else {
@@ -166,42 +157,49 @@ impl FindIdle {
                 }
             }
         }
-        while let Some(link) = &mut flow.link {
-            let mut answers = Vec::new();
-            let received = link.receive(buffer, ready, |reply| answers.push(Answer::from(reply)));
-            for answer in answers {
-                match (flow.state, answer) {
-                    (State::Opening, Answer::Ack) => {
-                        flow.enter(State::Silent, now);
-                        flow.silent_since = now;
-                    }
-                    (State::Asking(_), Answer::Ack) => flow.enter(State::Survived, now),
-                    (_, Answer::Ack) => log::debug!("flow {}: an answer too many", key.slot()),
-                    (_, Answer::Notice(Notice::ShuttingDown)) if !flow.is_opening() => {
-                        *going = true;
-                        return;
-                    }
-                    (_, Answer::Notice(notice)) => {
-                        flow.blame(trouble, notice.text());
-                        flow.end(Cause::Announced, now);
-                    }
-                    (_, Answer::Wrong) => {
-                        flow.blame(trouble, "a wrong answer");
-                        flow.end(Cause::Closed, now);
+        let Some(link) = &mut flow.link else {
+            return;
+        };
+        let mut answers = Vec::new();
+        let heard = link.hear(buffer, &mut slice.budget, &mut answers);
+        for answer in answers {
+            match (flow.state, answer) {
+                (State::Opening, Answer::Ack) => {
+                    flow.enter(State::Silent, now);
+                    flow.silent_since = now;
+                }
+                (State::Asking(_), Answer::Ack) => flow.enter(State::Survived, now),
+                (State::Survived | State::Cut(..) | State::Failed, _) => return,
+                (_, Answer::Ack) => {
+                    flow.surplus += 1;
+                    if flow.surplus > MOST_SURPLUS {
+                        trouble.get_or_insert("it says more than it was asked for".to_owned());
+                        return flow.enter(State::Failed, now);
                     }
                 }
-            }
-            match received {
-                Ok(Received::More) => {}
-                Ok(Received::Drained) => return,
-                Ok(Received::Ended) => {
-                    flow.blame(trouble, "closed");
+                (_, Answer::Notice(Notice::ShuttingDown)) if !flow.is_opening() => {
+                    *going = true;
+                    return;
+                }
+                (_, Answer::Notice(notice)) => {
+                    flow.blame(trouble, notice.text());
+                    flow.end(Cause::Announced, now);
+                }
+                (_, Answer::Wrong) => {
+                    flow.blame(trouble, "a wrong answer");
                     flow.end(Cause::Closed, now);
                 }
-                Err(error) => {
-                    flow.blame(trouble, &cause(&error));
-                    flow.end(cause_of(&error), now);
-                }
+            }
+        }
+        match heard {
+            Ok(Heard::Drained | Heard::CutOff) => {}
+            Ok(Heard::Ended) => {
+                flow.blame(trouble, "closed");
+                flow.end(Cause::Closed, now);
+            }
+            Err(error) => {
+                flow.blame(trouble, &cause(&error));
+                flow.end(cause_of(&error), now);
             }
         }
     }
@@ -209,7 +207,7 @@ impl FindIdle {
     /// What is due without an event: the end of a silence, of a try.
     fn advance(&mut self, now: Instant) {
         let (protocol, timeout) = (self.settings.protocol, self.settings.timeout);
-        for flow in &mut self.flows {
+        for (_, flow) in self.flows.iter_mut() {
             let stood = now.saturating_duration_since(flow.since);
             let try_is_over = timeout.is_some_and(|timeout| stood >= timeout * flow.tries);
             match flow.state {
@@ -242,7 +240,7 @@ impl FindIdle {
             }
             State::Survived | State::Cut(..) | State::Failed => None,
         };
-        self.flows.iter().filter_map(due).chain(self.next_live).min()
+        self.flows.iter().filter_map(|(_, flow)| due(flow)).chain(self.next_live).min()
     }
 }
 

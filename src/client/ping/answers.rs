@@ -6,19 +6,20 @@ use std::time::Instant;
 use super::flows::{Role, State};
 use super::tally::Probe;
 use super::{Ping, Settings, why};
-use crate::client::link::{Answer, Received};
-use crate::reactor::{Key, Ready};
+use crate::client::link::{Answer, Heard};
+use crate::client::stage::Source;
+use crate::reactor::{Key, Slice};
 use crate::transcript::instrument::Event;
 use crate::wire::Protocol;
 
 impl Ping {
-    pub(super) fn serve(&mut self, key: Key, ready: Ready) {
+    pub(super) fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
         if let Some((_, Role::Flow(flow))) = self.flows.endpoint(key)
             && let State::Connecting(probe) = self.flows.flows[flow].state
         {
             match self.settings.protocol {
                 Protocol::Tcp => self.check_connection(flow, probe),
-                Protocol::Udp => return self.check_answer(flow, ready),
+                Protocol::Udp => return self.check_answer(flow, slice),
             }
             if matches!(self.flows.flows[flow].state, State::Connecting(_)) {
                 return;
@@ -28,24 +29,15 @@ impl Ping {
         let Some((link, _)) = self.flows.endpoint(key) else {
             return;
         };
-        let mut flushed = link.flush().map(drop);
-        while flushed.is_ok() {
-            let Some((link, _)) = self.flows.endpoint(key) else {
-                return;
-            };
-            let mut replies = Vec::new();
-            let received = link.receive(&mut self.buffer, ready, |reply| replies.push(Answer::from(reply)));
-            let now = Instant::now();
-            replies.into_iter().for_each(|answer| self.take_answer(key, answer, now));
-            match received {
-                Ok(Received::More) => {}
-                Ok(Received::Drained) => return,
-                Ok(Received::Ended) => flushed = Err(io::ErrorKind::UnexpectedEof.into()),
-                Err(error) => flushed = Err(error),
-            }
-        }
-        if let Err(error) = flushed {
-            self.take_end(key, &why(&error), Instant::now());
+        let mut answers = std::mem::take(&mut self.answers);
+        let heard = link.flush().and_then(|_| link.hear(&mut self.buffer, &mut slice.budget, &mut answers));
+        let now = Instant::now();
+        answers.drain(..).for_each(|answer| self.take_answer(key, answer, now));
+        self.answers = answers;
+        match heard {
+            Ok(Heard::Drained | Heard::CutOff) => {}
+            Ok(Heard::Ended) => self.take_end(key, &why(&io::ErrorKind::UnexpectedEof.into()), now),
+            Err(error) => self.take_end(key, &why(&error), now),
         }
     }
 
@@ -55,7 +47,7 @@ impl Ping {
             return;
         };
         let Settings { protocol, dated, .. } = self.settings;
-        let peer = self.peer;
+        let peer = self.route.peer();
         match (role, answer) {
             (Role::Retired(Probe { seq, sent, .. }), Answer::Ack) => {
                 self.flows.close(key);
@@ -77,7 +69,7 @@ impl Ping {
                     self.tally.surplus += 1;
                     self.flows.drop_link(flow, now);
                 }
-                (_, Answer::Wrong) => log::warn!("something came that is no acknowledgement"),
+                (_, Answer::Wrong) => self.tally.strange += 1,
                 (_, Answer::Notice(notice)) => self.give_up(flow, notice.text(), now),
             },
         }

@@ -7,23 +7,19 @@ use super::flows::State;
 use super::schedule::Schedule;
 use super::tally::Probe;
 use super::{Ping, Settings, why};
-use crate::client::link::Received;
+use crate::client::link::Answer;
+use crate::client::stage::Source;
 use crate::escape::cause;
-use crate::reactor::Ready;
+use crate::reactor::Slice;
 use crate::transcript::address::Address;
-use crate::wire::{Protocol, Reply};
-
-/// While there is another address to try, one may take so long to connect ...
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// ... and, over UDP, to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::wire::Protocol;
 
 impl Ping {
     /// Asks the address whether it is the one: TCP by connecting, UDP by a
     /// message of its own, unless there is no other to choose.
     pub(super) fn approach(&mut self) {
         let now = Instant::now();
-        if self.settings.protocol == Protocol::Udp && self.addresses.is_empty() {
+        if self.settings.protocol == Protocol::Udp && !self.route.has_others() {
             return self.start(now);
         }
         let asked = self.open(0, now).and_then(|()| match (self.settings.protocol, self.flows.link(0)) {
@@ -38,29 +34,27 @@ impl Ping {
 
     /// How long the address may take to accept or to answer.
     pub(super) fn patience(&self) -> Option<Duration> {
-        let most = match self.settings.protocol {
-            _ if self.addresses.is_empty() => return self.settings.timeout,
-            Protocol::Tcp => CONNECT_TIMEOUT,
-            Protocol::Udp => ANSWER_TIMEOUT,
-        };
-        Some(self.settings.timeout.map_or(most, |timeout| timeout.min(most)))
+        let (most, timeout) = (self.route.patience(self.settings.timeout), self.settings.timeout);
+        most.into_iter().chain(timeout).min()
     }
 
     pub(super) fn open(&mut self, flow: usize, now: Instant) -> io::Result<()> {
-        self.flows.open(flow, self.peer, self.stage.reactor.registry(), now)
+        self.flows.open(flow, &self.route, &self.stage.reactor, now)
     }
 
     /// No way to this address: goes to the next, before the run has begun.
     pub(super) fn next_address(&mut self, error: &io::Error) {
         let Settings { protocol, .. } = self.settings;
-        self.stage.complain(format_args!("cannot connect to {protocol} {}: {}", Address::new(self.peer), cause(error)));
+        self.stage.complain(format_args!(
+            "cannot connect to {protocol} {}: {}",
+            Address::new(self.route.peer()),
+            cause(error)
+        ));
         self.flows.drop_link(0, Instant::now());
-        match self.addresses.pop_front() {
-            None => self.failed = true,
-            Some(address) => {
-                self.peer = address;
-                self.approach();
-            }
+        if self.route.go_on() {
+            self.approach();
+        } else {
+            self.failed = true;
         }
     }
 
@@ -105,19 +99,18 @@ impl Ping {
     }
 
     /// Whether a datagram to an address among others was acknowledged.
-    pub(super) fn check_answer(&mut self, flow: usize, ready: Ready) {
-        let now = Instant::now();
-        let mut answered = false;
-        while let Some(link) = self.flows.link(flow) {
-            match link.receive(&mut self.buffer, ready, |reply| answered |= reply == Reply::Ack) {
-                Ok(Received::More) => {}
-                Ok(Received::Drained | Received::Ended) => break,
-                Err(error) => return self.next_address(&error),
-            }
-        }
-        if answered {
+    pub(super) fn check_answer(&mut self, flow: usize, slice: &mut Slice<Source>) {
+        let Some(link) = self.flows.link(flow) else {
+            return;
+        };
+        let mut answers = Vec::new();
+        let heard = link.hear(&mut self.buffer, &mut slice.budget, &mut answers);
+        if answers.contains(&Answer::Ack) {
+            let now = Instant::now();
             self.flows.set(flow, State::Free, now);
             self.start(now);
+        } else if let Err(error) = heard {
+            self.next_address(&error);
         }
     }
 

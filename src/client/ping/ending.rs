@@ -16,7 +16,7 @@ impl Ping {
     pub(super) fn figures(&self) -> Figures {
         let now = Instant::now();
         let unsent = self.schedule.as_ref().map_or(0, |schedule| schedule.overdue(now));
-        self.tally.figures(self.settings.protocol, self.peer, unsent, now.saturating_duration_since(self.began))
+        self.tally.figures(self.settings.protocol, self.route.peer(), unsent, now.saturating_duration_since(self.began))
     }
 
     /// The live line, where a person watches a run that takes a while.
@@ -43,10 +43,10 @@ impl Ping {
         self.hide_progress();
         if self.schedule.is_none() && !self.failed {
             let Settings { protocol, .. } = self.settings;
-            self.stage.complain(format_args!("no way to {protocol} {} until the end", Address::new(self.peer)));
+            self.stage.complain(format_args!("no way to {protocol} {} until the end", Address::new(self.route.peer())));
         }
         // What waits goes first: the summary must find room.
-        self.stage.finish();
+        self.stage.finish_patiently();
         let dropped = self.stage.journal.dropped();
         self.stage.journal.tell(&Event::Summary(&figures));
         self.warn(&figures);
@@ -54,7 +54,7 @@ impl Ping {
         let interrupted = self.stage.is_interrupted();
         let lossless = figures.loss_percent() <= self.settings.max_loss;
         let complete = figures.unsent == 0 || interrupted;
-        self.stage.finish();
+        self.stage.finish_patiently();
         let read = !self.stage.is_unread() && self.stage.journal.dropped() == dropped;
         let verified = lossless && complete && figures.acknowledged > 0 && saved && read;
         if verified { exit::DONE } else { exit::FAILED }
@@ -66,6 +66,12 @@ impl Ping {
             self.stage.complain(format_args!(
                 "acknowledgements that no probe waited for: {}; each flow that brought one was replaced",
                 self.tally.surplus
+            ));
+        }
+        if self.tally.strange > 0 {
+            self.stage.complain(format_args!(
+                "what came while no probe waited, and is no acknowledgement: {}",
+                self.tally.strange
             ));
         }
         let Some(rtt) = figures.rtt.p50 else {

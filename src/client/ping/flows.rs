@@ -7,17 +7,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-
-use mio::Registry;
-use slab::Slab;
 
 use super::tally::Probe;
 use crate::client::link::Link;
+use crate::client::route::Route;
+use crate::client::stage::Source;
 use crate::reactor::lru::Lru;
-use crate::reactor::{Key, Source};
-use crate::wire::{Framing, Protocol};
+use crate::reactor::{Key, Reactor, Slots};
+use crate::wire::Protocol;
 
 /// Retired sockets kept at most; the newest stay.
 const RETIRED: usize = 256;
@@ -58,7 +56,6 @@ pub(super) struct Flow {
 #[derive(Debug)]
 struct Endpoint {
     link: Link,
-    key: Key,
     role: Role,
 }
 
@@ -66,11 +63,9 @@ struct Endpoint {
 #[derive(Debug)]
 pub(super) struct Flows {
     protocol: Protocol,
-    framing: Framing,
     /// The flows themselves, by number.
     pub(super) flows: Vec<Flow>,
-    endpoints: Slab<Endpoint>,
-    opened: u32,
+    endpoints: Slots<Endpoint>,
     /// Flows without a probe, in the order in which they are to be used. Entries may be outdated.
     ready: VecDeque<usize>,
     /// Flows that wait for an answer or for their connection, the one that has waited for longest first.
@@ -80,14 +75,12 @@ pub(super) struct Flows {
 
 impl Flows {
     /// So many flows, none of them open yet.
-    pub(super) fn new(count: usize, protocol: Protocol, framing: Framing, now: Instant) -> Flows {
+    pub(super) fn new(count: usize, protocol: Protocol, now: Instant) -> Flows {
         let flow = |_| Flow { key: None, state: State::Absent, since: now };
         Flows {
             protocol,
-            framing,
             flows: (0..count).map(flow).collect(),
-            endpoints: Slab::new(),
-            opened: 0,
+            endpoints: Slots::new(),
             ready: (0..count).collect(),
             awaiting: Lru::default(),
             retired: VecDeque::new(),
@@ -98,15 +91,17 @@ impl Flows {
     ///
     /// # Errors
     /// There is no socket, or no way; the flow is then absent.
-    pub(super) fn open(&mut self, flow: usize, peer: SocketAddr, registry: &Registry, now: Instant) -> io::Result<()> {
+    pub(super) fn open(
+        &mut self,
+        flow: usize,
+        route: &Route,
+        reactor: &Reactor<Source>,
+        now: Instant,
+    ) -> io::Result<()> {
         self.flows[flow].since = now;
-        let mut link = Link::open(self.protocol, peer, self.framing)?;
-        let entry = self.endpoints.vacant_entry();
-        let slot = u32::try_from(entry.key()).map_err(io::Error::other)?;
-        let key = Key::new(slot, self.opened);
-        self.opened = self.opened.wrapping_add(1);
-        link.register(registry, Source::Peer(key).token())?;
-        entry.insert(Endpoint { link, key, role: Role::Flow(flow) });
+        let key = self
+            .endpoints
+            .insert_with(|key| Ok(Endpoint { link: route.open(key, reactor)?, role: Role::Flow(flow) }))?;
         self.flows[flow].key = Some(key);
         self.flows[flow].state = match self.protocol {
             Protocol::Tcp => State::Connecting(None),
@@ -158,7 +153,7 @@ impl Flows {
 
     /// The socket of `key` and what it is for, unless it is gone.
     pub(super) fn endpoint(&mut self, key: Key) -> Option<(&mut Link, Role)> {
-        let endpoint = self.endpoints.get_mut(key.slot() as usize).filter(|endpoint| endpoint.key == key)?;
+        let endpoint = self.endpoints.get_mut(key)?;
         Some((&mut endpoint.link, endpoint.role))
     }
 
@@ -170,9 +165,7 @@ impl Flows {
 
     /// Closes the socket of `key`.
     pub(super) fn close(&mut self, key: Key) {
-        if self.endpoint(key).is_some() {
-            self.endpoints.remove(key.slot() as usize);
-        }
+        self.endpoints.remove(key);
     }
 
     /// Closes the socket of `flow`; it is absent then.
@@ -189,7 +182,7 @@ impl Flows {
         let Some(key) = self.flows[flow].key.take() else {
             return self.set(flow, State::Absent, now);
         };
-        if let Some(endpoint) = self.endpoints.get_mut(key.slot() as usize) {
+        if let Some(endpoint) = self.endpoints.get_mut(key) {
             endpoint.role = Role::Retired(probe);
         }
         self.set(flow, State::Absent, now);
@@ -231,7 +224,7 @@ mod tests {
     #[test]
     fn only_what_is_unanswered_is_awaited() {
         let now = Instant::now();
-        let mut flows = Flows::new(2, Protocol::Udp, Framing::Bytes, now);
+        let mut flows = Flows::new(2, Protocol::Udp, now);
         for seq in 1..=3 {
             let sent = now + Duration::from_millis(seq);
             for flow in [0, 1] {

@@ -25,7 +25,6 @@ mod probing;
 mod schedule;
 mod tally;
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -34,14 +33,15 @@ use self::flows::Flows;
 pub use self::output::Output;
 use self::schedule::Schedule;
 use self::tally::Tally;
-use super::link::BUFFER;
-use super::stage::Stage;
-use crate::connection::is_reset;
+use super::link::Answer;
+use super::route::Route;
+use super::stage::{Source, Stage};
+use crate::connection::{buffer, is_reset};
 use crate::error::Error;
 use crate::escape::cause;
 use crate::process::limits::raise_descriptor_limit;
 use crate::process::signals::Signal;
-use crate::reactor::Source;
+use crate::reactor::Source as _;
 use crate::reactor::timer::Alarm;
 use crate::transcript::instrument::Event;
 use crate::wire::{Framing, Protocol};
@@ -88,9 +88,7 @@ pub struct Ping {
     alarm: Alarm,
     settings: Settings,
     message: Vec<u8>,
-    /// Addresses not tried yet.
-    addresses: VecDeque<SocketAddr>,
-    peer: SocketAddr,
+    route: Route,
     flows: Flows,
     /// The timetable, once an address is settled on.
     schedule: Option<Schedule>,
@@ -98,6 +96,8 @@ pub struct Ping {
     began: Instant,
     next_live: Option<Instant>,
     buffer: Box<[u8]>,
+    /// What one slice brought, before it is looked at.
+    answers: Vec<Answer>,
     failed: bool,
 }
 
@@ -113,19 +113,17 @@ impl Ping {
         let registered = alarm.register(stage.reactor.registry(), Source::Alarm.token());
         registered.map_err(|error| Error::Setup("the timer", error))?;
         raise_descriptor_limit();
-        let mut addresses = VecDeque::from(addresses);
-        let peer = addresses.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
         Ok(Ping {
             alarm,
             message: b"hello".iter().copied().cycle().take(settings.size).collect(),
-            addresses,
-            peer,
-            flows: Flows::new(settings.flows, settings.protocol, settings.framing, now),
+            route: Route::new(settings.protocol, settings.framing, addresses),
+            flows: Flows::new(settings.flows, settings.protocol, now),
             schedule: None,
             tally: Tally::new(settings.flows),
             began: now,
             next_live: (stage.is_terminal_err()).then_some(now + 2 * LIVE),
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            buffer: buffer(),
+            answers: Vec::new(),
             failed: false,
             stage,
             settings,
@@ -143,13 +141,14 @@ impl Ping {
         while !self.is_over() {
             let deadline = self.next_deadline();
             let deadline = self.alarm.set(deadline);
-            let now = self.stage.wait(deadline)?;
-            while let Some(ready) = self.stage.reactor.next_ready() {
-                match ready.source {
+            let now = self.stage.wait_while_read(deadline)?;
+            while let Some(mut slice) = self.stage.reactor.next_slice() {
+                match slice.source() {
                     Source::Signals => self.heed_signals(),
-                    Source::Peer(key) => self.serve(key, ready),
-                    _ => {}
+                    Source::Link(key) => self.serve(key, &mut slice),
+                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
                 }
+                self.stage.reactor.put_back(slice);
             }
             let now = now.max(Instant::now());
             match self.schedule {

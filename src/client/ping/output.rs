@@ -44,7 +44,7 @@ impl Ping {
             }
         }
         if let Some(Output { path, files }) = &self.settings.plot {
-            let mut title = format!("{} {} acknowledgement", Address::new(self.peer), self.settings.protocol);
+            let mut title = format!("{} {} acknowledgement", Address::new(self.route.peer()), self.settings.protocol);
             // A curve shows what was answered alone.
             if *lost > 0 {
                 title += &format!(", {lost} of {sent} lost");

@@ -102,6 +102,6 @@ impl Ping {
     pub(super) fn tell_lost(&mut self, probe: Probe, flow: usize, reason: &str) {
         self.tally.lose(flow);
         let Settings { protocol, dated, .. } = self.settings;
-        self.tell(&Event::Lost { protocol, peer: self.peer, seq: probe.seq, reason, dated });
+        self.tell(&Event::Lost { protocol, peer: self.route.peer(), seq: probe.seq, reason, dated });
     }
 }

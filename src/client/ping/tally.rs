@@ -46,6 +46,8 @@ pub(super) struct Tally {
     pub(super) late: u64,
     /// Acknowledgements that no probe was waiting for.
     pub(super) surplus: u64,
+    /// What came while no probe was waiting and is no acknowledgement.
+    pub(super) strange: u64,
     /// From the sending to the acknowledgement.
     pub(super) rtt: Latencies,
     /// From the moment a probe was due.
@@ -67,6 +69,7 @@ impl Tally {
             lost: 0,
             late: 0,
             surplus: 0,
+            strange: 0,
             rtt: Latencies::new(),
             response: Latencies::new(),
             own_lateness: Latencies::new(),

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{SockaddrIn, SockaddrIn6, setsockopt, sockopt};
 
-use super::{Datagram, Local, Received};
+use super::{Datagram, Local, Received, Sent};
 use address::Address;
 use inbox::Inbox;
 use outbox::Outbox;
@@ -18,9 +18,14 @@ mod outbox;
 /// Messages a system call.
 pub(super) const BATCH: usize = 32;
 
-/// Raises the receive buffer over the system's limit where we are privileged to.
-pub(super) fn force_receive_buffer(socket: &UdpSocket, bytes: usize) {
-    let _ = setsockopt(socket, sockopt::RcvBufForce, &bytes);
+/// Raises the buffers over the system's limits where we are privileged to.
+pub(super) fn force_buffers(socket: &UdpSocket, receive: Option<usize>, send: Option<usize>) {
+    if let Some(bytes) = receive {
+        let _ = setsockopt(socket, sockopt::RcvBufForce, &bytes);
+    }
+    if let Some(bytes) = send {
+        let _ = setsockopt(socket, sockopt::SndBufForce, &bytes);
+    }
 }
 
 /// The batches of one socket, in the form its address family has.
@@ -76,7 +81,7 @@ impl Batches {
         }
     }
 
-    pub(super) fn flush(&mut self, socket: &impl AsRawFd, failed: impl FnMut(SocketAddr, io::Error)) -> usize {
+    pub(super) fn flush(&mut self, socket: &impl AsRawFd, failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
         match self {
             Self::V4(family) => family.outbox.flush(socket.as_raw_fd(), failed),
             Self::V6(family) => family.outbox.flush(socket.as_raw_fd(), failed),

@@ -13,7 +13,7 @@ use std::os::fd::RawFd;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, getsockopt, sendmmsg, sendto, sockopt};
 
-use super::super::{Local, PATIENCE};
+use super::super::{Local, PATIENCE, Sent};
 use super::BATCH;
 use super::address::Address;
 
@@ -23,7 +23,7 @@ const MERGED: usize = BATCH;
 /// The longest answer that is merged: it needs no fragments on any path, and `MERGED` of it fit one message.
 const MERGEABLE: usize = 1200;
 
-/// The answers that were not sent yet.
+/// The answers to one batch.
 pub(super) struct Outbox<S> {
     groups: Vec<Group<S>>,
     sender: Sender<S>,
@@ -80,18 +80,22 @@ impl<S: Address> Outbox<S> {
         group
     }
 
-    /// Sends what the system takes and returns how many datagrams left.
-    pub(super) fn flush(&mut self, socket: RawFd, mut failed: impl FnMut(SocketAddr, io::Error)) -> usize {
-        let queued = self.queued;
-        let mut lost = 0;
+    /// Sends what the system takes and drops the rest.
+    pub(super) fn flush(&mut self, socket: RawFd, mut failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
+        let mut sent = 0;
         let mut patience = PATIENCE;
+        let mut is_full = false;
         for group in &mut self.groups {
             let mut done = 0;
-            while let Some(&peer) = group.peers.get(done) {
+            while let Some(&peer) = group.peers.get(done)
+                && !is_full
+            {
                 match self.sender.send(socket, group, done) {
-                    Ok(0) | Err(Errno::EAGAIN) => break,
+                    Ok(0) | Err(Errno::EAGAIN) => is_full = true,
                     Ok(messages) => {
-                        self.queued -= group.counts[done..done + messages].iter().sum::<usize>();
+                        let answers = group.counts[done..done + messages].iter().sum::<usize>();
+                        self.queued -= answers;
+                        sent += answers;
                         done += messages;
                     }
                     Err(Errno::EINTR) if patience > 0 => patience -= 1,
@@ -100,7 +104,6 @@ impl<S: Address> Outbox<S> {
                     // A batch that stops short gives no reason: the next one, which begins with the culprit, does.
                     Err(error) => {
                         self.queued -= 1;
-                        lost += 1;
                         done += 1;
                         if let Some(peer) = peer {
                             failed(peer.into(), error.into());
@@ -108,13 +111,10 @@ impl<S: Address> Outbox<S> {
                     }
                 }
             }
-            group.peers.drain(..done);
-            group.counts.drain(..done);
-            if !group.peers.is_empty() {
-                break;
-            }
+            group.peers.clear();
+            group.counts.clear();
         }
-        queued - self.queued - lost
+        Sent { sent, dropped: std::mem::take(&mut self.queued) }
     }
 }
 

@@ -61,7 +61,13 @@ fn the_prompt_comes_once_except_in_chinese_over_udp() {
 fn the_server_acknowledges_over_tcp() {
     let rtt = Some(Duration::from_nanos(52_001));
     check(
-        Event::Reply { protocol: TCP, peer: server(), framing: Framing::Bytes, bytes: b"ACK", rtt },
+        Event::Reply {
+            protocol: TCP,
+            peer: server(),
+            framing: Framing::Bytes,
+            message: Message::from(b"ACK".as_slice()),
+            rtt,
+        },
         "上一条信息状态: ACK\n",
         "last message: ACK\n",
         &[json!({
@@ -74,7 +80,13 @@ fn the_server_acknowledges_over_tcp() {
 fn the_server_acknowledges_over_udp() {
     let rtt = Some(Duration::from_secs(1));
     check(
-        Event::Reply { protocol: UDP, peer: server(), framing: Framing::Lines, bytes: b"check\n", rtt },
+        Event::Reply {
+            protocol: UDP,
+            peer: server(),
+            framing: Framing::Lines,
+            message: Message::from(b"check\n".as_slice()),
+            rtt,
+        },
         "收到('::1', 6666) 处返回数据: check\n",
         "[::1]:6666 answered: check\n",
         &[json!({
@@ -87,7 +99,13 @@ fn the_server_acknowledges_over_udp() {
 #[test]
 fn a_hostile_reply_is_shown_safely_and_has_no_round_trip_where_none_was_asked() {
     check(
-        Event::Reply { protocol: TCP, peer: server(), framing: Framing::Lines, bytes: b"\x1b]0;x\x07\n", rtt: None },
+        Event::Reply {
+            protocol: TCP,
+            peer: server(),
+            framing: Framing::Lines,
+            message: Message::from(b"\x1b]0;x\x07\n".as_slice()),
+            rtt: None,
+        },
         "上一条信息状态: \\u{001b}]0;x\\u{0007}\\n\n",
         "last message: \\u{001b}]0;x\\u{0007}\\n\n",
         &[json!({

@@ -60,13 +60,21 @@ fn a_client_comes() {
 #[test]
 fn a_client_sends() {
     check(
-        Event::Message { peer: at("10.0.0.5:4001"), framing: Framing::Bytes, bytes: "你好\n".as_bytes() },
+        Event::Message {
+            peer: at("10.0.0.5:4001"),
+            framing: Framing::Bytes,
+            message: Message::from("你好\n".as_bytes()),
+        },
         "从IP: 10.0.0.5 Port: 4001 处接受到的信息: 你好\n",
         "10.0.0.5:4001 sent: 你好\n",
         json!({"event": "message", "protocol": "tcp", "peer": "10.0.0.5:4001", "bytes": 7, "text": "你好"}),
     );
     check(
-        Event::Message { peer: at("[fe80::1%2]:4001"), framing: Framing::Lines, bytes: b"" },
+        Event::Message {
+            peer: at("[fe80::1%2]:4001"),
+            framing: Framing::Lines,
+            message: Message::from(b"".as_slice()),
+        },
         "从IP: fe80::1%2 Port: 4001 处接受到的信息: \n",
         "[fe80::1%2]:4001 sent: \n",
         json!({"event": "message", "protocol": "tcp", "peer": "[fe80::1%2]:4001", "bytes": 0, "text": ""}),
@@ -79,7 +87,7 @@ fn what_a_client_sends_can_neither_forge_a_line_nor_reach_the_terminal() {
         Event::Message {
             peer: at("10.0.0.5:4001"),
             framing: Framing::Length,
-            bytes: b"a\r\n10.0.0.9:1 sent: \x1b[2J\xc2\x9b\xff\\\n",
+            message: Message::from(b"a\r\n10.0.0.9:1 sent: \x1b[2J\xc2\x9b\xff\\\n".as_slice()),
         },
         "从IP: 10.0.0.5 Port: 4001 处接受到的信息: a\\r\\n10.0.0.9:1 sent: \\u{001b}[2J\\u{009b}\\xff\\\\\\n\n",
         "10.0.0.5:4001 sent: a\\r\\n10.0.0.9:1 sent: \\u{001b}[2J\\u{009b}\\xff\\\\\\n\n",
@@ -95,7 +103,7 @@ fn a_long_message_is_cut() {
     let bytes = [b'x'; 5000];
     let text = "x".repeat(1024);
     check(
-        Event::Message { peer: at("10.0.0.5:4001"), framing: Framing::Bytes, bytes: &bytes },
+        Event::Message { peer: at("10.0.0.5:4001"), framing: Framing::Bytes, message: Message::from(bytes.as_slice()) },
         &format!("从IP: 10.0.0.5 Port: 4001 处接受到的信息: {text}… (5000 bytes)\n"),
         &format!("10.0.0.5:4001 sent: {text}… (5000 bytes)\n"),
         json!({"event": "message", "protocol": "tcp", "peer": "10.0.0.5:4001", "bytes": 5000, "text": text}),

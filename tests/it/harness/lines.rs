@@ -1,11 +1,14 @@
 //! An output of a child process, collected line by line.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::DEADLINE;
+
+/// The pause of a slow reader before each portion.
+const SLOW: Duration = Duration::from_millis(20);
 
 /// The lines that a program has printed so far, in order; clones share them.
 #[derive(Clone, Default)]
@@ -20,23 +23,36 @@ struct Shared {
 #[derive(Default)]
 struct State {
     lines: Vec<String>,
+    passing: Option<fn(&[u8]) -> bool>,
+    passed: usize,
     unfinished: Vec<u8>,
     paused: bool,
+    slow: bool,
     ended: bool,
 }
 
 impl Lines {
     /// Collects what `source` yields until it ends. A thread of the test does the reading.
-    pub(crate) fn collect(mut source: impl Read + Send + 'static) -> Lines {
+    pub(crate) fn collect(source: impl Read + Send + 'static) -> Lines {
+        Lines::collect_but(None, source)
+    }
+
+    /// The same, but lines that are `passing` are only counted: a flood's would fill the memory of the test.
+    pub(crate) fn collect_but(passing: Option<fn(&[u8]) -> bool>, mut source: impl Read + Send + 'static) -> Lines {
         let lines = Lines::default();
+        lines.0.state.lock().unwrap().passing = passing;
         let theirs = lines.clone();
         thread::spawn(move || {
             let mut buffer = vec![0; 65536];
             loop {
                 let state = theirs.0.state.lock().unwrap();
-                drop(theirs.0.changed.wait_while(state, |state| state.paused).unwrap());
+                let slow = theirs.0.changed.wait_while(state, |state| state.paused).unwrap().slow;
+                if slow {
+                    thread::sleep(SLOW);
+                }
+                let portion = if slow { 4096 } else { buffer.len() };
                 // A terminal whose other end has closed fails to be read; a pipe ends. Both are the end.
-                let count = source.read(&mut buffer).unwrap_or(0);
+                let count = source.read(&mut buffer[..portion]).unwrap_or(0);
                 let mut state = theirs.0.state.lock().unwrap();
                 state.take(&buffer[..count]);
                 state.ended = count == 0;
@@ -58,6 +74,18 @@ impl Lines {
     pub(crate) fn resume(&self) {
         self.0.state.lock().unwrap().paused = false;
         self.0.changed.notify_all();
+    }
+
+    /// Reads 4 KiB every 20 ms from now on, or as fast as it can.
+    #[allow(dead_code, reason = "the torture tests use it")]
+    pub(crate) fn slow_down(&self, slow: bool) {
+        self.0.state.lock().unwrap().slow = slow;
+    }
+
+    /// How many lines were counted only.
+    #[allow(dead_code, reason = "the torture tests use it")]
+    pub(crate) fn passed(&self) -> usize {
+        self.0.state.lock().unwrap().passed
     }
 
     /// Every whole line so far.
@@ -121,11 +149,13 @@ impl Lines {
 
 impl State {
     fn take(&mut self, bytes: &[u8]) {
-        self.unfinished.extend_from_slice(bytes);
-        while let Some(end) = self.unfinished.iter().position(|&byte| byte == b'\n') {
-            let line: Vec<u8> = self.unfinished.drain(..=end).collect();
-            self.push(&line[..end]);
+        let (mut rest, mut line) = (bytes, std::mem::take(&mut self.unfinished));
+        // The standard library's search is optimised in a debug build, too.
+        while rest.read_until(b'\n', &mut line).unwrap() > 0 && line.ends_with(b"\n") {
+            self.push(&line[..line.len() - 1]);
+            line.clear();
         }
+        self.unfinished = line;
         if bytes.is_empty() && !self.unfinished.is_empty() {
             let rest = std::mem::take(&mut self.unfinished);
             self.push(&rest);
@@ -133,6 +163,10 @@ impl State {
     }
 
     fn push(&mut self, line: &[u8]) {
+        if self.passing.is_some_and(|passing| passing(line)) {
+            self.passed += 1;
+            return;
+        }
         // A terminal turns every newline into a carriage return and a newline.
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.lines.push(String::from_utf8_lossy(line).into_owned());

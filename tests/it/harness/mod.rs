@@ -30,7 +30,7 @@ pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_s
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 pub(crate) use proc::Proc;
-pub(crate) use process::{Input, Launch, Output, Process};
+pub(crate) use process::{Input, Launch, Output, Process, server_under_test};
 pub(crate) use server::{Server, ServerBuilder, server};
 pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};
 pub(crate) use tcp::Client;

@@ -1,5 +1,6 @@
 //! A program under test as a child process: how it is started, watched, signalled and ended.
 
+use std::env;
 use std::fs::File;
 use std::io::{PipeReader, Write};
 use std::os::fd::OwnedFd;
@@ -10,6 +11,11 @@ use nix::unistd::Pid;
 use pty_process::blocking as pty;
 
 use super::{ENVIRONMENT, Lines, Proc, wait_until};
+
+/// The built server, or another one to hold the tests against: `SERVER_UNDER_TEST` names it.
+pub(crate) fn server_under_test() -> String {
+    env::var("SERVER_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-server").to_owned())
+}
 
 /// What a program gets as its stdin.
 pub(crate) enum Input {
@@ -27,6 +33,9 @@ pub(crate) enum Input {
 pub(crate) enum Output {
     /// A pipe, read all the time into [`Process::stdout`] or [`Process::stderr`].
     Lines,
+    /// The same, but lines of which this is true are only counted.
+    #[allow(dead_code, reason = "the torture tests use it")]
+    LinesBut(fn(&[u8]) -> bool),
     /// The controlling terminal, read into [`Process::terminal`].
     Terminal,
     /// Whatever the test made; nothing is collected.
@@ -44,7 +53,7 @@ pub(crate) struct Launch {
 impl Launch {
     /// The server.
     pub(crate) fn server(args: &[&str]) -> Launch {
-        Launch::program(env!("CARGO_BIN_EXE_reactor-server"), args)
+        Launch::program(&server_under_test(), args)
     }
 
     /// The client.
@@ -103,6 +112,10 @@ impl Launch {
             Input::Terminal => (None, Some(()), None),
             Input::Given(stdio) => (Some(stdio), None, None),
         };
+        let passing = match self.stdout {
+            Output::LinesBut(passing) => Some(passing),
+            _ => None,
+        };
         let (stdout, stdout_reader) = self.stdout.open();
         let (stderr, stderr_reader) = self.stderr.open();
         let (child, master) = if on_terminal {
@@ -123,7 +136,7 @@ impl Launch {
             _ => None,
         };
         Process {
-            stdout: stdout_reader.map(Lines::collect).unwrap_or_default(),
+            stdout: stdout_reader.map(|reader| Lines::collect_but(passing, reader)).unwrap_or_default(),
             stderr: stderr_reader.map(Lines::collect).unwrap_or_default(),
             terminal: master.as_ref().map(|master| Lines::collect(master.try_clone().unwrap())).unwrap_or_default(),
             typist,
@@ -136,7 +149,7 @@ impl Launch {
 impl Output {
     fn open(self) -> (Option<Stdio>, Option<PipeReader>) {
         match self {
-            Output::Lines => {
+            Output::Lines | Output::LinesBut(_) => {
                 let (reader, writer) = std::io::pipe().unwrap();
                 (Some(writer.into()), Some(reader))
             }

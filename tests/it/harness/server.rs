@@ -1,9 +1,14 @@
 //! The server under test, with the addresses it says it listens on.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
-use super::{Client, Input, Launch, Output, Peer, Process};
+use super::{Client, Input, Launch, Lines, Output, Peer, Process};
 
 /// Starts a server on a port of its own choosing, `/dev/null` as its stdin. Every argument is one word of `args`.
 #[track_caller]
@@ -52,9 +57,45 @@ impl ServerBuilder {
     /// Starts it and waits until it says where it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Server {
-        let process = self.launch.start();
+        let sockets = self.sockets;
+        Server::listening(self.launch.start(), sockets)
+    }
+
+    /// The same with a regular file as its stdout, which is read as it grows and until it is removed; lines that are
+    /// `passing` are only counted.
+    #[track_caller]
+    #[allow(dead_code, reason = "the torture tests use it")]
+    pub(crate) fn start_into(self, path: &Path, passing: fn(&[u8]) -> bool) -> Server {
+        let file = File::create(path).unwrap();
+        let growing = Growing { file: File::open(path).unwrap(), path: path.to_owned() };
+        let mut process = self.launch.stdout(Output::Given(file.into())).start();
+        process.stdout = Lines::collect_but(Some(passing), growing);
+        Server::listening(process, self.sockets)
+    }
+}
+
+/// A file that somebody else writes; it ends when it has been removed.
+struct Growing {
+    file: File,
+    path: PathBuf,
+}
+
+impl Read for Growing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read(buffer)? {
+                0 if self.path.exists() => thread::sleep(Duration::from_millis(2)),
+                count => return Ok(count),
+            }
+        }
+    }
+}
+
+impl Server {
+    #[track_caller]
+    fn listening(process: Process, sockets: usize) -> Server {
         let (mut tcp, mut udp) = (None, None);
-        for index in 0..self.sockets {
+        for index in 0..sockets {
             let line = process.stdout.find_after(index, "the listening line", |_| true);
             let (is_tcp, address) = listening(&line).unwrap_or_else(|| panic!("not a listening line: {line:?}"));
             *(if is_tcp { &mut tcp } else { &mut udp }) = Some(address);
@@ -115,10 +156,15 @@ impl Server {
         self.process.stdout.find_after(mark, &format!("the answer to {command:?}"), wanted)
     }
 
-    /// One number out of the operator's `stats`.
+    /// One number out of the operator's `stats`, in JSON too.
     #[track_caller]
     pub(crate) fn stat(&mut self, name: &str) -> f64 {
-        let line = self.ask("stats", |line| line.starts_with("uptime="));
+        let json = |line: &str| line.starts_with('{') && line.contains(r#""event":"stats""#);
+        let line = self.ask("stats", |line| line.starts_with("uptime=") || json(line));
+        if json(&line) {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            return event[name].as_f64().unwrap_or_else(|| panic!("no {name} in {line:?}"));
+        }
         let value = line.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
         value.unwrap_or_else(|| panic!("no {name} in {line:?}")).parse().unwrap()
     }

@@ -1,0 +1,74 @@
+//! The way to a name: its addresses, tried one after the other, each opened here and given up for the next here.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::link::Link;
+use super::stage::Source;
+use crate::reactor::{Key, Reactor};
+use crate::wire::{Framing, Protocol};
+
+/// Each address but the last gets so long to accept a connection ...
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// ... or to answer a datagram.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The address being tried or used, and those that are left.
+#[derive(Debug)]
+pub struct Route {
+    protocol: Protocol,
+    framing: Framing,
+    peer: SocketAddr,
+    rest: VecDeque<SocketAddr>,
+}
+
+impl Route {
+    /// The way to the first of `addresses`, of which there is one at least.
+    pub fn new(protocol: Protocol, framing: Framing, addresses: Vec<SocketAddr>) -> Route {
+        let mut rest = VecDeque::from(addresses);
+        let peer = rest.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
+        Route { protocol, framing, peer, rest }
+    }
+
+    /// The address being tried or used.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Opens a socket to that address, under `key`.
+    ///
+    /// # Errors
+    /// There is no socket, or the system knows at once that there is no way.
+    pub fn open(&self, key: Key, reactor: &Reactor<Source>) -> io::Result<Link> {
+        Link::open(self.protocol, self.peer, self.framing, key, reactor)
+    }
+
+    /// Whether there are other addresses to try.
+    pub fn has_others(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
+    /// Gives the address up for the next; whether there is one.
+    pub fn go_on(&mut self) -> bool {
+        let next = self.rest.pop_front();
+        self.peer = next.unwrap_or(self.peer);
+        next.is_some()
+    }
+
+    /// This address is the one.
+    pub fn settle(&mut self) {
+        self.rest.clear();
+    }
+
+    /// How long the address may take to accept or to answer, where one may take `timeout`.
+    pub fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let most = match self.protocol {
+            _ if self.rest.is_empty() => return timeout,
+            Protocol::Tcp => CONNECT_TIMEOUT,
+            Protocol::Udp => ANSWER_TIMEOUT,
+        };
+        Some(most)
+    }
+}

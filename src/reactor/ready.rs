@@ -1,0 +1,273 @@
+//! Who is served next, how much of it, and when the turn is over.
+//!
+//! A source is served a **slice** at a time: so many messages told or so many bytes read, whichever comes first. One
+//! that still had something when its slice was over is *old* until it is drained, whatever events come; all others
+//! are *new*. The new come first, so who says little never waits for those who say much; the old have a share of
+//! every turn, so they go on. (These are the flow lists of `fq_codel`, RFC 8290, section 4.2.)
+//!
+//! A turn ends by the clock, since nobody knows beforehand what a slice costs: it is looked at before each slice, but
+//! the first of either kind is served in any case.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Source;
+use super::token::place_of;
+
+/// Messages told in one slice.
+pub const SLICE_MESSAGES: usize = 256;
+/// Bytes read in one slice.
+pub const SLICE_BYTES: usize = 64 * 1024;
+/// New sources are served until so long into a turn ...
+const NEW_UNTIL: Duration = Duration::from_micros(2500);
+/// ... old ones until then ...
+const OLD_UNTIL: Duration = Duration::from_micros(5000);
+/// ... and those whose deadline is over until then.
+const DUE_UNTIL: Duration = Duration::from_micros(7500);
+
+/// What a source may still read and tell in its slice. There is no other way to get one than from the reactor.
+#[derive(Debug)]
+pub struct Budget {
+    messages: usize,
+    bytes: usize,
+    to_the_end: bool,
+    cut_off: bool,
+}
+
+impl Budget {
+    fn new(to_the_end: bool) -> Budget {
+        Budget { messages: SLICE_MESSAGES, bytes: SLICE_BYTES, to_the_end, cut_off: false }
+    }
+
+    /// For tests of what reads: as much as they like.
+    #[cfg(test)]
+    pub(crate) fn plenty() -> Budget {
+        Budget { messages: usize::MAX, bytes: usize::MAX, to_the_end: true, cut_off: false }
+    }
+
+    /// Whether another message may be told. Ask when there is one: a source that is told no is cut off, and will be
+    /// served again.
+    #[inline]
+    pub fn may_tell(&mut self) -> bool {
+        let may = self.messages > 0;
+        self.cut_off |= !may;
+        may
+    }
+
+    /// Whether more may be read. Ask when there may be more: a source that is told no is cut off, and will be served
+    /// again.
+    #[inline]
+    pub fn may_read(&mut self) -> bool {
+        let may = self.messages > 0 && self.bytes > 0;
+        self.cut_off |= !may;
+        may
+    }
+
+    /// How many bytes may still be read.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// So many bytes were read.
+    #[inline]
+    pub fn spend_bytes(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// So many messages were told, or as much work was done.
+    #[inline]
+    pub fn spend(&mut self, messages: usize) {
+        self.messages = self.messages.saturating_sub(messages);
+    }
+
+    /// Whether the source still had something when the slice was over.
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off
+    }
+
+    /// Whether a read of `len` bytes into `room` has emptied a TCP stream.
+    ///
+    /// With epoll a read that leaves room proves it, and asking once more would
+    /// cost a sixth of the CPU per message; what comes later raises a new edge.
+    /// But an end of stream or an urgent mark that was told together with the
+    /// data raises none, and elsewhere (Windows above all) only `WouldBlock`
+    /// makes mio look again.
+    #[inline]
+    pub fn drained_by(&self, len: usize, room: usize) -> bool {
+        const EPOLL: bool =
+            cfg!(all(any(target_os = "linux", target_os = "android"), not(mio_unsupported_force_poll_poll)));
+        EPOLL && !self.to_the_end && len < room
+    }
+}
+
+/// One source's share of a turn. Serve it, then [put it back](super::Reactor::put_back).
+#[derive(Debug)]
+#[must_use = "a source that is not put back is not served again until its next event"]
+pub struct Slice<S> {
+    source: S,
+    now: Instant,
+    /// What may be read and told.
+    pub budget: Budget,
+}
+
+impl<S: Source> Slice<S> {
+    /// Whose it is.
+    #[inline]
+    pub fn source(&self) -> S {
+        self.source
+    }
+
+    /// The time at which it began, which it needs no other than.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+}
+
+/// A source that waits for a slice.
+#[derive(Clone, Copy, Debug)]
+struct Standing<S> {
+    source: S,
+    /// It must be read until `WouldBlock`: a short read proves nothing.
+    to_the_end: bool,
+    is_old: bool,
+}
+
+/// The sources that wait for a slice, and the clock of the turn.
+#[derive(Debug)]
+pub(super) struct ReadyQueue<S> {
+    new: VecDeque<S>,
+    old: VecDeque<S>,
+    /// Who waits, by place: each source at most once. Entries of the lists that do not agree are outdated.
+    standing: Vec<Option<Standing<S>>>,
+    turn: Turn,
+}
+
+/// How far the turn is.
+#[derive(Debug)]
+struct Turn {
+    began: Instant,
+    /// How many of each list there were when it began: a turn serves each source at most once.
+    new_left: usize,
+    old_left: usize,
+    /// Whether the slice that each kind has in any case is still to come.
+    new_first: bool,
+    old_first: bool,
+    due_first: bool,
+}
+
+impl<S: Source> ReadyQueue<S> {
+    pub(super) fn new(now: Instant) -> ReadyQueue<S> {
+        let turn = Turn { began: now, new_left: 0, old_left: 0, new_first: true, old_first: true, due_first: true };
+        ReadyQueue { new: VecDeque::new(), old: VecDeque::new(), standing: Vec::new(), turn }
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.old.is_empty()
+    }
+
+    pub(super) fn begin_turn(&mut self, now: Instant) {
+        let (new_left, old_left) = (self.new.len(), self.old.len());
+        self.turn = Turn { began: now, new_left, old_left, new_first: true, old_first: true, due_first: true };
+    }
+
+    /// An event told of `source`, or somebody asks for it. One that waits already keeps its place.
+    #[inline]
+    pub(super) fn enqueue(&mut self, source: S, to_the_end: bool) {
+        match self.standing(source) {
+            Some(standing) if standing.source == source => standing.to_the_end |= to_the_end,
+            // An earlier tenant's entry stays in its list and is skipped there.
+            vacant => {
+                *vacant = Some(Standing { source, to_the_end, is_old: false });
+                match source.is_urgent() {
+                    true => self.new.push_front(source),
+                    false => self.new.push_back(source),
+                }
+            }
+        }
+    }
+
+    /// A slice is over. A source that was cut off waits among the old.
+    #[inline]
+    #[expect(clippy::needless_pass_by_value, reason = "nothing more can be done with it")]
+    pub(super) fn put_back(&mut self, slice: Slice<S>) {
+        if slice.budget.cut_off {
+            *self.standing(slice.source) = Some(Standing { source: slice.source, to_the_end: true, is_old: true });
+            self.old.push_back(slice.source);
+        }
+    }
+
+    /// The next slice of this turn. `clock` is asked only where the time decides.
+    #[inline]
+    pub(super) fn next(&mut self, mut clock: impl FnMut() -> Instant) -> Option<Slice<S>> {
+        while self.turn.new_left > 0 {
+            let first = std::mem::take(&mut self.turn.new_first);
+            let now = if first { self.turn.began } else { clock() };
+            if !first && now >= self.turn.began + NEW_UNTIL {
+                break;
+            }
+            self.turn.new_left -= 1;
+            let source = self.new.pop_front();
+            match self.take(source, false) {
+                Some(standing) => return Some(standing.slice(now)),
+                // It did not count.
+                None => self.turn.new_first = first,
+            }
+        }
+        while self.turn.old_left > 0 {
+            let first = std::mem::take(&mut self.turn.old_first);
+            let now = clock();
+            if !first && now >= self.turn.began + OLD_UNTIL {
+                break;
+            }
+            self.turn.old_left -= 1;
+            let source = self.old.pop_front();
+            match self.take(source, true) {
+                Some(standing) => return Some(standing.slice(now)),
+                None => self.turn.old_first = first,
+            }
+        }
+        None
+    }
+
+    /// A slice for one whose deadline is over, while the turn has time for it.
+    pub(super) fn due(&mut self, source: S, now: Instant) -> Option<Slice<S>> {
+        let first = std::mem::take(&mut self.turn.due_first);
+        let in_time = first || now < self.turn.began + DUE_UNTIL;
+        in_time.then(|| self.last(source, now))
+    }
+
+    /// A slice for one in any case.
+    #[allow(clippy::unused_self)] // nobody else is to have one
+    pub(super) fn last(&self, source: S, now: Instant) -> Slice<S> {
+        Slice { source, now, budget: Budget::new(true) }
+    }
+
+    /// The entry of `source`, if it is what a list says it is.
+    #[inline]
+    fn take(&mut self, source: Option<S>, is_old: bool) -> Option<Standing<S>> {
+        let source = source?;
+        self.standing(source).take_if(|standing| standing.source == source && standing.is_old == is_old)
+    }
+
+    #[inline]
+    fn standing(&mut self, source: S) -> &mut Option<Standing<S>> {
+        let place = place_of(source);
+        if self.standing.len() <= place {
+            self.standing.resize(place + 1, None);
+        }
+        &mut self.standing[place]
+    }
+}
+
+impl<S> Standing<S> {
+    #[inline]
+    fn slice(self, now: Instant) -> Slice<S> {
+        Slice { source: self.source, now, budget: Budget::new(self.to_the_end) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

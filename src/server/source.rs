@@ -1,0 +1,72 @@
+//! What can wake the server.
+
+use crate::process::Ends;
+use crate::reactor::{self, Key};
+
+/// What can wake the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A signal came.
+    Signals,
+    /// The TCP listener has a connection to accept.
+    Listener,
+    /// The UDP socket has a datagram to read.
+    Datagrams,
+    /// stdin has something to read.
+    Console,
+    /// stdout takes bytes again.
+    Screen,
+    /// stderr takes bytes again.
+    Diagnostics,
+    /// One connection out of many.
+    Peer(Key),
+}
+
+impl reactor::Source for Source {
+    const SINGLE: &'static [Source] =
+        &[Source::Signals, Source::Listener, Source::Datagrams, Source::Console, Source::Screen, Source::Diagnostics];
+
+    #[inline]
+    fn of_key(key: Key) -> Source {
+        Source::Peer(key)
+    }
+
+    #[inline]
+    fn key(self) -> Option<Key> {
+        match self {
+            Source::Peer(key) => Some(key),
+            Source::Signals
+            | Source::Listener
+            | Source::Datagrams
+            | Source::Console
+            | Source::Screen
+            | Source::Diagnostics => None,
+        }
+    }
+
+    /// A signal may change what the rest of the turn should do.
+    fn is_urgent(self) -> bool {
+        self == Source::Signals
+    }
+}
+
+impl Ends for Source {
+    const SIGNALS: Source = Source::Signals;
+    const SCREEN: Source = Source::Screen;
+    const DIAGNOSTICS: Source = Source::Diagnostics;
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reactor::Source as _;
+
+    use super::Source;
+
+    #[test]
+    fn every_source_comes_back_from_its_token() {
+        use Source::{Console, Datagrams, Diagnostics, Listener, Screen, Signals};
+        for source in [Signals, Listener, Datagrams, Console, Screen, Diagnostics] {
+            assert_eq!(Source::of(source.token()), Some(source));
+        }
+    }
+}

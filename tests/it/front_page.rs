@@ -1,0 +1,69 @@
+//! The front page is one page, it leads somewhere, and what the programs can do is written there or in the guide.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Launch, run};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
+}
+
+/// The guide's chapters by name, without the `.md`.
+fn chapters() -> Vec<String> {
+    let entries = fs::read_dir(Path::new(ROOT).join("src/guide")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = entries.filter_map(|name| name.to_str()?.strip_suffix(".md").map(str::to_owned));
+    names.filter(|name| name != "seventy_lines").collect()
+}
+
+#[test]
+fn it_has_at_most_250_lines() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 250, "{lines} lines: what is not for the front page belongs into src/guide");
+}
+
+#[test]
+fn its_links_lead_to_files_of_this_repository() {
+    let readme = read("README.md");
+    let links: Vec<&str> = readme.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0)).collect();
+    assert!(links.len() > 5, "{links:?}");
+    for link in links.iter().filter(|link| !link.contains("://")) {
+        assert!(Path::new(ROOT).join(link).is_file(), "{link}");
+    }
+}
+
+#[test]
+fn it_and_the_guide_name_every_chapter() {
+    let (readme, guide) = (read("README.md"), read("src/guide/mod.rs"));
+    assert!(chapters().len() >= 4);
+    for chapter in chapters() {
+        assert!(readme.contains(&format!("](src/guide/{chapter}.md)")), "the README does not lead to {chapter}");
+        for line in [format!("//! | [`{chapter}`] |"), format!("include_str!(\"{chapter}.md\")")] {
+            assert!(guide.contains(&line), "src/guide/mod.rs has no '{line}'");
+        }
+    }
+}
+
+#[test]
+fn every_long_option_is_named_in_it_or_in_the_guide() {
+    let chapters = chapters().into_iter().map(|chapter| read(&format!("src/guide/{chapter}.md")));
+    let written: String = chapters.chain([read("README.md")]).collect();
+    let written = long_options(&written);
+    for launch in [Launch::server, Launch::client] {
+        let help = run(launch(&["--help"])).out.join("\n");
+        let options = long_options(&help);
+        assert!(options.len() >= 10, "{help}");
+        let missing: Vec<_> = options.difference(&written).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}
+
+/// All `--words` in a text.
+fn long_options(text: &str) -> BTreeSet<&str> {
+    let is_part = |char: char| char.is_ascii_lowercase() || char == '-';
+    let words = text.split(|char| !is_part(char)).map(|word| word.trim_end_matches('-'));
+    words.filter(|word| word.starts_with("--") && !word.starts_with("---")).collect()
+}

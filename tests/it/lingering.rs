@@ -1,0 +1,94 @@
+//! Who was told why it is cut has one second to take it, whatever the grace, and keeps nobody out.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Client, Server, ServerBuilder, wait_until};
+
+/// What a client that lingers is given.
+const SECOND: Duration = Duration::from_secs(1);
+/// A busy machine may add this.
+const LATE: Duration = Duration::from_secs(1);
+
+fn operated(args: &str) -> Server {
+    ServerBuilder::new(&format!("-t --grace 3600 {args}")).operated().start()
+}
+
+/// A full server whose four clients were told that they are idle, and neither read that nor leave; and its descriptors
+/// without them.
+#[track_caller]
+fn full_of_the_idle() -> (Server, Vec<Client>, usize) {
+    let mut server = operated("--max-connections 4 --idle-timeout 1");
+    let descriptors = server.proc().descriptors();
+    let lingering: Vec<_> = (0..4).map(|_| server.client()).collect();
+    wait_until("the cut of the idle", || (server.stat("idle_cuts") == 4.0).then_some(()));
+    (server, lingering, descriptors)
+}
+
+/// Whether this many descriptors are open, at the most, before the deadline of the lingering.
+#[track_caller]
+fn expect_closed_in_a_second(server: &Server, descriptors: usize, since: Instant, what: &str) {
+    while server.proc().descriptors() > descriptors {
+        assert!(since.elapsed() < SECOND + LATE, "{what}: still open {:?} after it was told", since.elapsed());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_lingering_are_neither_listed_nor_counted() {
+    let (mut server, _lingering, _) = full_of_the_idle();
+    assert_eq!(server.stat("connections"), 0.0);
+    server.ask("clients", |line| line == "0 clients");
+}
+
+#[test]
+fn the_next_client_is_admitted_as_soon_as_the_idle_are_told() {
+    let (server, _lingering, _) = full_of_the_idle();
+    server.quiet_client().exchange("hello", "ACK");
+}
+
+#[test]
+fn the_lingering_go_first_when_the_server_is_full() {
+    let (server, mut lingering, descriptors) = full_of_the_idle();
+    let mut newcomers: Vec<_> = (0..4).map(|_| server.quiet_client()).collect();
+    newcomers.iter_mut().for_each(|client| client.exchange("hello", "ACK"));
+    // As many as were admitted have been cut at once: no descriptor more than the limit is held.
+    assert!(server.proc().descriptors() <= descriptors + 4, "they are held beside four others");
+    lingering.iter_mut().for_each(|client| client.expect_last("idle timeout"));
+    server.quiet_client().expect_last("server is full");
+    newcomers.iter_mut().for_each(|client| client.exchange("hello again", "ACK"));
+}
+
+#[test]
+fn after_a_second_the_idle_are_closed_whatever_the_grace() {
+    let (server, mut lingering, descriptors) = full_of_the_idle();
+    expect_closed_in_a_second(&server, descriptors, Instant::now(), "idle timeout");
+    lingering.iter_mut().for_each(|client| client.expect_last("idle timeout"));
+}
+
+#[test]
+fn whose_message_was_too_long_has_a_second() {
+    let server = operated("--framing lines --max-message 16");
+    let descriptors = server.proc().descriptors();
+    let mut client = server.client();
+    client.send([b'x'; 100]);
+    client.expect_last("message too long\n");
+    let since = Instant::now();
+    // It has read that, and does not leave; another is served meanwhile, and its going is another's.
+    server.quiet_client().exchange("hello\n", "ACK\n");
+    expect_closed_in_a_second(&server, descriptors, since, "message too long");
+    drop(client);
+}
+
+#[test]
+fn who_was_told_that_the_server_is_full_has_a_second() {
+    let server = operated("--max-connections 1 --idle-timeout 60");
+    let mut first = server.client();
+    let descriptors = server.proc().descriptors();
+    let mut refused: Vec<_> = (0..3).map(|_| server.quiet_client()).collect();
+    refused.iter_mut().for_each(|client| client.expect_last("server is full"));
+    let since = Instant::now();
+    expect_closed_in_a_second(&server, descriptors, since, "server is full");
+    first.exchange("hello", "ACK");
+    drop(refused);
+}

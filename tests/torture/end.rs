@@ -1,0 +1,132 @@
+//! A shutdown ends in time whatever waits: what was read is acknowledged, the cut are counted truly, the last event is told.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal::SIGTERM;
+use serde_json::Value;
+
+use crate::crowd::{Crowd, LINES, Member, WAITING};
+use crate::harness::{Output, Server, ServerBuilder};
+use crate::turn::is_message;
+use crate::{alone, best_of_three, crowd, figure};
+
+/// The grace, and how much later than that the process is gone: the promised half second, and what a busy machine adds.
+const GRACE: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1500 } else { 750 });
+/// For so long it is waited for, so that the figure can be told.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Clients that neither read nor leave.
+const DEAF: usize = 7;
+
+#[test]
+fn a_shutdown_before_a_crowd_of_full_sockets_ends_in_time_and_tells_whom_it_cut_in_json() {
+    let _alone = alone();
+    best_of_three(|| {
+        let (server, ended, took) = shut_down_before_a_crowd("json");
+        let events = events(&server);
+        let last = events.last().unwrap();
+        figure(&format!("the last event: {last}"));
+        assert_eq!((&last["event"], &last["cut"]), (&"shutdown".into(), &DEAF.into()));
+        // The others' were dropped on the way to stdout, and counted with the messages.
+        let told = expect_acknowledged_as_told(&ended, &events);
+        figure(&format!("{told} of {} clients were told of with as many messages as they got ACKs", ended.len()));
+        took <= GRACE + LATE
+    });
+}
+
+#[test]
+fn a_shutdown_before_a_crowd_of_full_sockets_ends_in_time_and_tells_whom_it_cut_in_text() {
+    let _alone = alone();
+    best_of_three(|| {
+        let (server, _, took) = shut_down_before_a_crowd("text");
+        assert_eq!(server.stdout.to_end().last().unwrap(), &format!("connections cut: {DEAF}"));
+        took <= GRACE + LATE
+    });
+}
+
+#[test]
+fn every_message_that_is_told_at_a_shutdown_is_acknowledged() {
+    // More than a slice each, and less in all than stdout may hold back.
+    const CLIENTS: usize = 16;
+    const MESSAGES: usize = 400;
+    let _alone = alone();
+    let builder = ServerBuilder::new("-t --framing lines --format json --grace 5");
+    let mut server = builder.with(|launch| launch.stdout(Output::LinesBut(is_message))).start();
+    let mut members = Member::crowd(server.tcp(), CLIENTS, LINES);
+    server.stdout.find("the last arrival", |line| line.contains(&members[CLIENTS - 1].name.to_string()));
+    server.stop();
+    members.iter_mut().for_each(|member| member.speak(MESSAGES));
+    server.signal(SIGTERM);
+    server.resume();
+    let ended = Crowd::listening(members).until_all_have_ended();
+    assert_eq!(server.wait_exit(), 0);
+    expect_goodbye(&ended);
+    let events = events(&server);
+    let acks: usize = ended.iter().map(Member::acknowledged).sum();
+    figure(&format!("{acks} of {CLIENTS} times {MESSAGES} messages were read at a shutdown"));
+    assert_eq!(expect_acknowledged_as_told(&ended, &events), CLIENTS, "clients whose end was told");
+    assert_eq!(server.stdout.passed(), acks, "messages told");
+    assert_eq!(events.last().unwrap()["cut"], 0);
+}
+
+fn events(server: &Server) -> Vec<Value> {
+    server.stdout.to_end().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Each must have got as many ACKs as messages are told of it at its end; how many are told of.
+#[track_caller]
+fn expect_acknowledged_as_told(ended: &[Member], events: &[Value]) -> usize {
+    let told = events.iter().filter(|event| event["event"] == "disconnected");
+    let told: HashMap<_, _> = told.map(|event| (event["peer"].as_str().unwrap(), &event["messages"])).collect();
+    let pairs: Vec<_> =
+        ended.iter().filter_map(|member| Some((member, *told.get(member.name.to_string().as_str())?))).collect();
+    for (member, messages) in &pairs {
+        assert_eq!(**messages, member.acknowledged(), "messages of {}", member.name);
+    }
+    pairs.len()
+}
+
+/// Each must have got nothing but ACKs, the notice and a clean end.
+#[track_caller]
+fn expect_goodbye(ended: &[Member]) {
+    for member in ended {
+        let last = member.last.escape_ascii().to_string();
+        assert_eq!(last, LINES.goodbye.escape_ascii().to_string(), "behind the ACKs of {}", member.name);
+        assert!(member.broken.is_none(), "{}: {:?}", member.name, member.broken);
+    }
+}
+
+/// The server is stopped until everything waits and SIGTERM has come. All but the deaf read to the end and close.
+/// How long the server took.
+fn shut_down_before_a_crowd(format: &str) -> (Server, Vec<Member>, Duration) {
+    let words = format!("-t --framing lines --format {format} --grace {} --idle-timeout 60", GRACE.as_secs());
+    let builder = ServerBuilder::new(&words);
+    let mut server = builder.with(|launch| launch.stdout(Output::LinesBut(is_message))).start();
+    let mut listening = Member::crowd(server.tcp(), crowd() - DEAF, LINES);
+    let mut deaf = Member::crowd(server.tcp(), DEAF, LINES);
+    server.stop();
+    listening.iter_mut().chain(&mut deaf).for_each(|member| member.speak(WAITING));
+    server.signal(SIGTERM);
+    let listening = Crowd::listening(listening);
+    let since = Instant::now();
+    server.resume();
+    while server.is_running() && since.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let code = server.wait_exit();
+    let took = since.elapsed();
+    let ended = listening.until_all_have_ended();
+    let acks: usize = ended.iter().map(Member::acknowledged).sum();
+    figure(&format!(
+        "{} clients with 128 KiB of empty lines each, {format}: exit {took:.3?} after SIGTERM with a grace of {GRACE:?}; \
+         {acks} ACKs, {} message lines",
+        crowd(),
+        server.stdout.passed()
+    ));
+    assert_eq!(code, 0);
+    expect_goodbye(&ended);
+    drop(deaf);
+    (server, ended, took)
+}
