@@ -76,8 +76,10 @@ impl Server {
 
     /// At the end of the server, a client that was read out is told so.
     fn see_off(&mut self, key: Key, now: Instant) {
-        let read_out = self.roster.get_mut(key).is_some_and(|peer| peer.is_client() && !peer.inbox.has_rest());
-        if self.ending.is_some() && read_out {
+        if self.ending.is_none() {
+            return;
+        }
+        if self.roster.get_mut(key).is_some_and(|peer| peer.is_client() && !peer.inbox.has_rest()) {
             self.dismiss(key, Some(Notice::ShuttingDown), Reason::Shutdown, now);
         }
     }

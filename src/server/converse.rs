@@ -143,7 +143,11 @@ impl Desk {
     }
 
     /// As [`flush`](Desk::flush); where nothing reaches the client any more, that is noted.
+    #[inline]
     fn flush_or_lose(&mut self, peer: &mut Peer) -> usize {
+        if peer.owed.is_empty() {
+            return 0;
+        }
         self.flush(peer).unwrap_or_else(|error| {
             peer.owed.abandon();
             let reason = reason_of(&error, peer);
