@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Figures, Group};
 use crate::Plan;
-use crate::report::{median, micros, ms};
+use crate::report::{as_value, median, micros, ms};
 use crate::row::Row;
 
 /// All that is told about a run.
@@ -54,7 +54,7 @@ fn of(figures: &Figures) -> Value {
         "bytes": figures.row.size,
         "connections": figures.row.connections,
         "depth": figures.row.depth,
-        "rtt_ns": figures.round_trips.summary().to_json(),
+        "rtt_ns": as_value(&figures.round_trips.summary()),
         "acks_per_second": median(&figures.acks_per_second),
         "cpu_ns_per_ack": median(&figures.cpu_per_ack).map(|seconds| seconds * 1e9),
     })
