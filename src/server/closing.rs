@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::converse::{Attention, Verdict, reason_of};
+use super::converse::{Attention, Fate, reason_of};
 use super::{Server, Source};
 use crate::connection::Fill;
 use crate::reactor::{Key, Slice};
@@ -56,16 +56,16 @@ impl Server {
                     self.ending.as_ref().map_or(Attention::Full, |ending| ending.attention(peer.is_read_out, now));
                 peer.is_read_out = self.ending.is_some();
                 let journal = &mut self.process.journal;
-                let (progress, verdict) = self.desk.converse(peer, journal, &mut slice.budget, attention);
+                let (progress, fate) = self.desk.converse(peer, journal, &mut slice.budget, attention);
                 if progress {
                     self.roster.progress(key, now);
                 }
-                match verdict {
-                    Verdict::Wait => self.see_off(key, now),
-                    Verdict::Again => self.process.reactor.ask(slice.source()),
-                    Verdict::Finish => self.finish(key, now),
-                    Verdict::Dismiss(notice, reason) => self.dismiss(key, Some(notice), reason, now),
-                    Verdict::Lost(reason) => self.lose(key, reason, now),
+                match fate {
+                    Fate::Wait => self.see_off(key, now),
+                    Fate::Again => self.process.reactor.ask(slice.source()),
+                    Fate::Finish => self.finish(key, now),
+                    Fate::Dismiss(notice, reason) => self.dismiss(key, Some(notice), reason, now),
+                    Fate::Lost(reason) => self.lose(key, reason, now),
                 }
             }
             State::Finishing => self.finish(key, now),

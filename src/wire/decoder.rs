@@ -51,6 +51,7 @@ impl Count {
 
 /// What stood in a decoder when the stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum End<'a> {
     /// Nothing: the stream ended between messages.
     Clean,

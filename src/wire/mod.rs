@@ -63,6 +63,7 @@ pub const LONGEST_DATAGRAM: usize = 65_507;
 
 /// The transport a message travelled by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Protocol {
     /// A stream: messages are cut out of it by a [`Framing`].
     Tcp,
@@ -81,6 +82,7 @@ impl fmt::Display for Protocol {
 
 /// Why a connection ended, as the transcript tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// The peer shut its writing side, and everything owed was sent.
     Closed,
@@ -114,6 +116,7 @@ impl fmt::Display for Reason {
 
 /// What the server says last on a connection that it ends itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Notice {
     /// It is shutting down.
     ShuttingDown,
@@ -153,6 +156,7 @@ pub fn is_reply(datagram: &[u8]) -> bool {
 
 /// How a TCP stream is cut into messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Framing {
     /// Whatever one read returned is one message.
     #[default]
