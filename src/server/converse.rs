@@ -3,10 +3,11 @@
 use std::io;
 
 use super::desk::Desk;
+use super::{Server, Source};
 use crate::connection::{Fill, Pulled, Reading, is_reset};
 use crate::escape::cause;
-use crate::reactor::Budget;
-use crate::roster::Peer;
+use crate::reactor::{Budget, Key, Slice};
+use crate::roster::{Peer, State};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{Count, Decoder, End, Framing, Message, Notice, Output, Reason, TooLong};
@@ -44,6 +45,38 @@ enum Outcome {
     Ended,
     TooLong,
     Broken(io::Error),
+}
+
+impl Server {
+    /// A slice of one connection, whatever it is still here for.
+    pub(super) fn serve_peer(&mut self, key: Key, slice: &mut Slice<Source>) {
+        let now = slice.now();
+        let Some(peer) = self.roster.get_mut(key) else {
+            return;
+        };
+        match peer.state() {
+            State::Open => {
+                let attention =
+                    self.ending.as_ref().map_or(Attention::Full, |ending| ending.attention(peer.is_read_out, now));
+                peer.is_read_out = self.ending.is_some();
+                let journal = &mut self.process.journal;
+                let (progress, fate) = self.desk.converse(peer, journal, &mut slice.budget, attention);
+                if progress {
+                    self.roster.progress(key, now);
+                }
+                match fate {
+                    Fate::Wait => self.see_off(key, now),
+                    Fate::Again => self.process.reactor.ask(slice.source()),
+                    Fate::Finish => self.finish(key, now),
+                    Fate::Dismiss(notice, reason) => self.dismiss(key, Some(notice), reason, now),
+                    Fate::Lost(reason) => self.lose(key, reason, now),
+                }
+            }
+            State::Finishing => self.finish(key, now),
+            State::Dismissed => self.linger(key, slice),
+            State::Doomed => {}
+        }
+    }
 }
 
 impl Desk {
