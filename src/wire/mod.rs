@@ -148,6 +148,10 @@ impl Notice {
     }
 }
 
+/// Services that answer whatever they are sent (echo, systat, daytime, qotd, chargen, time, dns, tftp, ntp). An answer to
+/// one of them, for a datagram that somebody forged in its name, would begin an exchange that never ends.
+pub const CHATTY_PORTS: [u16; 9] = [7, 11, 13, 17, 19, 37, 53, 69, 123];
+
 /// Whether a datagram is itself a reply. Answering those without limit would let
 /// two servers and one forged datagram keep each other busy for ever.
 pub fn is_reply(datagram: &[u8]) -> bool {
