@@ -171,7 +171,7 @@ fn timer_of(ours: std::net::SocketAddr, peer: std::net::SocketAddr) -> Option<St
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
         .find(|fields| fields.get(1) == Some(&hex(ours).as_str()) && fields.get(2) == Some(&hex(peer).as_str()))?;
-    line.get(5).map(|timer| timer.to_string())
+    line.get(5).map(ToString::to_string)
 }
 
 #[cfg(target_os = "linux")]
