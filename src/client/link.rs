@@ -261,10 +261,7 @@ impl Listening<'_> {
     pub fn pull(&mut self) -> io::Result<Pulled<Reply<'_>>> {
         match self {
             Listening::Udp { socket, buffer, budget } => {
-                if !budget.may_read() {
-                    return Ok(Pulled::CutOff);
-                }
-                loop {
+                while budget.may_read() {
                     match socket.recv(buffer) {
                         Ok(len) => {
                             budget.spend(1);
@@ -272,10 +269,11 @@ impl Listening<'_> {
                             return Ok(Pulled::Item(datagram_reply(&buffer[..len])));
                         }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Drained),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
                         Err(error) => return Err(error),
                     }
                 }
+                Ok(Pulled::CutOff)
             }
             Listening::Tcp { reading, last } => match *last {
                 Last::Ahead => match reading.pull()? {

@@ -17,6 +17,7 @@ use crate::wire::Output;
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fill {
     /// This many bytes; with `more`, the stream may hold others: fill again.
     Data {
@@ -56,11 +57,8 @@ impl Connection {
     /// The connection is broken; what was read before is not lost.
     #[inline]
     pub fn fill(&mut self, buffer: &mut [u8], budget: &mut Budget) -> io::Result<Fill> {
-        if !budget.may_read() {
-            return Ok(Fill::CutOff);
-        }
         let room = buffer.len().min(budget.bytes());
-        loop {
+        while budget.may_read() {
             match self.stream.read(&mut buffer[..room]) {
                 Ok(0) => return Ok(Fill::Ended),
                 Ok(len) => {
@@ -68,10 +66,11 @@ impl Connection {
                     return Ok(Fill::Data { len, more: !budget.drained_by(len, room) });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fill::Drained),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
                 Err(error) => return Err(error),
             }
         }
+        Ok(Fill::CutOff)
     }
 
     /// Writes what waits until all is written or the socket takes no more: with

@@ -117,8 +117,11 @@ impl Datagrams {
         }
         match self.batches.receive(&self.socket) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Drained),
-            // Tried again within the caller's budget, not here: nobody else should wait however long that goes on.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Received::More),
+            // Tried again within the budget: nobody else should wait however long that goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                budget.spend(BATCH);
+                Ok(Received::More)
+            }
             result => result,
         }
     }

@@ -51,6 +51,7 @@ impl Count {
 
 /// What stood in a decoder when the stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum End<'a> {
     /// Nothing: the stream ended between messages.
     Clean,
@@ -184,6 +185,9 @@ impl Decoder {
     /// [`TooLong`] as [`next`](Decode::next) would say it; those before it were counted.
     #[inline]
     pub fn count(&mut self, mut input: &[u8]) -> (Count, Result<(), TooLong>) {
+        if self.framing == Framing::Bytes {
+            return (Count { messages: usize::from(!input.is_empty()), bytes: input.len() }, Ok(()));
+        }
         let mut total = Count::default();
         loop {
             match self.next(&mut input) {
