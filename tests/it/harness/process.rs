@@ -17,6 +17,11 @@ pub(crate) fn server_under_test() -> String {
     env::var("SERVER_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-server").to_owned())
 }
 
+/// The same of the client: `CLIENT_UNDER_TEST` names it.
+pub(crate) fn client_under_test() -> String {
+    env::var("CLIENT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-client").to_owned())
+}
+
 /// What a program gets as its stdin.
 pub(crate) enum Input {
     /// `/dev/null`.
@@ -58,7 +63,7 @@ impl Launch {
 
     /// The client.
     pub(crate) fn client(args: &[&str]) -> Launch {
-        Launch::program(env!("CARGO_BIN_EXE_reactor-client"), args)
+        Launch::program(&client_under_test(), args)
     }
 
     /// Any program, in the clean environment of the tests.
