@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use pty_process::blocking as pty;
 
 use crate::harness::{
-    Client, DEADLINE, ENVIRONMENT, Input, Launch, Lines, Output, Proc, Process, hang_ups_arrive, installed, server,
+    Client, DEADLINE, ENVIRONMENT, Input, Launch, Lines, Output, Proc, Process, hang_ups_arrive, have, server,
     wait_until,
 };
 
@@ -218,8 +218,7 @@ fn a_hang_up_of_its_terminal_ends_the_client() {
 
 #[test]
 fn under_nohup_it_survives_the_hang_up() {
-    if !installed("nohup") {
-        println!("skipped: there is no nohup");
+    if !have("nohup") {
         return;
     }
     let (mut session, terminal) = Session::start(&["/usr/bin/nohup", SERVER, "-p", "0"], true);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::{Peer, Server, ServerBuilder, private_loopback, server, wait_until};
+use crate::harness::{Peer, Server, ServerBuilder, private_loopback, server, skipped, wait_until};
 
 const NOTICE: &str = "server is shutting down";
 
@@ -114,7 +114,10 @@ fn two_servers_cannot_keep_each_other_busy() {
 #[test]
 fn nothing_is_sent_to_source_port_0_nor_to_the_server_itself() {
     // Forging a source takes a raw socket, and that takes a privilege.
-    let Ok(raw) = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)) else { return };
+    let Ok(raw) = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)) else {
+        skipped("raw sockets are not permitted here");
+        return;
+    };
     let mut server = ServerBuilder::new("-u").operated().start();
     let port = server.udp().port();
     for source in [0, port] {
@@ -283,7 +286,7 @@ fn nothing_is_sent_to_the_ports_of_services_that_answer_whatever_they_get() {
     let mut unanswered = 0.0;
     for port in [7, 11, 13, 17, 19, 37, 53, 69, 123] {
         let Ok(service) = UdpSocket::bind((ip, port)) else {
-            println!("skipped: port {port} is not to be had here");
+            skipped(&format!("port {port} is not to be had here"));
             return;
         };
         service.send_to(b"hello", server.udp()).unwrap();
