@@ -1,13 +1,14 @@
 //! A far end that goes on sending without end takes neither the turn nor the memory nor the diagnostics of any mode.
 
 use std::io::{Read, Write};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
 
 use crate::harness::{
-    Ended, Endless, FarTcp, Input, Launch, Output, Process, client_to, end_of, installed, last_object, number,
-    piped_to, run, timed, wait_until,
+    Ended, Endless, FarTcp, Input, Launch, Output, Process, client_to, end_of, have, last_object, number, piped_to,
+    run, sooner_than, timed, wait_until,
 };
 
 /// Within this an interrupt ends any mode, with half a second for a stdout that takes nothing.
@@ -52,16 +53,8 @@ impl Scene {
         format!("{mode} {}", self.options)
     }
 
-    /// Runs the client to its end: what it came to, and how long that took.
-    #[track_caller]
-    fn run(&self, mode: &str) -> (Ended, Duration) {
-        timed(|| run(client_to(self.far.address, &self.words(mode))))
-    }
-
-    /// Starts the client; it can be interrupted.
-    #[track_caller]
-    fn start(&self, mode: &str) -> Process {
-        interruptible(client_to(self.far.address, &self.words(mode)).start())
+    fn client(&self, mode: &str) -> Launch {
+        client_to(self.far.address, &self.words(mode))
     }
 
     fn name(&self) -> String {
@@ -69,19 +62,19 @@ impl Scene {
     }
 }
 
+/// Starts the client; it can be interrupted.
 #[track_caller]
-fn interruptible(client: Process) -> Process {
+fn interruptible(launch: Launch) -> Process {
+    let client = launch.start();
     wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
     client
 }
 
-/// It ends within a second of SIGINT.
+/// Its end by SIGINT, and how long that took.
 #[track_caller]
-fn expect_end_by_interrupt(client: &mut Process, what: &str) -> Ended {
+fn end_by_interrupt(client: &mut Process) -> (Ended, Duration) {
     client.signal(SIGINT);
-    let (ended, took) = timed(|| end_of(client));
-    assert!(took < SOON, "{what}: {took:?} after SIGINT");
-    ended
+    timed(|| end_of(client))
 }
 
 /// How many of the lines are of this kind.
@@ -104,13 +97,12 @@ fn a_chat_shows_sixteen_replies_more_than_were_asked_for_and_gives_the_connectio
             // stdin stays open: nothing but the flood can end it.
             let mut client = piped_to(scene.far.address, &scene.words(format));
             client.type_in("hello\n");
-            let (ended, took) = timed(|| end_of(&mut client));
+            let ended = end_of(&mut client);
             assert_eq!((ended.code, count(&ended.out, kind)), (1, shown), "{what}: {:?}", ended.err);
             assert_eq!(count(&ended.err, "the server sent 17 replies more than were asked for"), 1, "{what}");
             assert_eq!(count(&ended.err, "1 of 1 messages were not acknowledged"), usize::from(!scene.acknowledges));
             assert_eq!(count(&ended.err, "a reply came that answers no message"), 1, "{what}");
             expect_few_diagnostics(&ended, &what);
-            assert!(took < Duration::from_secs(3), "{what}: {took:?}");
             if format.ends_with("json") {
                 let summary = last_object(&ended.out);
                 assert_eq!((&summary["event"], &summary["sent"]), (&"summary".into(), &1.into()), "{what}");
@@ -151,8 +143,7 @@ fn replies_that_answer_nothing_are_told_once_and_counted_at_the_end() {
 #[test]
 fn a_ping_keeps_its_count_and_says_once_what_it_was_not_waiting_for() {
     for scene in scenes() {
-        let (ended, took) = scene.run("--ping -c 3 -i 0.2 -W 0.5");
-        assert!(took < Duration::from_secs(3), "{}: {took:?}", scene.name());
+        let ended = run(scene.client("--ping -c 3 -i 0.2 -W 0.5"));
         expect_few_diagnostics(&ended, &scene.name());
         let summary = ended.out.iter().find(|line| line.starts_with("3 sent")).unwrap();
         assert_eq!(number(summary, "3 sent, ") > 0.0, scene.acknowledges, "{}: {summary}", scene.name());
@@ -169,58 +160,64 @@ fn a_ping_keeps_its_count_and_says_once_what_it_was_not_waiting_for() {
 #[test]
 fn a_ping_keeps_its_deadline() {
     for scene in scenes() {
-        let (ended, took) = scene.run("--ping -w 0.7 -i 0.1 -q");
-        // What is due then is not sent any more.
-        let in_time = Duration::from_millis(600)..Duration::from_millis(1700);
-        assert!(in_time.contains(&took), "{}: {took:?}", scene.name());
-        expect_few_diagnostics(&ended, &scene.name());
+        sooner_than(Duration::from_secs_f64(1.7), || {
+            let (ended, took) = timed(|| run(scene.client("--ping -w 0.7 -i 0.1 -q")));
+            expect_few_diagnostics(&ended, &scene.name());
+            // What is due then is not sent any more.
+            assert!(took >= Duration::from_secs_f64(0.6), "{}: {took:?}", scene.name());
+            took
+        });
     }
 }
 
 #[test]
 fn a_ping_is_interrupted_at_once_and_its_memory_is_flat() {
     for scene in scenes() {
-        let mut client = scene.start("--ping -i 30");
-        client.stdout.find("the first probe's end", |line| line.contains("seq=1"));
-        let before = client.proc().resident();
-        std::thread::sleep(Duration::from_millis(500));
-        let grown = client.proc().resident().saturating_sub(before);
-        let ended = expect_end_by_interrupt(&mut client, &scene.name());
-        assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
-        assert_eq!(count(&ended.out, "1 sent, "), 1, "{}: {:?}", scene.name(), ended.out);
-        expect_few_diagnostics(&ended, &scene.name());
+        sooner_than(SOON, || {
+            let mut client = interruptible(scene.client("--ping -i 30"));
+            client.stdout.find("the first probe's end", |line| line.contains("seq=1"));
+            let before = client.proc().resident();
+            thread::sleep(Duration::from_millis(500));
+            let grown = client.proc().resident().saturating_sub(before);
+            let (ended, took) = end_by_interrupt(&mut client);
+            assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
+            assert_eq!(count(&ended.out, "1 sent, "), 1, "{}: {:?}", scene.name(), ended.out);
+            expect_few_diagnostics(&ended, &scene.name());
+            took
+        });
     }
 }
 
 #[test]
 fn the_first_reply_decides_the_verdict() {
     for scene in scenes() {
-        let (ended, took) = scene.run("-z");
+        let ended = run(scene.client("-z"));
         let (code, word) = if scene.acknowledges { (0, " open ") } else { (1, " wrong-answer ") };
         assert_eq!((ended.code, ended.out.len(), count(&ended.out, word)), (code, 1, 1), "{}", scene.name());
-        assert!(took < SOON && ended.err.is_empty(), "{}: {took:?} {:?}", scene.name(), ended.err);
+        assert!(ended.err.is_empty(), "{}: {:?}", scene.name(), ended.err);
     }
 }
 
 #[test]
 fn a_search_for_the_idle_timeout_ends_by_itself() {
     for scene in scenes() {
-        let (ended, took) = scene.run("--find-idle 1 -W 0.5");
+        let ended = run(scene.client("--find-idle 1 -W 0.5"));
         // Where datagrams are slow to come, what answers nothing may pass for the answer after a short silence.
         let (answers, said) = if ended.code == 0 { (1, " flows never stood: ") } else { (0, " is not open: ") };
         assert_eq!((ended.out.len(), ended.err.len()), (answers, 1), "{}: {:?}", scene.name(), ended.out);
         assert!(ended.err[0].contains(said), "{}: {:?}", scene.name(), ended.err);
-        assert!(took < Duration::from_secs(4), "{}: {took:?}", scene.name());
     }
 }
 
 #[test]
 fn a_search_for_the_idle_timeout_is_interrupted_at_once() {
     for scene in scenes() {
-        let mut client = scene.start("--find-idle 60");
-        let ended = expect_end_by_interrupt(&mut client, &scene.name());
-        assert!(ended.out.len() <= 1, "{}: {:?}", scene.name(), ended.out);
-        expect_few_diagnostics(&ended, &scene.name());
+        sooner_than(SOON, || {
+            let (ended, took) = end_by_interrupt(&mut interruptible(scene.client("--find-idle 60")));
+            assert!(ended.out.len() <= 1, "{}: {:?}", scene.name(), ended.out);
+            expect_few_diagnostics(&ended, &scene.name());
+            took
+        });
     }
 }
 
@@ -232,21 +229,20 @@ fn slowed(launch: Launch) -> Launch {
 
 #[test]
 fn a_flood_that_is_faster_than_the_reading_hides_neither_deadline_nor_interrupt_nor_verdict() {
-    if !installed("strace") {
-        println!("skipped: strace is not installed");
+    if !have("strace") {
         return;
     }
     for scene in scenes().into_iter().filter(|scene| scene.acknowledges && !scene.options.is_empty()) {
-        let launch = |mode| slowed(client_to(scene.far.address, &scene.words(mode)));
         for mode in ["-z", "--ping -w 0.4 -i 0.1", "--find-idle 0.5 -W 0.5"] {
-            let (ended, took) = timed(|| run(launch(mode)));
-            assert!(took < 5 * SOON, "{} {mode}: {took:?}", scene.name());
+            let ended = run(slowed(scene.client(mode)));
             expect_few_diagnostics(&ended, &scene.name());
         }
         for mode in ["--ping -i 30", "--find-idle 60"] {
-            let mut client = interruptible(launch(mode).start());
-            std::thread::sleep(Duration::from_millis(300));
-            expect_end_by_interrupt(&mut client, &format!("{} {mode}", scene.name()));
+            sooner_than(SOON, || {
+                let mut client = interruptible(slowed(scene.client(mode)));
+                thread::sleep(Duration::from_millis(300));
+                end_by_interrupt(&mut client).1
+            });
         }
     }
 }
@@ -254,24 +250,25 @@ fn a_flood_that_is_faster_than_the_reading_hides_neither_deadline_nor_interrupt_
 #[test]
 fn an_interrupt_ends_every_mode_though_stdout_is_stalled_meanwhile() {
     for scene in scenes().into_iter().filter(|scene| scene.acknowledges) {
-        let pipes: Vec<_> = std::iter::repeat_with(full_pipe).take(4).collect();
-        let modes = ["", "--ping -i 0.01 -W 0.1", "-z", "--find-idle 60"];
-        let started = modes.iter().zip(&pipes).map(|(mode, (_, writer))| {
-            let launch = client_to(scene.far.address, &scene.words(mode)).stdin(Input::Pipe);
-            interruptible(launch.stdout(Output::Given(writer.try_clone().unwrap().into())).start())
+        sooner_than(SOON, || {
+            let pipes: Vec<_> = std::iter::repeat_with(full_pipe).take(4).collect();
+            let modes = ["", "--ping -i 0.01 -W 0.1", "-z", "--find-idle 60"];
+            let started = modes.iter().zip(&pipes).map(|(mode, (_, writer))| {
+                let stdout = Output::Given(writer.try_clone().unwrap().into());
+                interruptible(scene.client(mode).stdin(Input::Pipe).stdout(stdout))
+            });
+            let mut clients: Vec<_> = started.collect();
+            clients[0].type_in("hello\n");
+            thread::sleep(Duration::from_millis(200));
+            let before: Vec<_> = clients.iter().map(|client| client.proc().resident()).collect();
+            thread::sleep(Duration::from_millis(200));
+            for (client, before) in clients.iter().zip(before) {
+                let grown = client.proc().resident().saturating_sub(before);
+                assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
+                client.signal(SIGINT);
+            }
+            timed(|| clients.iter_mut().for_each(|client| _ = client.wait_exit())).1
         });
-        let mut clients: Vec<_> = started.collect();
-        clients[0].type_in("hello\n");
-        std::thread::sleep(Duration::from_millis(200));
-        let before: Vec<_> = clients.iter().map(|client| client.proc().resident()).collect();
-        std::thread::sleep(Duration::from_millis(200));
-        for (client, before) in clients.iter().zip(before) {
-            let grown = client.proc().resident().saturating_sub(before);
-            assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
-            client.signal(SIGINT);
-        }
-        let (_, took) = timed(|| clients.iter_mut().for_each(|client| _ = client.wait_exit()));
-        assert!(took < SOON, "{}: {took:?} after SIGINT", scene.name());
     }
 }
 
@@ -279,10 +276,9 @@ fn an_interrupt_ends_every_mode_though_stdout_is_stalled_meanwhile() {
 fn a_chat_waits_for_its_reader_and_then_shows_what_it_had() {
     for scene in scenes() {
         let (mut reader, writer) = full_pipe();
-        let launch = client_to(scene.far.address, &scene.words("")).stdin(Input::Pipe);
-        let mut client = launch.stdout(Output::Given(writer.into())).start();
+        let mut client = scene.client("").stdin(Input::Pipe).stdout(Output::Given(writer.into())).start();
         client.type_in("hello\n");
-        std::thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(200));
         assert!(client.is_running(), "{}: it did not wait", scene.name());
         let mut out = String::new();
         reader.by_ref().take(2 * PIPE as u64).read_to_string(&mut out).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use crate::harness::{FarTcp, Input, Lines, Output, client_to, piped_to, server, timed};
+use crate::harness::{FarTcp, Input, Lines, Output, client_to, piped_to, server, sooner_than, timed};
 
 #[test]
 fn a_closed_stdout_ends_it_with_exit_1() {
@@ -151,30 +151,33 @@ fn what_is_left_at_the_end_waits_for_a_slow_reader() {
 #[test]
 fn a_signal_ends_it_even_where_stdout_stalls() {
     for signal in [SIGINT, SIGTERM] {
-        let server = server("-t -q --framing lines");
-        let (_unread, writer) = std::io::pipe().unwrap();
-        let launch = client_to(server.tcp(), "--framing lines --window 64").stdin(Input::Pipe);
-        let mut client = launch.stdout(Output::Given(writer.into())).start();
-        client.type_in(&"x\n".repeat(10_000));
-        thread::sleep(Duration::from_millis(500));
-        client.signal(signal);
-        let (_, took) = timed(|| client.wait_exit());
-        assert!(took < Duration::from_millis(1500), "{took:?}");
+        sooner_than(Duration::from_millis(1500), || {
+            let server = server("-t -q --framing lines");
+            let (_unread, writer) = std::io::pipe().unwrap();
+            let launch = client_to(server.tcp(), "--framing lines --window 64").stdin(Input::Pipe);
+            let mut client = launch.stdout(Output::Given(writer.into())).start();
+            client.type_in(&"x\n".repeat(10_000));
+            thread::sleep(Duration::from_millis(500));
+            client.signal(signal);
+            timed(|| client.wait_exit()).1
+        });
     }
 }
 
 #[test]
 fn lines_appear_at_once() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "");
-    let mut caller = far.accept();
-    client.type_in("one\n");
-    caller.expect("one");
-    let (_, took) = timed(|| {
-        caller.say("ACK");
-        client.stdout.expect("last message: ACK");
+    sooner_than(Duration::from_millis(100), || {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "");
+        let mut caller = far.accept();
+        client.type_in("one\n");
+        caller.expect("one");
+        let answer = || {
+            caller.say("ACK");
+            client.stdout.expect("last message: ACK");
+        };
+        timed(answer).1
     });
-    assert!(took < Duration::from_millis(100), "{took:?}");
 }
 
 #[test]
