@@ -133,6 +133,29 @@ fn a_stalled_stdout_stops_the_reading_of_stdin_and_nothing_is_dropped() {
 }
 
 #[test]
+fn a_reply_that_came_while_stdout_was_stalled_is_not_late() {
+    const REPLIES: usize = 100;
+    let far = FarTcp::new();
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    // It is full, and stays so for longer than a reply may take.
+    writer.write_all(&[b'.'; 65536]).unwrap();
+    let launch = client_to(far.address(), "--framing lines --window 100 -W 0.5").stdin(Input::Pipe);
+    let mut client = launch.stdout(Output::Given(writer.into())).start();
+    client.type_in(&"x\n".repeat(REPLIES));
+    let mut caller = far.accept();
+    caller.expect("x\n".repeat(REPLIES));
+    // More than the client reads before it waits for its reader.
+    caller.say(format!("{}\n", "y".repeat(1000)).repeat(REPLIES));
+    thread::sleep(Duration::from_secs(1));
+    client.end_input();
+    let mut out = String::new();
+    reader.read_to_string(&mut out).unwrap();
+    assert_eq!(client.wait_exit(), 1);
+    let rest = &out[out.len() - 200..];
+    assert_eq!((out.matches("last message: ").count(), out.contains("timed out")), (REPLIES, false), "{rest:?}");
+}
+
+#[test]
 fn what_is_left_at_the_end_waits_for_a_slow_reader() {
     let server = server("-t -q --framing lines");
     let (mut reader, writer) = std::io::pipe().unwrap();

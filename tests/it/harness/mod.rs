@@ -4,6 +4,7 @@
 //! deadline that is far beyond any healthy answer. Where several things must meet one turn of the loop, the
 //! program is stopped with SIGSTOP, the events are prepared, and SIGCONT lets it find them all at once.
 
+mod endless;
 mod far;
 mod flood;
 mod instrument;
@@ -24,13 +25,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use endless::Endless;
 pub(crate) use far::{FarTcp, FarUdp, Mute, closed_port, timed};
 pub(crate) use flood::Flood;
 pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_service, udp_service};
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 pub(crate) use proc::Proc;
-pub(crate) use process::{Input, Launch, Output, Process, server_under_test};
+pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
 pub(crate) use server::{Server, ServerBuilder, server};
 pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};
 pub(crate) use tcp::Client;

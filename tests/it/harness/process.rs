@@ -18,6 +18,11 @@ pub(crate) fn server_under_test() -> String {
     env::var("SERVER_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-server").to_owned())
 }
 
+/// The same of the client: `CLIENT_UNDER_TEST` names it.
+pub(crate) fn client_under_test() -> String {
+    env::var("CLIENT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-client").to_owned())
+}
+
 /// What a pipe with any room takes in one write (`PIPE_BUF` on Linux; elsewhere it may be less).
 const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
@@ -62,7 +67,7 @@ impl Launch {
 
     /// The client.
     pub(crate) fn client(args: &[&str]) -> Launch {
-        Launch::program(env!("CARGO_BIN_EXE_reactor-client"), args)
+        Launch::program(&client_under_test(), args)
     }
 
     /// Any program, in the clean environment of the tests.
