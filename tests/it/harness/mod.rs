@@ -38,8 +38,9 @@ pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to,
 pub(crate) use tcp::Client;
 pub(crate) use udp::Peer;
 
-/// How long a test waits for something that must happen: far longer than it takes on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a test waits for something that must happen: far longer than it takes on a busy machine, and shorter than the
+/// programs' own timeouts of 30 s, after which a fault may look like a success.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The environment of every program under test: nothing but a search path and one locale.
 pub(crate) const ENVIRONMENT: [(&str, &str); 2] =
