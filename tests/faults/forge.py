@@ -242,9 +242,9 @@ def no_room():
     took = time.monotonic() - since
     print(f"20000 datagrams from 200 neighbours that are not there: received within {took:.3f} s; in/out/unanswered "
           f"{(received, answered, unanswered)}")
-    check(unanswered > 0, "there was too much room")
+    check(took < 2 and received > 10000, "receiving goes on")
+    check(unanswered > 0, "there is room for less than all")
     check(answered + unanswered == received, "what was dropped is counted")
-    check(took < 2, "receiving goes on")
     server.end()
 
 
