@@ -16,6 +16,7 @@ use self::server::ServerArgs;
 use crate::error::{Error, exit};
 use crate::escape::escape;
 use crate::server::Server;
+use crate::stdio::block_signals;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
 use crate::transcript::journal::LAST_LINES;
@@ -134,6 +135,8 @@ pub fn run_client() -> ExitCode {
 fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> ExitCode {
     let name = A::command().get_name().to_owned();
     let mut diagnostics = Diagnostics::new(Screen::stderr(Box::new(|lines| gap(Style::default(), lines))));
+    // The first word on stderr may meet a file that may not grow. Who goes on from here is told what fails.
+    let _ = block_signals();
     start_log(diagnostics.clone());
     let args = match A::try_parse() {
         Ok(args) => args,
@@ -144,7 +147,7 @@ fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> 
         }
         Err(error) => {
             complain(&mut diagnostics, &name, &usage(&error));
-            return ExitCode::from(exit::USAGE);
+            return ExitCode::from(exit::UNTRIED);
         }
     };
     match program(args, diagnostics.clone()) {

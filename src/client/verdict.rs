@@ -31,8 +31,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
 }
 
-/// The verdict on a name that does not resolve.
-pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
+/// The verdict on a name that does not resolve. Returns the exit code.
+pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) -> u8 {
     let host = escape(target.host.as_bytes());
     let address =
         if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
@@ -40,7 +40,7 @@ pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
         let (rtt, connect, text) = (None, None, None);
         stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
     }
-    stage.finish_patiently();
+    stage.conclude(exit::UNTRIED)
 }
 
 /// What was found out about one address.
@@ -145,7 +145,8 @@ impl Verdict {
                 match slice.source() {
                     Source::Signals => drop(self.stage.signals()),
                     Source::Link(key) => self.serve(key, &mut slice),
-                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
+                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                    Source::Console | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }
@@ -156,17 +157,16 @@ impl Verdict {
         let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(|case| case.finding.is_some());
         self.cases = found;
         self.tell();
-        for Case { protocol, address, .. } in open {
+        let interrupted = self.stage.is_interrupted();
+        for Case { protocol, address, .. } in open.into_iter().filter(|_| interrupted) {
             self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
         }
-        self.stage.finish_patiently();
         let open = |protocol| {
             let mut cases = self.cases.iter().filter(|case| case.protocol == protocol);
             cases.any(|case| case.finding.as_ref().is_some_and(|finding| finding.word == Word::Open))
         };
         let all_open = self.settings.protocols.iter().all(|&protocol| open(protocol));
-        let unread = self.stage.is_unread() || self.stage.is_lossy();
-        Ok(if all_open && !unread { exit::DONE } else { exit::FAILED })
+        Ok(self.stage.conclude(if all_open { exit::DONE } else { exit::FAILED }))
     }
 
     /// Begins a try with a socket of its own, so that an answer to an earlier one is not taken for its.

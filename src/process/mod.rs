@@ -16,17 +16,21 @@ use std::time::{Duration, Instant};
 use mio::Interest;
 
 use self::signals::{OnQuit, Signal, Signals};
-use crate::error::Error;
-use crate::escape::escape;
+use crate::connection::is_reset;
+use crate::error::{Error, exit};
+use crate::escape::{cause, escape};
 use crate::reactor::{Reactor, Source};
-use crate::stdio::block_terminal_stops;
 use crate::stdio::diagnostics::Diagnostics;
+use crate::stdio::screen::Screen;
+use crate::stdio::{block_signals, is_io_failure};
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
 
 /// With so many bytes that stdout has not taken, a program that drops nothing reads nothing more from anywhere: it
 /// waits.
 const ENOUGH_UNREAD: usize = 64 * 1024;
+/// A full disk is tried again so often.
+const FULL_DISK_RETRY: Duration = Duration::from_secs(1);
 
 /// The ends that every process has, among a program's sources.
 pub trait Ends: Source {
@@ -36,6 +40,8 @@ pub trait Ends: Source {
     const SCREEN: Self;
     /// stderr takes bytes again.
     const DIAGNOSTICS: Self;
+    /// Whether a full disk under stdout ends it, since nothing that it has to say may be missing.
+    const ENDS_WHEN_FULL: bool;
 }
 
 /// The loop and the process's own ends.
@@ -56,11 +62,15 @@ impl<S: Ends> Process<S> {
     /// # Errors
     /// What could not be set up.
     pub fn set_up(style: Style, quiet: bool, diagnostics: Diagnostics, on_quit: OnQuit) -> Result<Process<S>, Error> {
+        block_signals().map_err(|error| Error::Setup("signals", error))?;
         let signals = Signals::install(on_quit).map_err(|error| Error::Setup("signals", error))?;
-        block_terminal_stops().map_err(|error| Error::Setup("signals", error))?;
+        let mut journal = Journal::new(style, quiet);
+        if S::ENDS_WHEN_FULL {
+            journal.screen().end_when_full();
+        }
         let mut process = Process {
             reactor: Reactor::new().map_err(|error| Error::Setup("the poll", error))?,
-            journal: Journal::new(style, quiet),
+            journal,
             diagnostics,
             signals,
             interrupted: false,
@@ -97,10 +107,28 @@ impl<S: Ends> Process<S> {
         self.reactor.wait(deadline).map_err(Error::Poll)
     }
 
-    /// Writes what was told, as far as stdout and stderr take it.
+    /// Writes what was told, as far as stdout and stderr take it. No event tells that a disk has room again: where one
+    /// is full, it is asked again later.
     pub fn flush(&mut self) {
         self.journal.flush();
-        self.diagnostics.flush();
+        let rests = [(self.journal.screen().is_resting(), S::SCREEN), (self.diagnostics.flush(), S::DIAGNOSTICS)];
+        for (_, source) in rests.into_iter().filter(|(rests, _)| *rests) {
+            self.reactor.pause_unless_paused(source, FULL_DISK_RETRY);
+        }
+    }
+
+    /// A slice of one of the process's own ends, as far as it is the same for every program: stdout or stderr may take
+    /// bytes again, or never will.
+    pub fn heed(&mut self, source: S) {
+        if source == S::SCREEN {
+            let screen = self.journal.screen();
+            screen.try_again();
+            screen.flush();
+            screen.heed_event();
+        } else if source == S::DIAGNOSTICS {
+            // It is flushed before every wait.
+            self.diagnostics.with(Screen::try_again);
+        }
     }
 
     /// The signals that have come. One that asks to end is remembered, too.
@@ -126,14 +154,9 @@ impl<S: Ends> Process<S> {
         screen.pending() < ENOUGH_UNREAD
     }
 
-    /// Whether nobody will ever read our stdout.
+    /// Whether nobody will ever read what we print: stdout was closed, or cannot be written.
     pub fn is_unread(&mut self) -> bool {
         self.journal.screen().failure().is_some()
-    }
-
-    /// Whether stdout lost a line: its disk is full, say.
-    pub fn is_lossy(&self) -> bool {
-        self.journal.dropped() > 0
     }
 
     /// One sentence on stderr, quiet or not. It may hold text from outside.
@@ -169,6 +192,25 @@ impl<S: Ends> Process<S> {
         self.diagnostics.finish(limit);
     }
 
+    /// Writes what is left, [patiently](Process::finish_patiently), and says where that cannot be. Returns the exit
+    /// code: `code`, where all that was told could be read.
+    pub fn conclude(&mut self, code: u8) -> u8 {
+        self.finish_patiently();
+        let is_terminal = self.journal.screen().is_terminal();
+        let code = match self.journal.screen().failure() {
+            // Whoever closed it wants to know no more.
+            Some(error) if is_reset(error) || (is_terminal && is_io_failure(error)) => exit::FAILED,
+            Some(error) => {
+                let sentence = format!("cannot write to stdout: {}", cause(error));
+                self.complain(sentence);
+                exit::UNTRIED
+            }
+            None => code,
+        };
+        self.diagnostics.finish(LAST_LINES);
+        code
+    }
+
     /// Writes what is left. One that was interrupted waits half a second for a
     /// stdout that takes nothing; another one as long as it takes.
     pub fn finish_patiently(&mut self) {
@@ -180,7 +222,6 @@ impl<S: Ends> Process<S> {
                 break;
             }
         }
-        self.diagnostics.finish(LAST_LINES);
     }
 }
 

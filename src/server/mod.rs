@@ -167,8 +167,7 @@ impl Server {
             Source::Datagrams => self.answer(slice),
             Source::Console => self.heed_operator(slice),
             Source::Screen => self.recall_operator(),
-            // It is flushed before every wait.
-            Source::Diagnostics => {}
+            Source::Diagnostics => self.process.heed(Source::Diagnostics),
             Source::Peer(key) => self.serve_peer(key, slice),
         }
     }

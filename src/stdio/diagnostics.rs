@@ -36,9 +36,11 @@ impl Diagnostics {
         self.screen().register(registry, token)
     }
 
-    /// As [`Screen::flush`].
-    pub fn flush(&self) {
-        self.screen().flush();
+    /// As [`Screen::flush`]; whether it then [rests](Screen::is_resting).
+    pub fn flush(&self) -> bool {
+        let mut screen = self.screen();
+        screen.flush();
+        screen.is_resting()
     }
 
     /// As [`Screen::finish`].

@@ -9,7 +9,8 @@
 //! the next question is read.
 //!
 //! After a [`Screen::flush`] nothing is left to do until the descriptor's next
-//! event or the next [`Screen::print`], so the loop may sleep.
+//! event or the next [`Screen::print`], so the loop may sleep; unless it
+//! [rests](Screen::is_resting), since no event tells that a disk has room again.
 
 use std::collections::VecDeque;
 use std::io;
@@ -61,8 +62,10 @@ pub struct Screen {
 
     /// The last write would have blocked.
     stalled: bool,
-    /// The last write failed in a way that may pass: a full disk. A later line tries again.
+    /// The last write failed in a way that may pass: a full disk. A later line, or [`Screen::try_again`], tries again.
     resting: bool,
+    /// Whether such a failure is its end all the same.
+    ends_when_full: bool,
 }
 
 impl Screen {
@@ -105,7 +108,13 @@ impl Screen {
             dropped_total: 0,
             stalled: false,
             resting: false,
+            ends_when_full: false,
         }
+    }
+
+    /// For a program that must not lose a line: from here on a full disk breaks it for good.
+    pub fn end_when_full(&mut self) {
+        self.ends_when_full = true;
     }
 
     /// Asks for an event when it can be written again, unless it always can.
@@ -136,6 +145,17 @@ impl Screen {
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.stalled
+    }
+
+    /// Whether something waits until a write is tried again, of which no event will tell: the disk is full.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        self.resting && (self.pending() > 0 || self.unreported > 0)
+    }
+
+    /// Lets the next [`flush`](Screen::flush) try whether there is room again.
+    pub fn try_again(&mut self) {
+        self.resting = false;
     }
 
     /// An event came for it: finds out whether its reader has gone, even
@@ -258,7 +278,7 @@ impl Screen {
                 Ok(count) if count > 0 => self.advance(count),
                 Ok(_) => self.stalled = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stalled = true,
-                Err(error) if passes(&error) => self.rest(),
+                Err(error) if passes(&error) && !self.ends_when_full => self.rest(),
                 Err(error) => self.fail(error),
             }
             if self.stalled {
@@ -424,11 +444,11 @@ fn length(place: Range<u64>) -> usize {
     usize::try_from(place.end - place.start).unwrap_or(usize::MAX)
 }
 
-/// Whether a later write may succeed: the disk is full or failing, or the
-/// terminal is not to be had just now.
+/// Whether a later write may succeed: the disk is full or failing, the file may
+/// not grow, or the terminal is not to be had just now.
 fn passes(error: &io::Error) -> bool {
-    use io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | OutOfMemory) || stdio::is_io_failure(error)
+    use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | OutOfMemory) || stdio::is_io_failure(error)
 }
 
 #[cfg(all(test, target_os = "linux"))]

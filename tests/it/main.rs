@@ -28,6 +28,7 @@ mod cost;
 mod fairness;
 mod find_idle;
 mod front_page;
+mod full_disk;
 mod haproxy;
 mod idle;
 mod instruments_v6;

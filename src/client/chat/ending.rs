@@ -107,8 +107,7 @@ impl Chat {
             )),
         }
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
-        self.stage.finish_patiently();
-        if self.stage.is_unread() || self.stage.is_lossy() { exit::FAILED } else { code }
+        self.stage.conclude(code)
     }
 
     /// Whether no input was left unsent; a person at a terminal has seen what was not taken.

@@ -164,8 +164,7 @@ impl Chat {
             Source::Console => self.input.wake(),
             // stdout takes lines again: what was left unread for that reason is read now.
             Source::Screen => {
-                self.stage.journal.flush();
-                self.stage.journal.screen().heed_event();
+                self.stage.heed(Source::Screen);
                 self.ask_link();
             }
             Source::Link(key) if Some(key) == self.link => match self.state {
@@ -173,7 +172,8 @@ impl Chat {
                 State::Talking => self.receive(slice),
                 State::Over | State::Failed => {}
             },
-            Source::Link(_) | Source::Diagnostics | Source::Alarm => {}
+            Source::Diagnostics => self.stage.heed(Source::Diagnostics),
+            Source::Link(_) | Source::Alarm => {}
         }
     }
 

@@ -34,14 +34,15 @@ impl FindIdle {
         cuts.min_by_key(|cut| cut.0)
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&mut self) -> bool {
         let first_cut = self.first_cut();
         let silent = |flow: &&Flow| matches!(flow.state, State::Cut(_, Cause::Silent));
         // All that were silent for less must be decided.
         let known_below = |cut: Duration| self.each_flow().all(|flow| flow.silence > cut || flow.is_decided());
         let no_doubt =
             self.each_flow().filter(silent).count() >= NO_DOUBT && first_cut.is_some_and(|(cut, _)| known_below(cut));
-        no_doubt || self.stage.is_interrupted() || self.going || self.each_flow().all(Flow::is_decided)
+        let known = no_doubt || self.going || self.each_flow().all(Flow::is_decided);
+        known || self.stage.is_interrupted() || self.stage.is_unread()
     }
 
     pub(super) fn show_progress(&mut self, now: Instant) {
@@ -82,8 +83,7 @@ impl FindIdle {
             let longest = self.settings.longest.as_secs_f64();
             self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
         }
-        self.stage.finish_patiently();
-        let told = has_answer && !self.stage.is_unread() && !self.stage.is_lossy();
-        if told && (early.is_none() || cut.is_some()) { exit::DONE } else { exit::FAILED }
+        let known = has_answer && (early.is_none() || cut.is_some());
+        self.stage.conclude(if known { exit::DONE } else { exit::FAILED })
     }
 }

@@ -90,7 +90,8 @@ impl FindIdle {
                 match slice.source() {
                     Source::Signals => drop(self.stage.signals()),
                     Source::Link(key) => self.serve(key, &mut slice),
-                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
+                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                    Source::Console | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }
