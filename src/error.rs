@@ -39,7 +39,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code this failure deserves.
+    /// The exit code this failure of the server deserves.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Resolve(..) | Error::NoAddress(..) | Error::Usage(..) => exit::UNTRIED,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Process`] | the set-up, and how a turn begins and the last one ends |
 //! | [`signals`] | signals as an ordinary source |
-//! | [`limits`] | how many descriptors there may be |
+//! | [`limits`] | how many descriptors there may be, and what is said of what this machine lacks |
 
 pub mod limits;
 pub mod signals;

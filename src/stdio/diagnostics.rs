@@ -43,6 +43,11 @@ impl Diagnostics {
         screen.is_resting()
     }
 
+    /// Whether nobody will ever read it.
+    pub fn is_broken(&self) -> bool {
+        self.screen().failure().is_some()
+    }
+
     /// As [`Screen::finish`].
     pub fn finish(&self, limit: Duration) {
         self.screen().finish(limit);

@@ -50,6 +50,7 @@ mod ping_terminal;
 mod ping_usage;
 mod screen;
 mod seventy_lines;
+mod shortage;
 mod shutdown;
 mod shutdown_udp;
 mod single_thread;

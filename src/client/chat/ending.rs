@@ -128,6 +128,11 @@ impl Chat {
         };
         // Without a connection and without a message nothing is known.
         let known = self.settings.protocol == Protocol::Tcp || self.ledger.sent() > 0;
-        if well && known && self.ledger.is_settled() { exit::DONE } else { exit::FAILED }
+        match well && known && self.ledger.is_settled() {
+            true => exit::DONE,
+            // That says nothing of the path.
+            false if self.untried => exit::UNTRIED,
+            false => exit::FAILED,
+        }
     }
 }

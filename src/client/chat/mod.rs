@@ -83,6 +83,8 @@ pub struct Chat {
     /// One at most: an event of the one before is no news of this one.
     links: Slots<Link>,
     link: Option<Key>,
+    /// An address could not be tried for want of our own means.
+    untried: bool,
     /// Why nothing can be sent any more, while what had arrived is still being read.
     cannot_send: Option<io::Error>,
     state: State,
@@ -114,6 +116,7 @@ impl Chat {
             route: Route::new(settings.protocol, settings.framing, addresses),
             links: Slots::new(),
             link: None,
+            untried: false,
             cannot_send: None,
             state: State::Talking,
             buffer: buffer(),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::flow::{Flow, State};
 use super::{FLOWS, FindIdle, LIVE};
 use crate::error::exit;
+use crate::escape::cause;
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Cause, Event};
 use crate::wire::Notice;
@@ -64,11 +65,20 @@ impl FindIdle {
         let (protocol, peer) = (self.settings.protocol, self.route.peer());
         let (survived, cut) = (self.survived(), self.first_cut());
         let failed = self.each_flow().filter(|flow| flow.state == State::Failed).count();
+        let untried = self.shortages.len();
+        match self.shortages.first() {
+            Some(shortage) if untried == self.flows.len() => self.stage.cannot_try(protocol, peer, shortage),
+            Some(shortage) => {
+                let why = cause(shortage);
+                self.stage.complain(format_args!("{untried} of {FLOWS} flows could not be tried: {why}"));
+            }
+            None => {}
+        }
         let why = self.trouble.take().unwrap_or_default();
-        if failed == self.flows.len() {
+        if failed > untried && failed == self.flows.len() {
             self.stage.complain(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
-        } else if failed > 0 {
-            self.stage.complain(format_args!("{failed} of {FLOWS} flows never stood: {why}"));
+        } else if failed > untried {
+            self.stage.complain(format_args!("{} of {FLOWS} flows never stood: {why}", failed - untried));
         }
         let has_answer = cut.is_some() || !survived.is_zero();
         if has_answer {
@@ -84,6 +94,10 @@ impl FindIdle {
             self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
         }
         let known = has_answer && (early.is_none() || cut.is_some());
-        self.stage.conclude(if known { exit::DONE } else { exit::FAILED })
+        self.stage.conclude(match known {
+            true => exit::DONE,
+            false if failed == untried && failed > 0 => exit::UNTRIED,
+            false => exit::FAILED,
+        })
     }
 }

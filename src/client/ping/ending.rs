@@ -54,7 +54,12 @@ impl Ping {
         let lossless = figures.loss_percent() <= self.settings.max_loss;
         let complete = figures.unsent == 0 || interrupted;
         let verified = lossless && complete && figures.acknowledged > 0 && saved;
-        self.stage.conclude(if verified { exit::DONE } else { exit::FAILED })
+        self.stage.conclude(match verified {
+            true => exit::DONE,
+            // Not one has left this machine.
+            false if self.untried > 0 && self.untried >= figures.sent => exit::UNTRIED,
+            false => exit::FAILED,
+        })
     }
 
     /// Says where the figures are not what they seem.
