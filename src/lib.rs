@@ -17,64 +17,146 @@
 //!
 #![doc = include_str!("guide/seventy_lines.md")]
 //!
+//! # The same on the reactor
+//!
+//! What the crate has for other programs is its core: [`reactor`], [`wire`],
+//! [`connection`] and [`roster`]. This server of twenty lines acknowledges every
+//! line, starves nobody, and loses no wake-up:
+//!
+//! ```no_run
+//! use std::io;
+//!
+//! use ack_reactor::connection::{Connection, Inbox, Pulled, buffer};
+//! use ack_reactor::reactor::{Key, Reactor, Slots, Source, stream_interest};
+//! use ack_reactor::wire::{Decoder, Framing, Owed};
+//! use mio::{Interest, net::TcpListener};
+//!
+//! #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+//! enum Who {
+//!     Listener,
+//!     Peer(Key),
+//! }
+//!
+//! impl Source for Who {
+//!     const SINGLE: &'static [Who] = &[Who::Listener];
+//!
+//!     fn of_key(key: Key) -> Who {
+//!         Who::Peer(key)
+//!     }
+//!
+//!     fn key(self) -> Option<Key> {
+//!         if let Who::Peer(key) = self { Some(key) } else { None }
+//!     }
+//! }
+//!
+//! fn main() -> io::Result<()> {
+//!     let (mut reactor, mut peers, mut buffer) = (Reactor::new()?, Slots::new(), buffer());
+//!     let mut listener = TcpListener::bind(([127, 0, 0, 1], 6666).into())?;
+//!     reactor.registry().register(&mut listener, Who::Listener.token(), Interest::READABLE)?;
+//!     loop {
+//!         reactor.wait(None)?;
+//!         while let Some(mut slice) = reactor.next_slice() {
+//!             match slice.source() {
+//!                 Who::Listener => while slice.budget.may_tell() && let Ok((stream, _)) = listener.accept() {
+//!                     slice.budget.spend(1);
+//!                     peers.insert_with(|key| {
+//!                         let mut connection = Connection::new(stream);
+//!                         reactor.registry().register(&mut connection, Who::Peer(key).token(), stream_interest())?;
+//!                         Ok((connection, Inbox::new(Decoder::new(Framing::Lines, 65_536)), Owed::new(Framing::Lines)))
+//!                     })?;
+//!                 },
+//!                 Who::Peer(key) => if let Some((connection, inbox, owed)) = peers.get_mut(key) {
+//!                     let mut reading = inbox.read(connection, &mut buffer, &mut slice.budget);
+//!                     let stays = loop {
+//!                         match reading.pull() {
+//!                             Ok(Pulled::Item(_)) => owed.acknowledge(1),
+//!                             Ok(Pulled::Part) => {}
+//!                             Ok(Pulled::Drained | Pulled::CutOff) => break true,
+//!                             _ => break false,
+//!                         }
+//!                     };
+//!                     drop(reading);
+//!                     if connection.flush(owed).is_err() || !stays {
+//!                         peers.remove(key);
+//!                     }
+//!                 },
+//!             }
+//!             reactor.put_back(slice);
+//!         }
+//!     }
+//! }
+//! ```
+//!
 //! # The way of the data
 //!
 //! ```text
-//! wait ─> event ─> Source ─> Connection::fill ─> Decoder::next ─> ACK ─> send
-//!                                                     │
-//!                                                     └─> Event ─> transcript ─> screen
+//! wait ─> event ─> slice ─> Connection::fill ─> Decoder::next ─> Owed ─> Connection::flush
+//!                                                    │
+//!                                                    └─> Event ─> journal ─> screen
 //! ```
 //!
 //! # The turn
 //!
-//! `Server::run` is a short list of names: wait, serve what is ready (signals
-//! first, each source within a budget), sweep the idle, reap the doomed, flush
-//! the screens. Time is a value: read after the wait and handed down.
+//! `Server::run` is a short list of names: wait, serve slices (signals first,
+//! the new before the old, each bounded in work, all of them in time), sweep
+//! who is due, reap the doomed. A shutdown is the same turn in another state.
+//! Time is a value: read before each slice and handed down.
 //!
 //! # The rooms
 //!
-//! A file imports only from floors below its own. Read them upwards.
+//! A file imports only from floors below its own. Read them upwards. Those
+//! without a link are the programs' (feature `programs`, on by default) and no
+//! part of what is promised to other crates; without them the crate is the core
+//! alone and stands on mio, slab and log.
 //!
 //! | floor | room | what it is |
 //! |---|---|---|
-//! | 0 | [`wire`] | the words, and the framings: bytes in, messages out |
-//! | | [`escape`] | outside bytes made safe to print, reversibly |
-//! | | [`error`] | what failed, where, and its exit code |
+//! | 0 | [`wire`] | the words, the framings (bytes in, messages out), and what a peer is owed |
+//! | | `escape` | outside bytes made safe to print, reversibly |
+//! | | `error` | what failed, where, and its exit code |
 //! | | `latency` | samples in, honest percentiles out |
-//! | 1 | [`reactor`] | the one poll loop: sources, tokens, the ready queue, keys in order of their last touch, times finer than a millisecond |
-//! | | [`connection`] | one TCP connection, the same type on both ends |
+//! | 1 | [`reactor`] | the one poll loop: sources and tokens, slices and the ready queue, slots with generations, keys in order of their last touch, times finer than a millisecond |
+//! | | [`connection`] | one TCP connection, the same type on both ends, and its inbox |
 //! | | `datagrams` | one UDP socket: batches in, answers out |
 //! | | `stdio` | stdin, stdout and stderr that never block and that nobody else notices |
-//! | | `process` | its signals, its limits |
-//! | 2 | [`roster`] | the slab of connections, their deadlines, the one door out |
+//! | 2 | [`roster`] | the server's connections, their deadlines, the one door out |
 //! | | `transcript` | every event, every sentence people read, and the journal of them on its screen |
+//! | | `process` | signals, limits, and the set-up that both programs and every mode share |
 //! | 3 | `server`, `client` | what each source means to them |
 //! | 4 | `cli` | words on the command line |
-//!
-//! Those without a link need the feature `programs` (on by default); without
-//! it the crate is the core alone and stands on mio, slab and log.
 
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod client;
 pub mod connection;
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod datagrams;
+#[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod error;
+#[doc(hidden)]
 pub mod escape;
 #[cfg(doc)]
 pub mod guide;
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod latency;
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod process;
 pub mod reactor;
 pub mod roster;
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod server;
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod stdio;
 #[cfg(feature = "programs")]
+#[doc(hidden)]
 pub mod transcript;
 pub mod wire;

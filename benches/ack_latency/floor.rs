@@ -23,6 +23,7 @@ const ABANDONED: Duration = Duration::from_secs(20);
 /// Acknowledges the messages of one row until nobody is there any more.
 pub(crate) fn acknowledge(row: &Row) -> io::Result<()> {
     match row.exchange {
+        Exchange::Tcp(_) if row.short => short_streams(row.acknowledgement()),
         Exchange::Tcp(_) => streams(row),
         Exchange::Udp => datagrams(row.acknowledgement()),
     }
@@ -44,10 +45,26 @@ fn streams(row: &Row) -> io::Result<()> {
     Ok(())
 }
 
+/// One after the other; whoever started this process ends it.
+fn short_streams(reply: &[u8]) -> io::Result<()> {
+    let listener = TcpListener::bind(ANY_PORT)?;
+    writeln!(io::stdout(), "floor on {}", listener.local_addr()?)?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        // However it ends, the other side knows.
+        let _ = converse_through(&mut stream, reply, &mut buffer);
+    }
+}
+
 fn converse(mut stream: TcpStream, reply: &[u8]) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; BUFFER];
-    while stream.read(&mut buffer)? > 0 {
+    converse_through(&mut stream, reply, &mut vec![0; BUFFER])
+}
+
+fn converse_through(stream: &mut TcpStream, reply: &[u8], buffer: &mut [u8]) -> io::Result<()> {
+    while stream.read(buffer)? > 0 {
         stream.write_all(reply)?;
     }
     Ok(())

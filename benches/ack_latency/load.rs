@@ -4,10 +4,12 @@
 //! where messages that were due meanwhile would have made it many (coordinated omission). `reactor-client --ping` counts
 //! those; here it is how long an acknowledgement takes that is asked for, and both ends of a ratio are asked alike.
 //!
-//! One connection is a blocking socket, as a plain client would have it; many are a poll loop.
+//! One connection is a blocking socket, as a plain client would have it; many are a poll loop; short ones come one after
+//! the other.
 
 mod many;
 mod one;
+mod short;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -46,6 +48,9 @@ pub(crate) struct Sample {
 
 /// One measurement of `row` against `far`, with so many idle connections beside it.
 pub(crate) fn measure(row: &Row, far: &Far, plan: Plan, idle: usize) -> io::Result<Sample> {
+    if row.short {
+        return short::exchange(row, far, Recorder::new(row, far, plan, None));
+    }
     // They come first: clients are accepted in turn, so whoever is answered behind them knows that all are in.
     let idle: Vec<_> =
         (0..idle).map(|number| Socket::connect(row.exchange, far.address, number)).collect::<io::Result<_>>()?;

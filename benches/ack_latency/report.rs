@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use ack_reactor::latency::Latencies;
+use ack_reactor::latency::{Latencies, Summary};
 use serde_json::{Value, json};
 
 use crate::Plan;
@@ -61,12 +61,12 @@ impl Figures {
             "idle": if self.row.idle { idle } else { 0 },
             "busy_poll": self.row.busy_poll,
             "samples": self.ours.len(),
-            "rtt_ns": self.ours.summary().to_json(),
+            "rtt_ns": as_value(&self.ours.summary()),
             "acks_per_second": median(&self.acks_per_second),
             "ratio": median(&self.ratios),
             "floor": {
                 "samples": self.floor.len(),
-                "rtt_ns": self.floor.summary().to_json(),
+                "rtt_ns": as_value(&self.floor.summary()),
                 "acks_per_second": median(&self.floor_acks_per_second),
             },
         })
@@ -169,4 +169,9 @@ pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     let upper = *sorted.get(middle)?;
     Some(if sorted.len() % 2 == 1 { upper } else { f64::midpoint(sorted[middle - 1], upper) })
+}
+
+/// The figures of a sample, as they stand in the file for programs.
+pub(crate) fn as_value(summary: &Summary) -> Value {
+    serde_json::from_str(&summary.to_json()).unwrap_or_default()
 }

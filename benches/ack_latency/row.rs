@@ -28,13 +28,15 @@ pub(crate) struct Row {
     pub(crate) idle: bool,
     /// Whether the server spins.
     pub(crate) busy_poll: bool,
+    /// Whether each message has a connection of its own, which then ends.
+    pub(crate) short: bool,
 }
 
 /// The table of round trips.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add = |exchange, size, connections, idle, busy_poll| {
-        rows.push(Row { number: rows.len(), exchange, size, depth: 1, connections, idle, busy_poll });
+        rows.push(Row { number: rows.len(), exchange, size, depth: 1, connections, idle, busy_poll, short: false });
     };
     let bytes = Exchange::Tcp(Framing::Bytes);
     for exchange in [bytes, Exchange::Tcp(Framing::Lines), Exchange::Udp] {
@@ -53,15 +55,17 @@ pub(crate) fn rows() -> Vec<Row> {
 /// What the table of costs begins with: every exchange of it, on one connection.
 pub(crate) fn lone_rows() -> Vec<Row> {
     let lines = Exchange::Tcp(Framing::Lines);
-    let plain = [(Exchange::Tcp(Framing::Bytes), 5, 1), (Exchange::Udp, 5, 1)];
-    let sizes = [5, 64, 1024, 16 * 1024, 60 * 1024].map(|size| (lines, size, 1));
-    let depths = [10, 100, 1000].map(|depth| (lines, 5, depth));
+    let bytes = Exchange::Tcp(Framing::Bytes);
+    let plain = [(bytes, 5, 1, false), (Exchange::Udp, 5, 1, false)];
+    let sizes = [5, 64, 1024, 16 * 1024, 60 * 1024].map(|size| (lines, size, 1, false));
+    let depths = [10, 100, 1000].map(|depth| (lines, 5, depth, false));
     plain
         .into_iter()
         .chain(sizes)
         .chain(depths)
+        .chain([(bytes, 5, 1, true)])
         .zip(rows().len()..)
-        .map(|((exchange, size, depth), number)| Row {
+        .map(|((exchange, size, depth, short), number)| Row {
             number,
             exchange,
             size,
@@ -69,17 +73,24 @@ pub(crate) fn lone_rows() -> Vec<Row> {
             connections: 1,
             idle: false,
             busy_poll: false,
+            short,
         })
         .collect()
 }
 
 impl Row {
-    /// A name without spaces, for filters and files: `tcp-lines-1024-64`, with ten in flight `tcp-lines-5-8-x10`.
+    /// A name without spaces, for filters and files: `tcp-lines-1024-64`, with ten in flight `tcp-lines-5-8-x10`, with a
+    /// connection for each message `tcp-bytes-5-short`.
     pub(crate) fn name(&self) -> String {
         let exchange = self.exchange_name().replace(' ', "-");
         let (idle, spins) = (if self.idle { "-idle" } else { "" }, if self.busy_poll { "-busy-poll" } else { "" });
         let depth = if self.depth > 1 { format!("-x{}", self.depth) } else { String::new() };
-        format!("{exchange}-{}-{}{depth}{idle}{spins}", self.size, self.connections)
+        format!("{exchange}-{}-{}{depth}{idle}{spins}", self.size, self.connections_name())
+    }
+
+    /// How many connections: `64`, or `short` ones.
+    pub(crate) fn connections_name(&self) -> String {
+        if self.short { "short".to_owned() } else { self.connections.to_string() }
     }
 
     /// `tcp lines`.

@@ -31,14 +31,14 @@ pub(crate) fn rows(most: usize) -> Vec<Row> {
     let on = |connections| move |row: Row| Row { connections, ..row };
     let lone = lone_rows();
     let of = |exchange| lone.iter().copied().filter(move |row| row.exchange == exchange);
-    let bytes = of(Exchange::Tcp(Framing::Bytes));
+    let (short, bytes): (Vec<_>, Vec<_>) = of(Exchange::Tcp(Framing::Bytes)).partition(|row| row.short);
     let counts: Vec<_> = CONNECTIONS.into_iter().filter(|&count| count < most).chain([most]).collect();
-    let grown = bytes.flat_map(|row| counts.iter().map(move |&count| on(count)(row)));
+    let grown = bytes.into_iter().flat_map(|row| counts.iter().map(move |&count| on(count)(row)));
     let datagrams = of(Exchange::Udp).flat_map(|row| [row, on(64)(row)]);
     let lines = || of(Exchange::Tcp(Framing::Lines));
     let sizes = lines().filter(|row| row.depth == 1);
     let depths = lines().filter(|row| row.size == 5).map(on(PIPELINES));
-    grown.chain(datagrams).chain(sizes).chain(depths).collect()
+    grown.chain(short).chain(datagrams).chain(sizes).chain(depths).collect()
 }
 
 /// What the rounds of one row brought.

@@ -46,7 +46,7 @@ pub(super) struct ClientArgs {
     /// Speak TCP, as it does anyway; with -z -u ask both
     #[arg(short, long)]
     tcp: bool,
-    /// Send this message instead of reading stdin; may be given again
+    /// Send this message instead of reading stdin (which is not read on Windows); may be given again
     #[arg(short, long = "message", value_name = "TEXT")]
     messages: Vec<OsString>,
     /// What one TCP message is; the server must be told the same
@@ -181,6 +181,11 @@ impl ClientArgs {
     }
 
     fn chat_settings(self) -> Result<chat::Settings, Error> {
+        // Without a way to read it that does not block, stdin would be at its end at once: a success that sent nothing.
+        if cfg!(windows) && self.messages.is_empty() {
+            let what = "stdin is not read on Windows: give each message with -m, or ask with -z, --ping or --find-idle";
+            return Err(Error::Usage(what.to_owned()));
+        }
         let (protocol, framing): (Protocol, Framing) = (self.protocol(), self.framing.into());
         let window = self.window.unwrap_or(1);
         if window > 1 && (protocol == Protocol::Udp || framing == Framing::Bytes) {

@@ -10,7 +10,8 @@ use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 ///
 /// One thread around one poll loop. The transcript goes to stdout, diagnostics go to stderr
 /// (RUST_LOG=debug tells more). Commands are read from stdin, one a line; `help` lists them.
-/// SIGINT, SIGTERM and SIGHUP tell and close everyone; a second SIGINT or SIGTERM ends at once.
+/// SIGINT and SIGTERM tell and close everyone, and so does SIGHUP where it was started from a terminal; a second SIGINT or
+/// SIGTERM ends at once.
 #[derive(Debug, Parser)]
 #[command(name = "reactor-server", version, after_help = SERVER_EXAMPLES, after_long_help = SERVER_EXAMPLES)]
 pub(super) struct ServerArgs {
@@ -32,13 +33,13 @@ pub(super) struct ServerArgs {
     /// The longest message accepted (lines and length)
     #[arg(long, value_name = "BYTES", default_value_t = LONGEST_MESSAGE, value_parser = parse_bytes, allow_hyphen_values = true)]
     max_message: usize,
-    /// Cut a client that completes no message for so long; 0 is never
+    /// Cut a client that completes no message for so long; 0 is never (then keepalive finds those who vanished)
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = Seconds::parse, allow_hyphen_values = true)]
     idle_timeout: Seconds,
     /// Serve so many TCP clients at once [default: what the descriptor limit allows]
     #[arg(long, value_name = "N", value_parser = parse_count, allow_hyphen_values = true)]
     max_connections: Option<usize>,
-    /// On shutdown, give clients so long to take what they are owed
+    /// On shutdown, give clients so long to take what they are owed (who is told to go before that has one second)
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_hyphen_values = true)]
     grace: Seconds,
     /// Spin instead of sleeping while a client is connected or was heard from within a second: lowest latency, for a whole core

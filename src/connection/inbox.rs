@@ -23,6 +23,7 @@ pub struct Inbox<D> {
 
 /// What a pull brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pulled<T> {
     /// A message.
     Item(T),

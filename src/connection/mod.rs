@@ -17,6 +17,7 @@ use crate::wire::Output;
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fill {
     /// This many bytes; with `more`, the stream may hold others: fill again.
     Data {

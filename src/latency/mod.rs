@@ -10,7 +10,6 @@ use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde_json::{Value, json};
 
 pub use hgrm::write_hgrm;
 pub use plot::{Curve, write_svg};
@@ -148,18 +147,22 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// An object of nanoseconds, `{"min":41000,"p50":52000,"p90":null,…,"p999":null,"max":120000}`.
+    /// A JSON object of nanoseconds, `{"min":41000,"p50":52000,"p90":null,…,"p999":null,"max":120000}`.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let ns = |figure: Option<Duration>| figure.map(nanoseconds);
-        json!({
-            "min": ns(self.min),
-            "p50": ns(self.p50),
-            "p90": ns(self.p90),
-            "p99": ns(self.p99),
-            "p999": ns(self.p999),
-            "max": ns(self.max),
-        })
+    pub fn to_json(&self) -> String {
+        let figures = [
+            ("min", self.min),
+            ("p50", self.p50),
+            ("p90", self.p90),
+            ("p99", self.p99),
+            ("p999", self.p999),
+            ("max", self.max),
+        ];
+        let fields = figures.map(|(name, figure)| match figure {
+            Some(figure) => format!("\"{name}\":{}", nanoseconds(figure)),
+            None => format!("\"{name}\":null"),
+        });
+        format!("{{{}}}", fields.join(","))
     }
 }
 
@@ -201,6 +204,11 @@ mod tests {
 
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn read_back(summary: Summary) -> Value {
+        serde_json::from_str(&summary.to_json()).unwrap()
+    }
 
     fn latencies(samples: impl IntoIterator<Item = u64>) -> Latencies {
         let mut latencies = Latencies::new();
@@ -217,7 +225,7 @@ mod tests {
         let summary = Latencies::new().summary();
         assert_eq!(summary.to_string(), "min/p50/p90/p99/max = -/-/-/-/- ms");
         let nulls = json!({"min": null, "p50": null, "p90": null, "p99": null, "p999": null, "max": null});
-        assert_eq!(summary.to_json(), nulls);
+        assert_eq!(read_back(summary), nulls);
     }
 
     #[test]
@@ -255,7 +263,7 @@ mod tests {
         latencies.record(Duration::from_nanos(1_234_567));
         let summary = latencies.summary();
         assert_eq!(summary.to_string(), "min/p50/p90/p99/max = 0.052/0.052/0.052/0.081/1.235 ms");
-        let json = summary.to_json();
+        let json = read_back(summary);
         assert_eq!((&json["min"], &json["max"], &json["p999"]), (&json!(52_000), &json!(1_234_567), &Value::Null));
     }
 
@@ -264,7 +272,7 @@ mod tests {
         let mut latencies = latencies([0]);
         latencies.record(Duration::MAX);
         assert_eq!((latencies.min(), latencies.max()), (ns(0), Some(Duration::MAX)));
-        assert_eq!(latencies.summary().to_json()["max"], json!(u64::MAX));
+        assert_eq!(read_back(latencies.summary())["max"], json!(u64::MAX));
         let two_hours = Duration::from_secs(7200);
         let mut latencies = Latencies::new();
         latencies.record(two_hours);

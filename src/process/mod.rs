@@ -53,6 +53,8 @@ pub struct Process<S> {
     diagnostics: Diagnostics,
     signals: Signals,
     interrupted: bool,
+    /// Until when an interrupted process waits for a stdout or a stderr that takes nothing.
+    last_moment: Option<Instant>,
 }
 
 impl<S: Ends> Process<S> {
@@ -74,6 +76,7 @@ impl<S: Ends> Process<S> {
             diagnostics,
             signals,
             interrupted: false,
+            last_moment: None,
         };
         process.register().map_err(|error| Error::Setup("the poll", error))?;
         Ok(process)
@@ -207,21 +210,31 @@ impl<S: Ends> Process<S> {
             }
             None => code,
         };
-        self.diagnostics.finish(LAST_LINES);
+        let patience = self.patience();
+        self.diagnostics.finish(patience);
         code
     }
 
-    /// Writes what is left. One that was interrupted waits half a second for a
-    /// stdout that takes nothing; another one as long as it takes.
+    /// Writes what is left. One that was interrupted waits half a second, in
+    /// all, for a stdout that takes nothing; another one as long as it takes.
     pub fn finish_patiently(&mut self) {
         loop {
-            self.journal.finish(LAST_LINES);
+            let patience = self.patience();
+            self.journal.finish(patience);
             self.signals();
             let left = self.journal.screen().pending();
             if left == 0 || self.is_interrupted() || self.is_unread() {
                 break;
             }
         }
+    }
+
+    fn patience(&mut self) -> Duration {
+        if !self.interrupted {
+            return LAST_LINES;
+        }
+        let now = Instant::now();
+        self.last_moment.get_or_insert(now + LAST_LINES).saturating_duration_since(now)
     }
 }
 

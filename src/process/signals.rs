@@ -33,6 +33,11 @@ pub enum OnQuit {
 
 pub use platform::Signals;
 
+/// Whether a terminal controls this process. Ask at the start: when a hang-up comes the terminal is gone already.
+pub fn has_terminal() -> bool {
+    cfg!(unix) && std::fs::File::open("/dev/tty").is_ok()
+}
+
 #[cfg(unix)]
 mod platform {
     use super::{Interest, OnQuit, Registry, Signal, Token, event, io};

@@ -40,7 +40,7 @@ impl Budget {
     }
 
     /// For tests of what reads: as much as they like.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "programs"))]
     pub(crate) fn plenty() -> Budget {
         Budget { messages: usize::MAX, bytes: usize::MAX, to_the_end: true, cut_off: false }
     }

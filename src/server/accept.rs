@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
+use super::listen::keep_alive;
 use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::Slice;
@@ -134,6 +135,9 @@ impl Server {
         if !cfg!(target_os = "linux") {
             // There accepted connections do not inherit it. A failure means the client is gone, which a read will tell.
             let _ = stream.set_nodelay(true);
+            if self.settings.idle_timeout.is_none() {
+                keep_alive(&stream);
+            }
         }
         let full = self.roster.clients() >= self.room;
         if full && self.roster.refused() >= REFUSED_AT_ONCE {

@@ -14,7 +14,7 @@ use crate::escape::cause;
 use crate::reactor::{Budget, Slice, Source as _};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
-use crate::wire::{CHECK, Notice, is_reply};
+use crate::wire::{CHATTY_PORTS, CHECK, Notice, is_reply};
 
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
@@ -138,10 +138,15 @@ impl Answerer {
         self.datagrams.flush(|_, _| {});
     }
 
-    /// Nothing goes to port 0, to ourselves, or to a group: no datagram comes
-    /// from one, and a forged one would have us speak to a whole network.
+    /// Nothing goes to port 0, to ourselves, to a service that would answer, or
+    /// to a group: no datagram comes from one, and a forged one would have us
+    /// speak to a whole network.
     fn is_nobody(&self, peer: SocketAddr, local: Local) -> bool {
-        peer.port() == 0 || peer.ip().to_canonical().is_multicast() || self.datagrams.is_own_address(peer, local)
+        let port = peer.port();
+        port == 0
+            || CHATTY_PORTS.contains(&port)
+            || peer.ip().to_canonical().is_multicast()
+            || self.datagrams.is_own_address(peer, local)
     }
 
     /// A reply is answered once a second in all: otherwise one forged datagram

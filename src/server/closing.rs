@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::converse::{Attention, Verdict, reason_of};
+use super::converse::{Attention, reason_of};
 use super::{Server, Source};
 use crate::connection::Fill;
 use crate::reactor::{Key, Slice};
-use crate::roster::State;
 use crate::transcript::server::Event;
 use crate::wire::{Notice, Output, Reason};
 
@@ -34,7 +33,8 @@ impl Ending {
         self.until.is_some_and(|until| now >= until)
     }
 
-    fn attention(&self, is_read_out: bool, now: Instant) -> Attention {
+    /// How one is listened to that was read out, or not yet.
+    pub(super) fn attention(&self, is_read_out: bool, now: Instant) -> Attention {
         match self.haste {
             Some(haste) if now >= haste => Attention::InHaste,
             _ if is_read_out => Attention::ReadOut,
@@ -44,38 +44,8 @@ impl Ending {
 }
 
 impl Server {
-    /// A slice of one connection, whatever it is still here for.
-    pub(super) fn serve_peer(&mut self, key: Key, slice: &mut Slice<Source>) {
-        let now = slice.now();
-        let Some(peer) = self.roster.get_mut(key) else {
-            return;
-        };
-        match peer.state() {
-            State::Open => {
-                let attention =
-                    self.ending.as_ref().map_or(Attention::Full, |ending| ending.attention(peer.is_read_out, now));
-                peer.is_read_out = self.ending.is_some();
-                let journal = &mut self.process.journal;
-                let (progress, verdict) = self.desk.converse(peer, journal, &mut slice.budget, attention);
-                if progress {
-                    self.roster.progress(key, now);
-                }
-                match verdict {
-                    Verdict::Wait => self.see_off(key, now),
-                    Verdict::Again => self.process.reactor.ask(slice.source()),
-                    Verdict::Finish => self.finish(key, now),
-                    Verdict::Dismiss(notice, reason) => self.dismiss(key, Some(notice), reason, now),
-                    Verdict::Lost(reason) => self.lose(key, reason, now),
-                }
-            }
-            State::Finishing => self.finish(key, now),
-            State::Dismissed => self.linger(key, slice),
-            State::Doomed => {}
-        }
-    }
-
     /// At the end of the server, a client that was read out is told so.
-    fn see_off(&mut self, key: Key, now: Instant) {
+    pub(super) fn see_off(&mut self, key: Key, now: Instant) {
         if self.ending.is_none() {
             return;
         }
@@ -85,7 +55,7 @@ impl Server {
     }
 
     /// Sends what a client that has ended its side is owed, and closes behind it.
-    fn finish(&mut self, key: Key, now: Instant) {
+    pub(super) fn finish(&mut self, key: Key, now: Instant) {
         self.roster.finish(key);
         let Some(peer) = self.roster.get_mut(key) else {
             return;
@@ -106,7 +76,7 @@ impl Server {
     }
 
     /// The connection is over: tells why, and frees it at the end of the turn.
-    fn lose(&mut self, key: Key, reason: Reason, now: Instant) {
+    pub(super) fn lose(&mut self, key: Key, reason: Reason, now: Instant) {
         self.record_parting(key, reason, now);
         self.roster.doom(key);
     }
@@ -136,7 +106,7 @@ impl Server {
 
     /// Moves a dismissed connection towards its end: what waits goes out, then
     /// our side is shut, input is read and forgotten until the peer's side is.
-    fn linger(&mut self, key: Key, slice: &mut Slice<Source>) {
+    pub(super) fn linger(&mut self, key: Key, slice: &mut Slice<Source>) {
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };

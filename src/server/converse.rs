@@ -3,10 +3,11 @@
 use std::io;
 
 use super::desk::Desk;
+use super::{Server, Source};
 use crate::connection::{Fill, Pulled, Reading, is_reset};
 use crate::escape::cause;
-use crate::reactor::Budget;
-use crate::roster::Peer;
+use crate::reactor::{Budget, Key, Slice};
+use crate::roster::{Peer, State};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{Count, Decoder, End, Framing, Message, Notice, Output, Reason, TooLong};
@@ -24,7 +25,7 @@ pub(super) enum Attention {
 
 /// What is to become of a connection after its slice.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Fate {
     /// Its next event brings it back, or the end of its slice did not let it finish.
     Wait,
     /// It is asked again, without an event.
@@ -46,6 +47,38 @@ enum Outcome {
     Broken(io::Error),
 }
 
+impl Server {
+    /// A slice of one connection, whatever it is still here for.
+    pub(super) fn serve_peer(&mut self, key: Key, slice: &mut Slice<Source>) {
+        let now = slice.now();
+        let Some(peer) = self.roster.get_mut(key) else {
+            return;
+        };
+        match peer.state() {
+            State::Open => {
+                let attention =
+                    self.ending.as_ref().map_or(Attention::Full, |ending| ending.attention(peer.is_read_out, now));
+                peer.is_read_out = self.ending.is_some();
+                let journal = &mut self.process.journal;
+                let (progress, fate) = self.desk.converse(peer, journal, &mut slice.budget, attention);
+                if progress {
+                    self.roster.progress(key, now);
+                }
+                match fate {
+                    Fate::Wait => self.see_off(key, now),
+                    Fate::Again => self.process.reactor.ask(slice.source()),
+                    Fate::Finish => self.finish(key, now),
+                    Fate::Dismiss(notice, reason) => self.dismiss(key, Some(notice), reason, now),
+                    Fate::Lost(reason) => self.lose(key, reason, now),
+                }
+            }
+            State::Finishing => self.finish(key, now),
+            State::Dismissed => self.linger(key, slice),
+            State::Doomed => {}
+        }
+    }
+}
+
 impl Desk {
     /// One slice of one client: what waits for it goes out first, then its
     /// messages come in and their ACKs go out, in one write.
@@ -56,7 +89,7 @@ impl Desk {
         journal: &mut Journal,
         budget: &mut Budget,
         attention: Attention,
-    ) -> (bool, Verdict) {
+    ) -> (bool, Fate) {
         let messages = peer.messages;
         let moved = self.flush_or_lose(peer) > 0;
         // Who does not take its ACKs is read no further; what was read before is owed all the same.
@@ -65,21 +98,21 @@ impl Desk {
             Attention::ReadOut if !peer.inbox.has_rest() => Outcome::Drained,
             _ => self.listen(peer, journal, budget, attention),
         };
-        let verdict = match outcome {
+        let fate = match outcome {
             Outcome::Ended => self.end(peer, journal),
-            Outcome::TooLong => Verdict::Dismiss(Notice::TooLong, Reason::TooLong),
-            Outcome::Broken(error) => Verdict::Lost(reason_of(&error, peer)),
-            Outcome::Drained | Outcome::CutOff => Verdict::Wait,
+            Outcome::TooLong => Fate::Dismiss(Notice::TooLong, Reason::TooLong),
+            Outcome::Broken(error) => Fate::Lost(reason_of(&error, peer)),
+            Outcome::Drained | Outcome::CutOff => Fate::Wait,
         };
         let reached = peer.lost.is_none();
         self.flush_or_lose(peer);
         let progress = moved || peer.messages > messages;
         match peer.lost {
-            None => (progress, verdict),
+            None => (progress, fate),
             // A client that has reset may still have said something before.
-            Some(_) if reached && verdict == Verdict::Wait => (progress, Verdict::Again),
-            Some(_) if verdict == Verdict::Wait && budget.is_cut_off() => (progress, Verdict::Wait),
-            Some(reason) => (progress, Verdict::Lost(reason)),
+            Some(_) if reached && fate == Fate::Wait => (progress, Fate::Again),
+            Some(_) if fate == Fate::Wait && budget.is_cut_off() => (progress, Fate::Wait),
+            Some(reason) => (progress, Fate::Lost(reason)),
         }
     }
 
@@ -107,7 +140,7 @@ impl Desk {
     }
 
     /// The end of a client's stream: an unterminated rest is a message, too.
-    fn end(&mut self, peer: &mut Peer, journal: &mut Journal) -> Verdict {
+    fn end(&mut self, peer: &mut Peer, journal: &mut Journal) -> Fate {
         let mut taken = Count::default();
         match peer.inbox.decoder.end() {
             Ok(End::Clean) => {}
@@ -118,10 +151,10 @@ impl Desk {
                 taken.add(message);
                 journal.tell(&Event::Message { peer: peer.address, framing: Framing::Lines, message });
             }
-            Err(TooLong) => return Verdict::Dismiss(Notice::TooLong, Reason::TooLong),
+            Err(TooLong) => return Fate::Dismiss(Notice::TooLong, Reason::TooLong),
         }
         self.owe(peer, taken);
-        Verdict::Finish
+        Fate::Finish
     }
 
     fn owe(&mut self, peer: &mut Peer, taken: Count) {

@@ -2,15 +2,23 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs, UdpSocket};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol as Transport, Socket, Type};
+use socket2::{Domain, Protocol as Transport, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::error::Error;
+use crate::escape::cause;
 use crate::wire::Protocol;
 
 /// Clients that may wait to be accepted: with mio's own 128 a burst of a
 /// thousand connects loses most of them to a stall of ours.
 const BACKLOG: i32 = 4096;
+/// Without an idle timeout a client that vanished is asked for after so long ...
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// ... so often ...
+const KEEPALIVE_PROBES: u32 = 6;
+/// ... and so far apart, before it is given up.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many port numbers are tried until one is free for TCP and UDP alike.
 const PORT_TRIES: usize = 100;
 
@@ -65,6 +73,17 @@ impl Sockets {
         let udp =
             udp.then(|| bound(address).map_err(|error| Error::Bind(Protocol::Udp, address, error))).transpose()?;
         Ok(Sockets { tcp, udp })
+    }
+}
+
+/// Has the system find out whether the other end of `socket` is still there: of a listener, of all that it accepts (on
+/// Linux).
+pub(super) fn keep_alive<'s>(socket: impl Into<SockRef<'s>>) {
+    let often = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL);
+    #[cfg(any(unix, windows))]
+    let often = often.with_retries(KEEPALIVE_PROBES);
+    if let Err(error) = socket.into().set_tcp_keepalive(&often) {
+        log::warn!("clients that vanish will not be found out: {}", cause(&error));
     }
 }
 

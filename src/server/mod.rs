@@ -34,7 +34,7 @@ use self::source::Source;
 use crate::error::Error;
 use crate::process::Process;
 use crate::process::limits::raise_descriptor_limit;
-use crate::process::signals::{OnQuit, Signal};
+use crate::process::signals::{OnQuit, Signal, has_terminal};
 use crate::reactor::{Key, Slice, Source as _};
 use crate::roster::{Peer, Roster};
 use crate::stdio::console::Console;
@@ -88,6 +88,8 @@ pub struct Server {
     /// How many clients there is room for.
     room: usize,
     started: Instant,
+    /// Whether a terminal controlled it when it started: then a hang-up is the end of that.
+    has_terminal: bool,
     /// So many answers wait for stdout that the operator has to wait, too.
     operator_waits: bool,
     ending: Option<Ending>,
@@ -102,6 +104,9 @@ impl Server {
         let address = listen::resolve(&settings.host, settings.port)?;
         let limit = raise_descriptor_limit();
         let sockets = Sockets::bind(address, settings.tcp, settings.udp)?;
+        if let (Some(tcp), None) = (&sockets.tcp, settings.idle_timeout) {
+            listen::keep_alive(tcp);
+        }
         let process = Process::set_up(settings.style, settings.quiet, diagnostics, OnQuit::Die)?;
         let answerer = sockets.udp.map(Answerer::new).transpose();
         let allowed = limit.map_or(Key::SLOTS, |limit| limit.saturating_sub(RESERVE).max(1));
@@ -114,6 +119,7 @@ impl Server {
             desk: Desk::new(),
             room: settings.max_connections.unwrap_or(allowed),
             started: Instant::now(),
+            has_terminal: has_terminal(),
             operator_waits: false,
             ending: None,
             settings,
@@ -200,7 +206,9 @@ impl Server {
     fn heed_signals(&mut self, now: Instant) {
         for signal in self.process.signals() {
             match signal {
-                Signal::Stop | Signal::HangUp => self.shut_down(now),
+                Signal::Stop => self.shut_down(now),
+                Signal::HangUp if self.has_terminal => self.shut_down(now),
+                Signal::HangUp => log::info!("a hang-up without a terminal: there is nothing to read anew"),
                 // The terminal may be ours to read now.
                 Signal::Continue => self.process.reactor.ask(Source::Console),
                 Signal::Report => {}

@@ -51,6 +51,7 @@ impl Count {
 
 /// What stood in a decoder when the stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum End<'a> {
     /// Nothing: the stream ended between messages.
     Clean,
@@ -177,7 +178,7 @@ impl Decoder {
         }
     }
 
-    /// Counts the messages in `input`, which is not empty, without handing them out: that is much
+    /// Counts the messages in `input` without handing them out: that is much
     /// less work where `lines` come many at a time. What is left is kept.
     ///
     /// # Errors
@@ -185,7 +186,7 @@ impl Decoder {
     #[inline]
     pub fn count(&mut self, mut input: &[u8]) -> (Count, Result<(), TooLong>) {
         if self.framing == Framing::Bytes {
-            return (Count { messages: 1, bytes: input.len() }, Ok(()));
+            return (Count { messages: usize::from(!input.is_empty()), bytes: input.len() }, Ok(()));
         }
         let mut total = Count::default();
         loop {

@@ -63,6 +63,7 @@ pub const LONGEST_DATAGRAM: usize = 65_507;
 
 /// The transport a message travelled by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Protocol {
     /// A stream: messages are cut out of it by a [`Framing`].
     Tcp,
@@ -81,6 +82,7 @@ impl fmt::Display for Protocol {
 
 /// Why a connection ended, as the transcript tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// The peer shut its writing side, and everything owed was sent.
     Closed,
@@ -114,6 +116,7 @@ impl fmt::Display for Reason {
 
 /// What the server says last on a connection that it ends itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Notice {
     /// It is shutting down.
     ShuttingDown,
@@ -145,6 +148,10 @@ impl Notice {
     }
 }
 
+/// Services that answer whatever they are sent (echo, systat, daytime, qotd, chargen, time, dns, tftp, ntp). An answer to
+/// one of them, for a datagram that somebody forged in its name, would begin an exchange that never ends.
+pub const CHATTY_PORTS: [u16; 9] = [7, 11, 13, 17, 19, 37, 53, 69, 123];
+
 /// Whether a datagram is itself a reply. Answering those without limit would let
 /// two servers and one forged datagram keep each other busy for ever.
 pub fn is_reply(datagram: &[u8]) -> bool {
@@ -153,6 +160,7 @@ pub fn is_reply(datagram: &[u8]) -> bool {
 
 /// How a TCP stream is cut into messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Framing {
     /// Whatever one read returned is one message.
     #[default]

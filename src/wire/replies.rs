@@ -4,6 +4,7 @@ use super::{ACK, Decode, Decoder, End, Framing, LONGEST_MESSAGE, Message, Notice
 
 /// What a client finds in the stream that comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reply<'a> {
     /// The acknowledgement of one message.
     Ack,

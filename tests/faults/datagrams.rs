@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{ServerBuilder, installed, server, server_under_test, wait_until};
+use crate::harness::{ServerBuilder, have, server, server_under_test, skipped, wait_until};
 
 #[test]
 fn forged_senders_start_no_loop_and_harm_nobody() {
@@ -24,8 +24,11 @@ fn forged_senders_for_whom_nobody_answers_keep_nobody_from_being_answered() {
 fn forge(scenes: &[&str]) {
     // Forging takes a raw socket: in a namespace of our own everybody may have one.
     let possible = Command::new("unshare").args(["-Urn", "true"]).output();
-    if !installed("python3") || !possible.as_ref().is_ok_and(|output| output.status.success()) {
-        println!("skipped: a namespace cannot be made here, or there is no python3");
+    if !possible.is_ok_and(|output| output.status.success()) {
+        skipped("no network namespace can be made here");
+        return;
+    }
+    if !have("python3") {
         return;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/forge.py");

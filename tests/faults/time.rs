@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::crowd::{Member, listen_to_the_end, listen_until};
-use crate::harness::{Client, ServerBuilder, installed, server};
+use crate::harness::{Client, ServerBuilder, have, server, skipped};
 use crate::tools::Scratch;
 
 /// What a busy machine may add to a promise.
@@ -124,8 +124,7 @@ time_t time(time_t *t) {
 
 #[test]
 fn a_wall_clock_that_leaps_means_nothing() {
-    if !installed("gcc") {
-        println!("skipped: there is no gcc to make a leaping clock with");
+    if !have("gcc") {
         return;
     }
     let (source, library) = (Scratch::new("clock.c"), Scratch::new("clock.so"));
@@ -174,7 +173,7 @@ fn a_machine_that_has_run_for_68_years_is_served_in_time() {
     let namespace = ["-Ur", "-T", "--monotonic", "2147483647", "--fork"];
     let possible = Command::new("unshare").args(namespace).arg("true").output();
     if !possible.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no time namespace can be made here");
+        skipped("no time namespace can be made here");
         return;
     }
     // The server is the child of the namespace's maker, and dies with it.

@@ -46,8 +46,8 @@ fn decode<'a>(framing: Framing, longest: usize, pieces: impl Iterator<Item = &'a
     assert!(messages.iter().all(|message| message.len() <= longest));
     match decoder.end() {
         Ok(End::Message(rest)) => messages.push(rest.text.to_vec()),
-        Ok(End::Clean) => {}
         Ok(End::CutShort(got)) => return (messages, format!("cut short after {got}")),
+        Ok(_) => {}
         Err(TooLong) => return (messages, "too long".into()),
     }
     (messages, "clean".into())

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    FarTcp, FarUdp, Process, client_to, closed_port, end_of, piped_to, private_loopback, run, server,
+    FarTcp, FarUdp, Process, client_to, closed_port, end_of, one_of_five, piped_to, private_loopback, run, server,
 };
 
 /// The objects of a transcript, their times and round trips checked and taken away.
@@ -60,16 +60,19 @@ fn a_conversation_over_udp() {
 
 #[test]
 fn the_round_trip_is_the_time_from_the_message_to_its_reply() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--format json -m hello").start();
-    let mut caller = far.accept();
-    caller.expect("hello");
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    caller.say("ACK");
-    let lines = end_of(&mut client).out;
-    let reply: Value = serde_json::from_str(&lines[1]).unwrap();
-    let rtt = reply["rtt_ns"].as_u64().unwrap();
-    assert!((200_000_000..400_000_000).contains(&rtt), "{rtt}");
+    one_of_five(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--format json -m hello").start();
+        let mut caller = far.accept();
+        caller.expect("hello");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        caller.say("ACK");
+        let lines = end_of(&mut client).out;
+        let reply: Value = serde_json::from_str(&lines[1]).unwrap();
+        let rtt = reply["rtt_ns"].as_u64().unwrap();
+        assert!(rtt >= 200_000_000, "{rtt}");
+        if rtt < 400_000_000 { Ok(()) } else { Err(rtt) }
+    });
 }
 
 #[test]

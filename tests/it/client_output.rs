@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
-use crate::harness::{FarTcp, Input, Lines, Output, client_to, piped_to, server, timed};
+use crate::harness::{FarTcp, Input, Lines, Output, client_to, piped_to, server, sooner_than, timed};
 
 #[test]
 fn a_closed_stdout_ends_it_with_exit_1() {
@@ -124,6 +124,29 @@ fn a_stalled_stdout_stops_the_reading_of_stdin_and_nothing_is_dropped() {
 }
 
 #[test]
+fn a_reply_that_came_while_stdout_was_stalled_is_not_late() {
+    const REPLIES: usize = 100;
+    let far = FarTcp::new();
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    // It is full, and stays so for longer than a reply may take.
+    writer.write_all(&[b'.'; 65536]).unwrap();
+    let launch = client_to(far.address(), "--framing lines --window 100 -W 0.5").stdin(Input::Pipe);
+    let mut client = launch.stdout(Output::Given(writer.into())).start();
+    client.type_in(&"x\n".repeat(REPLIES));
+    let mut caller = far.accept();
+    caller.expect("x\n".repeat(REPLIES));
+    // More than the client reads before it waits for its reader.
+    caller.say(format!("{}\n", "y".repeat(1000)).repeat(REPLIES));
+    thread::sleep(Duration::from_secs(1));
+    client.end_input();
+    let mut out = String::new();
+    reader.read_to_string(&mut out).unwrap();
+    assert_eq!(client.wait_exit(), 1);
+    let rest = &out[out.len() - 200..];
+    assert_eq!((out.matches("last message: ").count(), out.contains("timed out")), (REPLIES, false), "{rest:?}");
+}
+
+#[test]
 fn what_is_left_at_the_end_waits_for_a_slow_reader() {
     let server = server("-t -q --framing lines");
     let (mut reader, writer) = std::io::pipe().unwrap();
@@ -143,30 +166,33 @@ fn what_is_left_at_the_end_waits_for_a_slow_reader() {
 #[test]
 fn a_signal_ends_it_even_where_stdout_stalls() {
     for signal in [SIGINT, SIGTERM] {
-        let server = server("-t -q --framing lines");
-        let (_unread, writer) = std::io::pipe().unwrap();
-        let launch = client_to(server.tcp(), "--framing lines --window 64").stdin(Input::Pipe);
-        let mut client = launch.stdout(Output::Given(writer.into())).start();
-        client.type_in(&"x\n".repeat(10_000));
-        thread::sleep(Duration::from_millis(500));
-        client.signal(signal);
-        let (_, took) = timed(|| client.wait_exit());
-        assert!(took < Duration::from_millis(1500), "{took:?}");
+        sooner_than(Duration::from_millis(1500), || {
+            let server = server("-t -q --framing lines");
+            let (_unread, writer) = std::io::pipe().unwrap();
+            let launch = client_to(server.tcp(), "--framing lines --window 64").stdin(Input::Pipe);
+            let mut client = launch.stdout(Output::Given(writer.into())).start();
+            client.type_in(&"x\n".repeat(10_000));
+            thread::sleep(Duration::from_millis(500));
+            client.signal(signal);
+            timed(|| client.wait_exit()).1
+        });
     }
 }
 
 #[test]
 fn lines_appear_at_once() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "");
-    let mut caller = far.accept();
-    client.type_in("one\n");
-    caller.expect("one");
-    let (_, took) = timed(|| {
-        caller.say("ACK");
-        client.stdout.expect("last message: ACK");
+    sooner_than(Duration::from_millis(100), || {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "");
+        let mut caller = far.accept();
+        client.type_in("one\n");
+        caller.expect("one");
+        let answer = || {
+            caller.say("ACK");
+            client.stdout.expect("last message: ACK");
+        };
+        timed(answer).1
     });
-    assert!(took < Duration::from_millis(100), "{took:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Scratch, Server, ServerBuilder, installed, server_under_test};
+use crate::harness::{Scratch, Server, ServerBuilder, installed, server_under_test, skipped};
 
 /// System calls of a server that starts, takes one client in and ends.
 const START_AND_END: u64 = 300;
@@ -57,10 +57,11 @@ fn run(tool: &str, args: &str, load: Load, messages: u64) {
 }
 
 /// Says why a test does nothing here; true where it has to.
+#[track_caller]
 fn cannot(tool: &str, probe: &[&str]) -> bool {
     let works = installed(tool) && Command::new(tool).args(probe).output().is_ok_and(|output| output.status.success());
     if !works {
-        println!("skipped: {tool} is missing or may not trace here");
+        skipped(&format!("{tool} is not installed, or may not trace here"));
     }
     !works
 }
@@ -184,7 +185,7 @@ fn instructions(server: &str, args: &str, load: Load, messages: u64) -> u64 {
 #[test]
 fn a_message_takes_few_instructions() {
     let Some(server) = optimised() else {
-        println!("skipped: only an optimised server is worth counting; {RELEASE} may name one");
+        skipped(&format!("only an optimised server is worth counting; {RELEASE} may name one"));
         return;
     };
     if cannot("valgrind", &["-q", "--tool=callgrind", "--callgrind-out-file=/dev/null", "true"]) {

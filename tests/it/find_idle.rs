@@ -9,8 +9,8 @@ use socket2::SockRef;
 
 use crate::client_names::several;
 use crate::harness::{
-    Ended, FarUdp, Launch, Output, ack, client_to, closed_port, end_of, heard, installed, last_object, number,
-    private_loopback, run, server, shape, shown, tcp_service, timed, udp_service, wait_until,
+    Ended, FarUdp, Launch, Output, ack, client_to, closed_port, end_of, have, heard, last_object, number, one_of_five,
+    private_loopback, run, server, shape, shown, sooner_than, tcp_service, timed, udp_service, wait_until,
 };
 
 /// When the far ends of these tests have had enough.
@@ -26,25 +26,33 @@ fn ack_until_idle(stream: &mut TcpStream) {
 
 /// The answer must be one line that brackets a cut about [`IDLE`] with this cause.
 #[track_caller]
-fn expect_cut(ended: &Ended, protocol: &str, cause: &str) {
-    assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
-    let line = &ended.out[0];
-    assert_eq!(shape(line), format!("{protocol} idle timeout between 0 and 0 s: {cause}"), "{line:?}");
-    let (from, to) = (number(line, "between "), number(line, "and "));
-    assert!((0.4..0.7).contains(&from) && (0.6..0.9).contains(&to) && from < to, "{line:?}");
+fn expect_cut(far: SocketAddr, args: &str, protocol: &str, cause: &str) {
+    one_of_five(|| {
+        let ended = run(client_to(far, args));
+        assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+        let line = &ended.out[0];
+        assert_eq!(shape(line), format!("{protocol} idle timeout between 0 and 0 s: {cause}"), "{line:?}");
+        let (from, to) = (number(line, "between "), number(line, "and "));
+        assert!(to >= 0.6 && from < to, "{line:?}");
+        if (0.4..0.7).contains(&from) && to < 0.9 { Ok(()) } else { Err(line.clone()) }
+    });
 }
 
 #[test]
 fn our_server_announces_its_cut() {
     let server = server("-t --idle-timeout 0.6");
-    let (ended, took) = timed(|| run(client_to(server.tcp(), "--find-idle 2")));
-    assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
-    let line = &ended.out[0];
-    assert_eq!(shape(line), "tcp idle timeout between 0 and 0 s: announced by the server");
-    // The server is never early, and half a second late at most.
-    let (from, to) = (number(line, "between "), number(line, "and "));
-    assert!(from <= 1.1 && (0.6..=1.3).contains(&to) && from < to, "{line:?}");
-    assert!(took < Duration::from_secs(2), "it need not wait for longer silences: {took:?}");
+    one_of_five(|| {
+        let (ended, took) = timed(|| run(client_to(server.tcp(), "--find-idle 2")));
+        assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
+        let line = &ended.out[0];
+        assert_eq!(shape(line), "tcp idle timeout between 0 and 0 s: announced by the server");
+        // The server is never early, and half a second late at most.
+        let (from, to) = (number(line, "between "), number(line, "and "));
+        assert!(to >= 0.6 && from < to, "{line:?}");
+        // It need not wait for longer silences.
+        let soon = from <= 1.1 && to <= 1.3 && took < Duration::from_secs(2);
+        if soon { Ok(()) } else { Err(format!("{line} after {took:?}")) }
+    });
 }
 
 #[test]
@@ -57,7 +65,7 @@ fn over_udp_our_server_never_cuts() {
 #[test]
 fn an_end_that_closes() {
     let far = tcp_service(|mut stream| ack_until_idle(&mut stream));
-    expect_cut(&run(client_to(far, "--find-idle 1.5")), "tcp", "closed");
+    expect_cut(far, "--find-idle 1.5", "tcp", "closed");
 }
 
 #[test]
@@ -66,7 +74,7 @@ fn an_end_that_resets() {
         ack_until_idle(&mut stream);
         SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     });
-    expect_cut(&run(client_to(far, "--find-idle 1.5")), "tcp", "reset");
+    expect_cut(far, "--find-idle 1.5", "tcp", "reset");
 }
 
 #[test]
@@ -76,7 +84,7 @@ fn a_path_that_forgets_a_connection_is_silent() {
         stream.set_read_timeout(None).unwrap();
         while heard(&mut stream) {}
     });
-    expect_cut(&run(client_to(far, "--find-idle 1.5 -W 0.2")), "tcp", "silent");
+    expect_cut(far, "--find-idle 1.5 -W 0.2", "tcp", "silent");
 }
 
 #[test]
@@ -89,7 +97,7 @@ fn a_path_that_forgets_a_source_port_is_silent() {
             socket.send_to(b"check", from).unwrap();
         }
     });
-    expect_cut(&run(client_to(far, "--find-idle 1.5 -u -W 0.2")), "udp", "silent");
+    expect_cut(far, "--find-idle 1.5 -u -W 0.2", "udp", "silent");
 }
 
 #[test]
@@ -112,15 +120,17 @@ fn a_path_that_never_cuts() {
         }
     });
     for (longest, wanted) in [("0.5", "0.5"), ("1", "1")] {
-        let (ended, took) = timed(|| run(client_to(far, &format!("--find-idle {longest}"))));
-        assert_eq!((ended.code, ended.out.as_slice()), (0, &[format!("no idle timeout up to {wanted} s")][..]));
-        assert!(took < Duration::from_secs_f64(longest.parse::<f64>().unwrap() + 0.7), "{took:?}");
+        sooner_than(Duration::from_secs_f64(longest.parse::<f64>().unwrap() + 0.7), || {
+            let (ended, took) = timed(|| run(client_to(far, &format!("--find-idle {longest}"))));
+            assert_eq!((ended.code, ended.out.as_slice()), (0, &[format!("no idle timeout up to {wanted} s")][..]));
+            took
+        });
     }
 }
 
 #[test]
 fn behind_a_proxy_it_is_the_proxys_timeout() {
-    if !installed("socat") {
+    if !have("socat") {
         return;
     }
     let server = server("-t");
@@ -171,9 +181,11 @@ fn a_path_that_is_not_open_to_begin_with_is_exit_1() {
     expect_not_open(&run(client_to(closed, "--find-idle 5")), closed, "refused");
     expect_not_open(&run(client_to(closed, "--find-idle 5 -u")), closed, "refused");
     let silent = FarUdp::new();
-    let (ended, took) = timed(|| run(client_to(silent.address(), "--find-idle 5 -u -W 0.1")));
-    expect_not_open(&ended, silent.address(), "silent");
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    sooner_than(Duration::from_secs(1), || {
+        let (ended, took) = timed(|| run(client_to(silent.address(), "--find-idle 5 -u -W 0.1")));
+        expect_not_open(&ended, silent.address(), "silent");
+        took
+    });
     let wrong = tcp_service(|mut stream| {
         heard(&mut stream);
         let _ = std::io::Write::write_all(&mut stream, b"220 ready");

@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
-    FarTcp, Input, Launch, Namespace, Output, Peer, Process, Scratch, ServerBuilder, client_to, installed,
-    private_loopback, server, timed, wait_until,
+    FarTcp, Input, Launch, Namespace, Output, Peer, Process, Scratch, ServerBuilder, client_to, have, private_loopback,
+    server, timed, wait_until,
 };
 
 /// Each mode in a way that ends soon where stdout takes everything.
@@ -183,9 +183,7 @@ fn a_transcript_that_may_not_grow_is_a_stalled_one_and_goes_on_when_there_is_roo
 
 #[test]
 fn a_limit_that_is_raised_lets_the_transcript_go_on() {
-    if !installed("prlimit") {
-        // The lints forbid eprintln!.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: there is no prlimit\n");
+    if !have("prlimit") {
         return;
     }
     let (mut server, address, log) = limited_server("raised-limit");

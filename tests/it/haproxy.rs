@@ -1,5 +1,4 @@
 //! The README's health checks, in a load balancer that believes them.
-#![allow(clippy::print_stdout)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,14 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 
 use crate::harness::{
-    FarTcp, Launch, Process, Scratch, client_to, closed_port, installed, private_loopback, run, server, wait_until,
+    FarTcp, Launch, Process, Scratch, client_to, closed_port, have, private_loopback, run, server, wait_until,
 };
 
 /// HAProxy in front of `listen`, once it has started; `None` where it is not installed.
 #[track_caller]
 fn haproxy(name: &str, global: &str, listen: &str) -> Option<(Process, Scratch)> {
-    if !installed("haproxy") {
-        println!("skipped: haproxy is not installed");
+    if !have("haproxy") {
         return None;
     }
     let defaults = "defaults\n mode tcp\n timeout connect 1s\n timeout client 10s\n timeout server 10s\n";

@@ -158,3 +158,34 @@ fn waiting_for_a_timeout_costs_no_processor_time() {
     let spent = server.proc().cpu().checked_sub(before).unwrap();
     assert!(spent <= Duration::from_millis(20), "{spent:?} of a second for {} idle clients", clients.len());
 }
+
+/// The system's timer of a connection, as Linux tells it: 2 is keepalive.
+#[cfg(target_os = "linux")]
+fn timer_of(ours: std::net::SocketAddr, peer: std::net::SocketAddr) -> Option<String> {
+    let hex = |address: std::net::SocketAddr| match address {
+        std::net::SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_le_bytes(v4.ip().octets()), v4.port()),
+        std::net::SocketAddr::V6(_) => unreachable!("an IPv4 test"),
+    };
+    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
+    let line = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|fields| fields.get(1) == Some(&hex(ours).as_str()) && fields.get(2) == Some(&hex(peer).as_str()))?;
+    line.get(5).map(ToString::to_string)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_an_idle_timeout_the_system_asks_after_those_who_vanished() {
+    for (idle, kept_alive) in [("0", true), ("30", false)] {
+        let server = server(&format!("-t --idle-timeout {idle}"));
+        let client = server.client();
+        let timer = timer_of(server.tcp(), (client.ip(), client.port()).into())
+            .expect("the connection is in the system's table");
+        let (kind, left) = timer.split_once(':').unwrap();
+        assert_eq!(kind == "02", kept_alive, "{timer}");
+        // In hundredths of a second.
+        let left = u64::from_str_radix(left, 16).unwrap();
+        assert!(!kept_alive || (5000..=6000).contains(&left), "{left}");
+    }
+}

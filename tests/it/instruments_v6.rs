@@ -4,7 +4,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::harness::{
-    FarUdp, Launch, Server, client_to, closed_port, end_of, has_v6, last_object, number, run, server, shape, timed,
+    FarUdp, Launch, Server, client_to, closed_port, end_of, has_v6, last_object, number, run, server, shape,
+    sooner_than, timed,
 };
 
 fn server_v6(args: &str) -> Server {
@@ -81,7 +82,7 @@ fn a_lost_probe_leaves_its_source_port_and_its_answer_is_late() {
         return;
     }
     let far = far_v6();
-    let mut client = client_to(far.address(), "--ping -u -c 2 -i 0.3 -W 0.2").start();
+    let mut client = client_to(far.address(), "--ping -u -c 2 -i 1 -W 0.8").start();
     let first = far.expect("hello");
     let second: SocketAddr = far.expect("hello");
     assert_ne!(first, second);
@@ -99,11 +100,13 @@ fn an_idle_timeout_is_found() {
         return;
     }
     let server = server_v6("--idle-timeout 0.5");
-    let (ended, took) = timed(|| run(client_to(server.tcp(), "--find-idle 2")));
-    assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
-    assert_eq!(shape(&ended.out[0]), "tcp idle timeout between 0 and 0 s: announced by the server");
-    assert!((0.5..=1.2).contains(&number(&ended.out[0], "and ")), "{:?}", ended.out);
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    sooner_than(Duration::from_secs(2), || {
+        let (ended, took) = timed(|| run(client_to(server.tcp(), "--find-idle 2")));
+        assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
+        assert_eq!(shape(&ended.out[0]), "tcp idle timeout between 0 and 0 s: announced by the server");
+        assert!(number(&ended.out[0], "and ") >= 0.5, "{:?}", ended.out);
+        took
+    });
     let ended = run(client_to(server.udp(), "--find-idle 0.3 -u --format json"));
     let event = last_object(&ended.out);
     assert_eq!((&event["address"], &event["cause"]), (&server.udp().to_string().into(), &"none".into()), "{event}");

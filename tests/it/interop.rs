@@ -1,15 +1,13 @@
 //! Programs that everybody has can talk to the server.
-#![allow(clippy::print_stderr)]
 
 use std::net::SocketAddr;
 
-use crate::harness::{Input, Launch, installed, server};
+use crate::harness::{Input, Launch, have, server};
 
 /// Runs a program with this typed in, and gives what it printed. `None` where it is not installed.
 #[track_caller]
 fn run(program: &str, args: &[&str], address: SocketAddr, typed: &str) -> Option<String> {
-    if !installed(program) {
-        eprintln!("skipped: {program} is not installed");
+    if !have(program) {
         return None;
     }
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
@@ -52,9 +50,9 @@ fn netcats_get_an_ack_a_line() {
 #[test]
 fn netcats_get_check_for_a_datagram() {
     let cases: [(&str, &[&str]); 3] = [
-        ("nc", &["-u", "-w1", "IP", "PORT"]),
-        ("ncat", &["-u", "-i1s", "IP", "PORT"]),
-        ("socat", &["-t0.5", "-", "UDP:IP:PORT"]),
+        ("nc", &["-u", "-w3", "IP", "PORT"]),
+        ("ncat", &["-u", "-i3s", "IP", "PORT"]),
+        ("socat", &["-t3", "-", "UDP:IP:PORT"]),
     ];
     each(&cases, server("-u").udp(), "hello", "check");
 }

@@ -129,7 +129,7 @@ impl Real {
                     self.ended = true;
                     break;
                 }
-                Pulled::TooLong => panic!("too long"),
+                other => panic!("{other:?}"),
             }
         }
         drop(reading);

@@ -9,9 +9,14 @@ use socket2::{Domain, Socket, Type};
 
 use crate::client_names::several;
 use crate::harness::{
-    FarTcp, FarUdp, Input, ack, client_to, closed_port, end_of, heard, last_object, number, private_loopback, run,
-    server, tcp_service, timed, udp_service,
+    Ended, FarTcp, FarUdp, Input, ack, client_to, closed_port, end_of, heard, last_object, number, private_loopback,
+    run, server, sooner_than, tcp_service, timed, udp_service,
 };
+
+/// How many lines of stderr say this. A busy machine may have more to say.
+fn told(ended: &Ended, what: &str) -> usize {
+    ended.err.iter().filter(|line| line.contains(what)).count()
+}
 
 #[test]
 fn a_connection_that_ends_with_a_probe_in_flight_loses_it_and_says_why() {
@@ -53,7 +58,7 @@ fn a_connection_that_ends_between_probes_loses_nothing() {
         client.stderr.find("a word of it", |line| line.contains("between probes") && line.contains(reason));
         far.accept().answer("hello", "ACK");
         let ended = end_of(&mut client);
-        assert_eq!((ended.code, ended.err.len()), (0, 1), "{:?}", ended.err);
+        assert_eq!((ended.code, told(&ended, "between probes")), (0, 1), "{:?}", ended.err);
         assert!(ended.out[4].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
     }
 }
@@ -111,7 +116,7 @@ fn the_worst_flow_is_named_with_the_port_that_was_dropped() {
             socket.send_to(b"check", from).unwrap();
         }
     });
-    let ended = run(client_to(far, "--ping -u -q -c 40 -i 0.02 -W 0.1 --flows 4"));
+    let ended = run(client_to(far, "--ping -u -q -c 40 -i 0.04 -W 0.8 --flows 4"));
     let port = dropped.lock().unwrap().unwrap().port();
     let worst = ended.out.last().unwrap();
     assert!(worst.starts_with(&format!("worst flow: source port {port}, ")), "{worst:?} is not about {port}");
@@ -173,7 +178,7 @@ fn tcp_goes_on_to_the_address_that_accepts() {
     let Some((names, addresses)) = several("ping-tcp", 2) else { return };
     let server = server(&format!("-t --host {} -p {}", addresses[1].ip(), addresses[1].port()));
     let ended = run(names.client(&format!("several {} --ping -c 2 -i 0.01", server.tcp().port())));
-    assert_eq!((ended.code, ended.err.len()), (0, 1), "{:?}", ended.err);
+    assert_eq!((ended.code, told(&ended, "cannot connect")), (0, 1), "{:?}", ended.err);
     assert!(ended.err[0].contains(&addresses[0].to_string()), "{:?}", ended.err);
     assert!(ended.out[0].starts_with(&format!("ACK from {}: seq=1 ", addresses[1])), "{:?}", ended.out);
 }
@@ -183,11 +188,17 @@ fn udp_goes_on_to_the_address_that_answers() {
     let Some((names, addresses)) = several("ping-udp", 3) else { return };
     let _silent = FarUdp::on(addresses[1]);
     let server = server(&format!("-u --host {} -p {}", addresses[2].ip(), addresses[2].port()));
-    let (ended, took) = timed(|| run(names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port()))));
-    assert_eq!((ended.code, ended.err.len()), (0, 2), "{:?}", ended.err);
-    assert!(ended.out[0].starts_with(&format!("check from {}: seq=1 ", addresses[2])), "{:?}", ended.out);
-    assert!(ended.out[4].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, 0.0"), "{:?}", ended.out);
-    assert!(took > Duration::from_secs(1) && took < Duration::from_secs(2), "{took:?}");
+    sooner_than(Duration::from_secs(2), || {
+        let launch = names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port()));
+        let (ended, took) = timed(|| run(launch));
+        assert_eq!((ended.code, told(&ended, "cannot connect")), (0, 2), "{:?}", ended.err);
+        assert!(ended.out[0].starts_with(&format!("check from {}: seq=1 ", addresses[2])), "{:?}", ended.out);
+        // The run begins when an address has answered.
+        assert!(ended.out[4].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
+        assert!(number(&ended.out[4], " late, ") < 1.0, "{:?}", ended.out);
+        assert!(took > Duration::from_secs(1), "{took:?}");
+        took
+    });
 }
 
 #[test]
@@ -195,12 +206,7 @@ fn the_first_of_several_udp_addresses_that_answers_is_the_one() {
     let Some((names, addresses)) = several("ping-one", 2) else { return };
     let server = server(&format!("-u --host {} -p {}", addresses[0].ip(), addresses[0].port()));
     let ended = run(names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port())));
-    assert_eq!(
-        (ended.code, ended.err.iter().filter(|line| line.contains("connect")).count()),
-        (0, 0),
-        "{:?}",
-        ended.err
-    );
+    assert_eq!((ended.code, told(&ended, "connect")), (0, 0), "{:?}", ended.err);
     assert!(ended.out[0].starts_with(&format!("check from {}: seq=1 ", addresses[0])), "{:?}", ended.out);
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    FarTcp, FarUdp, Launch, client_to, closed_port, end_of, last_object, number, private_loopback, run, server, shape,
-    timed, wait_until,
+    FarTcp, FarUdp, Launch, client_to, closed_port, end_of, last_object, number, one_of_five, private_loopback, run,
+    server, shape, sooner_than, timed, wait_until,
 };
 
 #[test]
@@ -29,8 +29,10 @@ fn a_line_a_reply_and_the_statistics_over_tcp() {
     ];
     assert_eq!(shapes, expected);
     assert!((1..=3).all(|seq| ended.out[seq - 1].contains(&format!(": seq={seq} time="))), "{:?}", ended.out);
-    assert!(ended.out[5].starts_with("3 sent, 3 acknowledged, 0 lost (0%), 0 late, 0.04"), "{:?}", ended.out);
-    assert!(ended.out[7].starts_with("rtt      min/p50/p90/p99/max = 0."), "{:?}", ended.out);
+    assert!(ended.out[5].starts_with("3 sent, 3 acknowledged, 0 lost (0%), 0 late, 0."), "{:?}", ended.out);
+    assert!(number(&ended.out[5], " late, ") >= 0.04, "{:?}", ended.out);
+    let slowest = ended.out[..3].iter().map(|line| number(line, "time=")).fold(0.0, f64::max);
+    assert!(ended.out[7].ends_with(&format!("/{slowest:.3} ms")), "{:?}", ended.out);
 }
 
 #[test]
@@ -64,18 +66,20 @@ fn quiet_prints_the_statistics_alone() {
 fn time_stamps_are_the_time_of_day() {
     let server = server("-u");
     let today = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-    let before = today();
-    let ended = run(client_to(server.udp(), "--ping -u -D -c 3 -i 0.15"));
-    let after = today();
-    let stamps: Vec<f64> = ended.out[..3].iter().map(|line| number(&line.replace(']', " "), "[")).collect();
-    for (line, stamp) in ended.out.iter().zip(&stamps) {
-        assert_eq!(shape(line).split_once("] ").unwrap().0, "[0", "{line:?}");
-        let fraction = line.split(['.', ']']).nth(1).unwrap();
-        assert_eq!(fraction.len(), 6, "{line:?}");
-        assert!(*stamp >= before - 0.001 && *stamp <= after + 0.001, "{line:?} is not between {before} and {after}");
-    }
-    let apart = stamps[2] - stamps[0];
-    assert!((0.29..0.45).contains(&apart), "{stamps:?}");
+    one_of_five(|| {
+        let before = today();
+        let ended = run(client_to(server.udp(), "--ping -u -D -c 3 -i 0.15"));
+        let after = today();
+        let stamps: Vec<f64> = ended.out[..3].iter().map(|line| number(&line.replace(']', " "), "[")).collect();
+        for (line, stamp) in ended.out.iter().zip(&stamps) {
+            assert_eq!(shape(line).split_once("] ").unwrap().0, "[0", "{line:?}");
+            let fraction = line.split(['.', ']']).nth(1).unwrap();
+            assert_eq!(fraction.len(), 6, "{line:?}");
+            assert!(*stamp >= before - 0.001 && *stamp <= after + 0.001, "{line:?} is not in {before} to {after}");
+        }
+        // A first reply that was late itself is less apart from the last, and a late last one more.
+        if (0.29..0.45).contains(&(stamps[2] - stamps[0])) { Ok(()) } else { Err(stamps) }
+    });
 }
 
 #[test]
@@ -113,10 +117,15 @@ fn every_framing_can_be_timed() {
 fn a_deadline_ends_it() {
     let server = server("");
     for option in ["", "-u"] {
-        let (ended, took) = timed(|| run(client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
-        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-        assert!(ended.out[2].starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, 0.4"), "{:?}", ended.out);
-        assert!(took < Duration::from_secs(1), "{took:?}");
+        one_of_five(|| {
+            let (ended, took) = timed(|| run(client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
+            // The last one is due 0.02 s before the end: it may be in flight then, and was sent.
+            assert!(ended.out[2].starts_with("9 sent, "), "{:?} {:?}", ended.out, ended.err);
+            assert!(ended.out[2].contains(" 0 lost (0%), "), "{:?} {:?}", ended.out, ended.err);
+            assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+            let answered = ended.out[2].starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, 0.4");
+            if answered && took < Duration::from_secs(1) { Ok(()) } else { Err((ended.out, took)) }
+        });
     }
 }
 
@@ -179,14 +188,16 @@ fn with_nothing_acknowledged_it_is_exit_1() {
 fn a_closed_tcp_port_is_named_and_has_its_summary_too() {
     let closed = closed_port(private_loopback());
     for format in ["text", "json"] {
-        let (ended, took) = timed(|| run(client_to(closed, &format!("--ping -c 5 --format {format}"))));
-        assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
-        assert!(ended.err[0].contains(&closed.to_string()) && ended.err[0].contains("refused"), "{:?}", ended.err);
-        assert!(took < Duration::from_secs(1), "{took:?}");
-        match format {
-            "text" => assert!(ended.out[2].starts_with("0 sent, 0 acknowledged"), "{:?}", ended.out),
-            _ => assert_eq!(last_object(&ended.out)["sent"], 0),
-        }
+        sooner_than(Duration::from_secs(1), || {
+            let (ended, took) = timed(|| run(client_to(closed, &format!("--ping -c 5 --format {format}"))));
+            assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
+            assert!(ended.err[0].contains(&closed.to_string()) && ended.err[0].contains("refused"), "{:?}", ended.err);
+            match format {
+                "text" => assert!(ended.out[2].starts_with("0 sent, 0 acknowledged"), "{:?}", ended.out),
+                _ => assert_eq!(last_object(&ended.out)["sent"], 0),
+            }
+            took
+        });
     }
 }
 
@@ -198,16 +209,19 @@ fn a_closed_udp_port_refuses_every_probe() {
     for (line, seq) in ended.out.iter().zip(1..=3) {
         assert_eq!(line, &format!("no check from {closed}: seq={seq} lost (refused)"));
     }
-    assert!(ended.out[5].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0.1"), "{:?}", ended.out);
+    assert!(ended.out[5].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0."), "{:?}", ended.out);
+    assert!(number(&ended.out[5], " late, ") >= 0.1, "{:?}", ended.out);
 }
 
 #[test]
 fn a_deadline_holds_before_the_connection_stands_too() {
     let mute = crate::harness::Mute::on((private_loopback(), 0).into());
-    let (ended, took) = timed(|| run(client_to(mute.address(), "--ping -W 0 -w 0.3")));
-    assert!(took < Duration::from_secs(1), "{took:?}");
-    assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
-    assert!(ended.err[0].contains(&mute.address().to_string()), "{:?}", ended.err);
+    sooner_than(Duration::from_secs(1), || {
+        let (ended, took) = timed(|| run(client_to(mute.address(), "--ping -W 0 -w 0.3")));
+        assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
+        assert!(ended.err[0].contains(&mute.address().to_string()), "{:?}", ended.err);
+        took
+    });
     let ended = run(client_to(mute.address(), "--ping -W 0.3"));
     assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
 }
@@ -228,7 +242,7 @@ fn losses_up_to_a_share_are_no_failure() {
     for (most, code) in [("10", 0), ("9.99", 1), ("", 1)] {
         let far = FarUdp::new();
         let most = if most.is_empty() { String::new() } else { format!("--max-loss {most}") };
-        let mut client = client_to(far.address(), &format!("--ping -u -q -c 10 -i 0.01 -W 0.1 {most}")).start();
+        let mut client = client_to(far.address(), &format!("--ping -u -q -c 10 -i 0.01 -W 1 {most}")).start();
         for probe in 0..10 {
             let from = far.expect("hello");
             if probe != 4 {

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
 
-use crate::harness::{FarTcp, ack, client_to, end_of, heard, last_object, number, run, server, tcp_service, timed};
+use crate::harness::{
+    FarTcp, ack, client_to, end_of, heard, last_object, number, one_of_five, run, server, sooner_than, tcp_service,
+    timed,
+};
 
 #[test]
 fn a_schedule_is_kept_however_long_the_answers_take() {
@@ -16,10 +19,12 @@ fn a_schedule_is_kept_however_long_the_answers_take() {
             ack(&mut stream);
         }
     });
-    let (ended, took) = timed(|| run(client_to(far, "--ping -q -c 50 -i 0.01 --flows 10")));
-    assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-    assert!(took < Duration::from_millis(900), "{took:?}");
-    assert!(!ended.complaint().contains("--flows"), "{:?}", ended.err);
+    one_of_five(|| {
+        let (ended, took) = timed(|| run(client_to(far, "--ping -q -c 50 -i 0.01 --flows 10")));
+        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+        let kept = took < Duration::from_millis(900) && !ended.complaint().contains("--flows");
+        if kept { Ok(()) } else { Err((took, ended.err)) }
+    });
 }
 
 #[test]
@@ -33,12 +38,12 @@ fn where_flows_are_too_few_probes_wait_with_their_clock_running() {
     let ended = run(client_to(far, "--ping -q -c 12 -i 0.01 --format json"));
     let summary = last_object(&ended.out);
     let ms = |kind: &str, figure: &str| summary[kind][figure].as_f64().unwrap() / 1e6;
-    assert!(ms("rtt_ns", "max") < 90.0, "{summary}");
-    // The last one was due at 110 ms and sent at 550 ms.
-    assert!(ms("response_ns", "max") > 400.0, "{summary}");
-    // Five in flight would do, were they exactly in step; one more is certain to.
+    // Each takes 50 ms or more, so the last one, due at 110 ms, is sent at 550 ms or later; and number k waited 40 ms × k.
+    assert!(ms("response_ns", "max") > 480.0, "{summary}");
+    assert!(ms("rtt_ns", "min") >= 50.0 && ms("rtt_ns", "p50") < ms("response_ns", "p50") / 2.0, "{summary}");
+    // As many as are in flight, were they exactly in step; one more is certain to do.
     let remedy = ended.err.iter().find(|line| line.contains("--flows ")).expect("a warning");
-    assert!((6.0..=10.0).contains(&number(remedy, "--flows ")), "{remedy:?}");
+    assert_eq!(number(remedy, "--flows "), (ms("rtt_ns", "p50") / 10.0).ceil() + 1.0, "{remedy:?} {summary}");
 }
 
 #[test]
@@ -94,34 +99,38 @@ fn our_own_lateness_is_warned_about() {
 fn a_schedule_finer_than_milliseconds_is_not_rounded() {
     // Rounded up to whole milliseconds, half of the probes would leave half a millisecond late.
     let server = server("-u");
-    let responses: Vec<f64> = (0..3)
-        .map(|_| {
-            let ended = run(client_to(server.udp(), "--ping -u -q -c 150 -i 0.0041 --format json"));
-            let summary = last_object(&ended.out);
-            assert_eq!(summary["acknowledged"], 150, "{summary}");
-            summary["response_ns"]["p50"].as_f64().unwrap() / 1e6
-        })
-        .collect();
-    assert!(responses.iter().any(|p50| *p50 < 0.4), "p50 in ms: {responses:?}");
+    one_of_five(|| {
+        // What a busy machine answers late is awaited: it is the half that is in time that tells.
+        let ended = run(client_to(server.udp(), "--ping -u -q -c 150 -i 0.0041 -W 10 --format json"));
+        let summary = last_object(&ended.out);
+        assert_eq!(summary["sent"], 150, "{summary}");
+        let p50 = summary["response_ns"]["p50"].as_f64().unwrap() / 1e6;
+        if p50 < 0.4 { Ok(()) } else { Err(format!("p50 of {p50} ms")) }
+    });
 }
 
 #[test]
 fn a_run_of_many_probes_a_millisecond_takes_its_time_and_no_more() {
     let server = server("-u --quiet");
-    let ended = run(client_to(server.udp(), "--ping -u -q -c 2000 -i 0.00025 --format json"));
-    let summary = last_object(&ended.out);
-    assert_eq!(summary["acknowledged"], 2000, "{summary}");
-    let seconds = summary["seconds"].as_f64().unwrap();
-    assert!((0.49..1.5).contains(&seconds), "{summary}");
+    one_of_five(|| {
+        let ended = run(client_to(server.udp(), "--ping -u -q -c 2000 -i 0.00025 --format json"));
+        let summary = last_object(&ended.out);
+        assert_eq!(summary["sent"], 2000, "{summary}");
+        let seconds = summary["seconds"].as_f64().unwrap();
+        assert!(seconds >= 0.49, "{summary}");
+        if seconds < 1.5 && summary["acknowledged"] == 2000 { Ok(()) } else { Err(summary) }
+    });
 }
 
 #[test]
 fn a_closed_loop_goes_as_fast_as_it_can() {
     let server = server("-t --quiet");
-    let (ended, took) = timed(|| run(client_to(server.tcp(), "--ping -q -i 0 -c 2000")));
-    assert_eq!(ended.code, 0, "{:?}", ended.err);
-    assert!(ended.out[2].starts_with("2000 sent, 2000 acknowledged"), "{:?}", ended.out);
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    sooner_than(Duration::from_secs(3), || {
+        let (ended, took) = timed(|| run(client_to(server.tcp(), "--ping -q -i 0 -c 2000")));
+        assert_eq!(ended.code, 0, "{:?}", ended.err);
+        assert!(ended.out[2].starts_with("2000 sent, 2000 acknowledged"), "{:?}", ended.out);
+        took
+    });
 }
 
 #[test]
@@ -136,7 +145,7 @@ fn more_flows_than_there_can_be_are_not_recommended() {
 fn an_interval_beyond_all_counting_is_one_for_every_flow() {
     let server = server("-u");
     let ended = run(client_to(server.udp(), "--ping -u -q -c 1 -i 1e19 --flows 3"));
-    assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
+    assert!(ended.code == 0 && !ended.complaint().contains("--flows"), "{:?}", ended.err);
     assert!(ended.out[2].starts_with("1 sent, 1 acknowledged"), "{:?}", ended.out);
 }
 

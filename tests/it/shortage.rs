@@ -1,6 +1,6 @@
 //! What this machine lacks says nothing of the path: it is named, and the exit code is 2.
 
-use crate::harness::{Ended, Namespace, client_to, installed, run, server, server_under_test};
+use crate::harness::{Ended, Namespace, client_to, have, run, server, server_under_test};
 
 /// Each mode in a way that ends soon.
 const MODES: [&str; 8] =
@@ -75,9 +75,7 @@ fn what_is_prohibited_here_is_named_in_every_mode() {
 
 #[test]
 fn a_local_firewall_is_named() {
-    if !installed("nft") {
-        // The lints forbid eprintln!.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: there is no nft\n");
+    if !have("nft") {
         return;
     }
     let rule = "nft 'table inet t { chain c { type filter hook output priority 0; udp dport 6666 drop; }; }'";

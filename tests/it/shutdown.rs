@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 
-use crate::harness::{Client, Server, ServerBuilder, hang_ups_arrive, server, wait_until};
+use crate::harness::{Client, Input, Launch, Server, ServerBuilder, hang_ups_arrive, server, wait_until};
 
 const NOTICE: &str = "server is shutting down";
 
@@ -14,7 +14,7 @@ const NOTICE: &str = "server is shutting down";
 fn each_signal_tells_the_clients_and_exits_0() {
     let hang_up = hang_ups_arrive().then_some(SIGHUP);
     for signal in [SIGINT, SIGTERM].into_iter().chain(hang_up) {
-        let mut server = server("");
+        let mut server = on_a_terminal("");
         let mut client = server.client();
         client.exchange("hello", "ACK");
         server.signal(signal);
@@ -22,6 +22,45 @@ fn each_signal_tells_the_clients_and_exits_0() {
         drop(client);
         assert_eq!(server.wait_exit(), 0, "after {signal}");
     }
+}
+
+/// A server whose terminal can hang up; what it prints is collected all the same.
+fn on_a_terminal(args: &str) -> Server {
+    ServerBuilder::new(args).stdin(Input::Terminal).start()
+}
+
+/// A server that no terminal controls, whoever runs the tests.
+fn as_a_daemon(args: &str) -> Server {
+    ServerBuilder::new(args).with(|launch| launch.through_shell("exec setsid \"$0\" \"$@\"")).start()
+}
+
+#[test]
+fn a_hang_up_without_a_terminal_ends_nothing_and_is_logged() {
+    if !hang_ups_arrive() {
+        return;
+    }
+    let logs = |launch: Launch| launch.env("RUST_LOG", "info").through_shell("exec setsid \"$0\" \"$@\"");
+    let mut server = ServerBuilder::new("-t").with(logs).start();
+    let mut client = server.client();
+    server.signal(SIGHUP);
+    server.stderr.find("the note", |line| line.contains("hang-up"));
+    client.exchange("hello", "ACK");
+    server.client().exchange("a new one", "ACK");
+    server.signal(SIGTERM);
+    client.expect_last(NOTICE);
+    drop(client);
+    assert_eq!(server.wait_exit(), 0);
+}
+
+#[test]
+fn a_hang_up_without_a_terminal_ends_nothing_at_a_shutdown_either() {
+    let mut server = as_a_daemon("-t --grace 0.3");
+    let mut client = server.client();
+    server.signal(SIGTERM);
+    client.expect_last(NOTICE);
+    server.signal(SIGHUP);
+    drop(client);
+    assert_eq!(server.wait_exit(), 0);
 }
 
 #[test]
@@ -178,7 +217,7 @@ fn a_repeated_sighup_changes_nothing() {
     if !hang_ups_arrive() {
         return;
     }
-    let mut server = server("-t --grace 0.5");
+    let mut server = on_a_terminal("-t --grace 0.5");
     let mut client = server.client();
     let since = Instant::now();
     server.signal(SIGHUP);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::{Peer, Server, ServerBuilder, server, wait_until};
+use crate::harness::{Peer, Server, ServerBuilder, private_loopback, server, skipped, wait_until};
 
 const NOTICE: &str = "server is shutting down";
 
@@ -114,7 +114,10 @@ fn two_servers_cannot_keep_each_other_busy() {
 #[test]
 fn nothing_is_sent_to_source_port_0_nor_to_the_server_itself() {
     // Forging a source takes a raw socket, and that takes a privilege.
-    let Ok(raw) = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)) else { return };
+    let Ok(raw) = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)) else {
+        skipped("raw sockets are not permitted here");
+        return;
+    };
     let mut server = ServerBuilder::new("-u").operated().start();
     let port = server.udp().port();
     for source in [0, port] {
@@ -272,5 +275,38 @@ fn a_socket_that_never_spoke_is_told_nothing() {
 #[track_caller]
 fn shut_down(server: &mut Server) {
     server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait_exit(), 0);
+}
+
+/// What somebody forges in the name of a service that answers anything begins no exchange with it.
+#[test]
+fn nothing_is_sent_to_the_ports_of_services_that_answer_whatever_they_get() {
+    let ip = private_loopback();
+    let mut server = ServerBuilder::new(&format!("-u --host {ip}")).operated().start();
+    let mut unanswered = 0.0;
+    for port in [7, 11, 13, 17, 19, 37, 53, 69, 123] {
+        let Ok(service) = UdpSocket::bind((ip, port)) else {
+            skipped(&format!("port {port} is not to be had here"));
+            return;
+        };
+        service.send_to(b"hello", server.udp()).unwrap();
+        unanswered += 1.0;
+        wait_until("the count", || (server.stat("unanswered") == unanswered).then_some(()));
+        service.set_nonblocking(true).unwrap();
+        assert!(service.recv(&mut [0; 100]).is_err(), "an answer came to port {port}");
+    }
+    // The goodbye goes to none of them, either; a neighbouring port is like any other.
+    let other = UdpSocket::bind((ip, 8)).unwrap();
+    let last = UdpSocket::bind((ip, 7)).unwrap();
+    last.send_to(b"hello", server.udp()).unwrap();
+    other.send_to(b"hello", server.udp()).unwrap();
+    let mut buffer = [0; 100];
+    let len = other.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..len], b"check");
+    server.signal(Signal::SIGTERM);
+    let len = other.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..len], b"server is shutting down");
+    last.set_nonblocking(true).unwrap();
+    assert!(last.recv(&mut buffer).is_err());
     assert_eq!(server.wait_exit(), 0);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::harness::{ServerBuilder, wait_until};
+use crate::harness::{ServerBuilder, skipped, wait_until};
 use crate::{alone, figure};
 
 /// What the first connections may leave allocated is measured apart.
@@ -70,7 +70,7 @@ fn idle(connections: usize) {
     let _alone = alone();
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     if hard < connections as u64 + 100 {
-        figure(&format!("skipped: {connections} idle connections, with a limit of {hard} descriptors"));
+        skipped(&format!("{connections} idle connections, with a limit of {hard} descriptors"));
         return;
     }
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Server, ServerBuilder, installed, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, have, wait_until};
 use crate::{alone, figure};
 
 /// How long the famine is watched.
@@ -20,14 +20,6 @@ fn limit(server: &Server, descriptors: usize) {
     let (pid, limit) = (server.id().to_string(), format!("--nofile={descriptors}:"));
     let status = Command::new("prlimit").args(["--pid", &pid, &limit]).stderr(Stdio::null()).status().unwrap();
     assert!(status.success());
-}
-
-fn possible() -> bool {
-    let possible = installed("prlimit");
-    if !possible {
-        figure("skipped: prlimit is not installed");
-    }
-    possible
 }
 
 #[track_caller]
@@ -72,7 +64,7 @@ fn every_connection_that_the_hard_limit_allows_is_held_and_whoever_comes_then_is
 #[test]
 fn with_one_descriptor_in_hand_everybody_who_comes_is_told_that_the_server_is_full() {
     let _alone = alone();
-    if !possible() {
+    if !have("prlimit") {
         return;
     }
     let (server, mut clients) = peopled();
@@ -108,7 +100,7 @@ fn with_one_descriptor_in_hand_everybody_who_comes_is_told_that_the_server_is_fu
 #[test]
 fn without_any_descriptor_clients_wait_and_are_served_when_the_limit_is_lifted() {
     let _alone = alone();
-    if !possible() {
+    if !have("prlimit") {
         return;
     }
     let (server, mut clients) = peopled();

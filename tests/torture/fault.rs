@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Launch, Process, Server, installed, wait_until};
+use crate::harness::{Launch, Process, Server, have, skipped, wait_until};
 
 /// One system call that fails with one error, from the attachment to the drop.
 pub(crate) struct Fault {
@@ -16,13 +16,22 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// Whether there is a strace that can do it; says so where there is none.
+    /// Whether there is a strace, and it may trace what it did not start; where not, the test says that it is skipped.
+    #[track_caller]
     pub(crate) fn possible() -> bool {
-        let possible = installed("strace");
-        if !possible {
-            crate::figure("skipped: strace is not installed");
+        if !have("strace") {
+            return false;
         }
-        possible
+        let victim = Launch::program("sleep", &["30"]).start();
+        let mut strace = Launch::program("strace", &["-qq", "-o", "/dev/null", "-p", &victim.id().to_string()]).start();
+        let traces = wait_until("strace to take hold, or to fail", || {
+            let holds = tracer(victim.id()) == strace.id();
+            (holds || !strace.is_running()).then_some(holds)
+        });
+        if !traces {
+            skipped("strace may not trace other processes here");
+        }
+        traces
     }
 
     /// From now on `call` fails with `error` at the occurrences `when`: `3` the third one, `1+` all of them.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Figures, Group};
 use crate::Plan;
-use crate::report::{median, micros, ms};
+use crate::report::{as_value, median, micros, ms};
 use crate::row::Row;
 
 /// All that is told about a run.
@@ -54,7 +54,7 @@ fn of(figures: &Figures) -> Value {
         "bytes": figures.row.size,
         "connections": figures.row.connections,
         "depth": figures.row.depth,
-        "rtt_ns": figures.round_trips.summary().to_json(),
+        "rtt_ns": as_value(&figures.round_trips.summary()),
         "acks_per_second": median(&figures.acks_per_second),
         "cpu_ns_per_ack": median(&figures.cpu_per_ack).map(|seconds| seconds * 1e9),
     })
@@ -94,7 +94,8 @@ impl Display for Table<'_> {
         )?;
         for (ours, floor) in self.figures() {
             let (row, summary) = (&ours.row, ours.round_trips.summary());
-            write!(f, "{:<10}{:>6}{:>12}{:>10}", row.exchange_name(), row.size, row.connections, row.depth)?;
+            let connections = row.connections_name();
+            write!(f, "{:<10}{:>6}{connections:>12}{:>10}", row.exchange_name(), row.size, row.depth)?;
             write!(f, "{:>10}{:>10}{:>11}", micros(summary.p50), micros(summary.p99), whole(&ours.acks_per_second))?;
             write!(f, "{:>8}{:>7}", nanos(&ours.cpu_per_ack), nanos(&floor.cpu_per_ack))?;
             let ratio = ratio(ours, floor).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
@@ -121,6 +122,8 @@ const LEGEND: &str = "\
 in flight: on each connection, sent in one write; the next ones when all of them are acknowledged.
 CPU/ACK: processor time of the server; floor: that of blocking std::net sockets in another process, doing the
 same exchange on one connection; ×floor: the one divided by the other. Both ends share one core throughout.
+short: each message on a connection of its own, which then ends, every other one by a reset; all of that is in
+its round trip and its CPU/ACK. The floor takes one such connection after the other.
 The server is --quiet: it counts messages and prints none.
 user: memory of the server for each connection; kernel: slab memory for one end of it (half of what both take).
 - where there are too few to tell, or the system does not.

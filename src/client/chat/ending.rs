@@ -3,9 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::talk::MOST_SURPLUS;
 use super::{Chat, Outgoing, State};
 use crate::client::input::Next;
+use crate::client::ledger::MOST_SURPLUS;
 use crate::client::stage::Source;
 use crate::error::exit;
 use crate::transcript::client::Event;
@@ -16,7 +16,7 @@ impl Chat {
     pub(super) fn deadline(&mut self) -> Option<Instant> {
         match self.state {
             State::Connecting(until) => until,
-            // While stdout is stalled we do not read, so nobody else is late.
+            // While stdout is stalled nothing is read, and nobody is late.
             State::Talking if self.stage.has_room() => self.waiting_since().checked_add(self.patience()?),
             State::Talking | State::Over | State::Failed => None,
         }

@@ -138,8 +138,13 @@ impl Chat {
         self.first_address(Instant::now());
         self.talk_on();
         while matches!(self.state, State::Connecting(_) | State::Talking) {
+            let stalled = !self.stage.has_room();
             let deadline = self.deadline();
             let now = self.stage.wait_while_read(deadline)?;
+            if stalled {
+                // Nothing was read meanwhile, so nobody is late.
+                (self.progress, self.answered_at) = (now, now);
+            }
             while let Some(mut slice) = self.stage.reactor.next_slice() {
                 self.serve(&mut slice);
                 self.stage.reactor.put_back(slice);

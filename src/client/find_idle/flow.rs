@@ -40,8 +40,8 @@ pub(super) struct Flow {
     /// When its silence began.
     pub(super) silent_since: Instant,
     pub(super) tries: u32,
-    /// Acknowledgements that answered nothing.
-    pub(super) surplus: u32,
+    /// Replies that answered nothing.
+    pub(super) surplus: u64,
 }
 
 impl Flow {

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use self::flow::{Flow, State, cause_of};
+use super::ledger::MOST_SURPLUS;
 use super::link::{Answer, Heard};
 use super::route::Route;
 use super::stage::{Source, Stage};
@@ -26,8 +27,6 @@ use crate::wire::{Framing, Notice, Protocol};
 const FLOWS: u32 = 64;
 /// A word without an answer is said so often (UDP) or waited for so much longer (TCP, which says it again by itself).
 const TRIES: u32 = 3;
-/// A flow that brings so many acknowledgements more than were asked for is not silent, whatever we do.
-const MOST_SURPLUS: u32 = 16;
 /// The live line is written anew so often.
 const LIVE: Duration = Duration::from_millis(500);
 
@@ -182,7 +181,8 @@ impl FindIdle {
                 }
                 (State::Asking(_), Answer::Ack) => flow.enter(State::Survived, now),
                 (State::Survived | State::Cut(..) | State::Failed, _) => return,
-                (_, Answer::Ack) => {
+                // Who goes on talking is not silent, whatever we do.
+                (_, Answer::Ack) | (State::Silent, Answer::Wrong) => {
                     flow.surplus += 1;
                     if flow.surplus > MOST_SURPLUS {
                         trouble.get_or_insert("it says more than it was asked for".to_owned());

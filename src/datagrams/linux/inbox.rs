@@ -4,6 +4,7 @@ use std::array;
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::RawFd;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
@@ -35,7 +36,8 @@ pub(super) struct Inbox<S> {
 struct Arrival {
     peer: SocketAddr,
     local: Local,
-    length: usize,
+    /// Where its bytes lie in the buffers: a message before it that told no sender is no arrival, and has a buffer.
+    place: Range<usize>,
 }
 
 impl<S: Address> Inbox<S> {
@@ -51,35 +53,36 @@ impl<S: Address> Inbox<S> {
     }
 
     pub(super) fn receive(&mut self, socket: RawFd) -> io::Result<Received> {
-        let received = if self.busy { self.receive_up_to::<BATCH>(socket) } else { self.receive_up_to::<FEW>(socket) };
-        self.busy = self.arrivals.len() >= FEW;
-        received
+        if self.busy { self.receive_up_to::<BATCH>(socket) } else { self.receive_up_to::<FEW>(socket) }
     }
 
-    /// Fewer datagrams than asked for prove the drain: one that comes later is a new event.
+    /// Fewer messages than asked for, answerable or not, prove the drain: one that comes later is a new event.
     fn receive_up_to<const MOST: usize>(&mut self, socket: RawFd) -> io::Result<Received> {
+        self.busy = false;
         self.arrivals.clear();
         self.taken = 0;
         let mut buffers = self.buffers.chunks_exact_mut(BUFFER);
         let mut slices: [_; MOST] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         let messages = recvmmsg(socket, &mut self.headers, &mut slices, MsgFlags::empty(), None)?;
-        for message in messages {
+        let mut came = 0;
+        for (message, start) in messages.zip((0..).step_by(BUFFER)) {
+            came += 1;
             let mut controls = message.cmsgs().ok().into_iter().flatten();
             // On a wildcard bind the bound address, were it ever needed, lets the system choose.
             let local = controls.find_map(S::local).unwrap_or(self.bound);
             if let Some(peer) = message.address {
-                self.arrivals.push(Arrival { peer: peer.into(), local, length: message.bytes });
+                self.arrivals.push(Arrival { peer: peer.into(), local, place: start..start + message.bytes });
             }
         }
-        Ok(if self.arrivals.len() < MOST { Received::Drained } else { Received::More })
+        self.busy = came >= FEW;
+        Ok(if came < MOST { Received::Drained } else { Received::More })
     }
 
     pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
-        let &Arrival { peer, local, length } = self.arrivals.get(self.taken)?;
-        let start = self.taken * BUFFER;
-        let bytes = self.buffers.get(start..start + length)?;
+        let Arrival { peer, local, place } = self.arrivals.get(self.taken)?;
+        let bytes = self.buffers.get(place.clone())?;
         self.taken += 1;
-        Some(Datagram { peer, local, bytes })
+        Some(Datagram { peer: *peer, local: *local, bytes })
     }
 }
 

@@ -4,6 +4,7 @@
 //! deadline that is far beyond any healthy answer. Where several things must meet one turn of the loop, the
 //! program is stopped with SIGSTOP, the events are prepared, and SIGCONT lets it find them all at once.
 
+mod endless;
 mod far;
 mod flood;
 mod instrument;
@@ -17,11 +18,15 @@ mod talker;
 mod tcp;
 mod udp;
 
+use std::fmt::Debug;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::panic::Location;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use endless::Endless;
 pub(crate) use far::{FarTcp, FarUdp, Mute, closed_port, timed};
 pub(crate) use flood::Flood;
 pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_service, udp_service};
@@ -29,7 +34,7 @@ pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 pub(crate) use namespace::Namespace;
 pub(crate) use proc::Proc;
-pub(crate) use process::{Input, Launch, Output, Process, server_under_test};
+pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
 pub(crate) use server::{Server, ServerBuilder, server};
 pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};
 pub(crate) use tcp::Client;
@@ -55,6 +60,25 @@ pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
+/// Tries again what a busy machine can spoil, five times in all: a fault of the program's own is there each time.
+#[track_caller]
+pub(crate) fn one_of_five<E: Debug>(mut round: impl FnMut() -> Result<(), E>) {
+    let mut spoilt = Vec::new();
+    while let Err(why) = round() {
+        spoilt.push(why);
+        assert!(spoilt.len() < 5, "five times: {spoilt:#?}");
+    }
+}
+
+/// The same for what must be done sooner than this; the round says how long it took. Noise takes time and gives none.
+#[track_caller]
+pub(crate) fn sooner_than(bound: Duration, mut round: impl FnMut() -> Duration) {
+    one_of_five(|| {
+        let took = round();
+        if took < bound { Ok(()) } else { Err(format!("{took:?} is not sooner than {bound:?}")) }
+    });
+}
+
 /// A loopback address that no other test and no other run of the tests uses, for tests that need a fixed port.
 pub(crate) fn private_loopback() -> IpAddr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
@@ -62,27 +86,48 @@ pub(crate) fn private_loopback() -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, high.max(1), low, NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
+/// Says on stderr that this test, or a part of it, is skipped, and why: what did not run must not pass for a success.
+#[track_caller]
+pub(crate) fn skipped(why: &str) {
+    let (thread, caller) = (thread::current(), Location::caller());
+    // A test's thread has its name, but where tests run one at a time there is one thread for all.
+    let test = thread.name().filter(|&name| name != "main").map_or_else(|| caller.to_string(), str::to_owned);
+    // Written past the print macros, whose output is kept from who runs the tests. Without a stderr it is skipped all the same.
+    let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
+}
+
+/// Whether a program is there to test with; where it is not, the test says that it is skipped.
+#[track_caller]
+pub(crate) fn have(program: &str) -> bool {
+    let have = installed(program);
+    if !have {
+        skipped(&format!("{program} is not installed"));
+    }
+    have
+}
+
 /// Whether a program can be found on the search path of the tests.
 pub(crate) fn installed(program: &str) -> bool {
     ENVIRONMENT[0].1.split(':').any(|folder| std::path::Path::new(folder).join(program).exists())
 }
 
-/// Whether this machine has an IPv6 loopback.
-#[allow(clippy::print_stdout)]
+/// Whether this machine has an IPv6 loopback; where it has none, the test says that it is skipped.
+#[track_caller]
 pub(crate) fn has_v6() -> bool {
     let has = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !has {
-        println!("skipped: no IPv6 here");
+        skipped("there is no IPv6 here");
     }
     has
 }
 
-/// Whether the programs that a test starts can hang up: under `nohup` they are born deaf to it.
-#[allow(clippy::print_stdout)]
+/// Whether the programs that a test starts can hang up: under `nohup` they are born deaf to it,
+/// and what hangs up is skipped.
+#[track_caller]
 pub(crate) fn hang_ups_arrive() -> bool {
     let arrive = !Proc(std::process::id()).ignores(nix::sys::signal::Signal::SIGHUP as i32);
     if !arrive {
-        println!("skipped in part: SIGHUP is ignored here and in all children");
+        skipped("what hangs up: SIGHUP is ignored here and in all children");
     }
     arrive
 }

@@ -1,11 +1,10 @@
 //! Names with several addresses, in a mount namespace of the client's own.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::process::Command;
 
 use super::talker::Scratch;
-use super::{ENVIRONMENT, Launch};
+use super::{ENVIRONMENT, Launch, client_under_test, skipped};
 
 /// Host names that only the programs started under them see.
 pub(crate) struct Names {
@@ -21,17 +20,16 @@ impl Names {
         if names.resolve() == addresses {
             return Some(names);
         }
-        // The lints forbid eprintln!, and a test without stderr is skipped all the same.
-        let _ = std::io::stderr().write_all(b"skipped: this system gives no namespace with host names of our own\n");
+        skipped("this system gives no namespace with host names of our own");
         None
     }
 
     /// The client with these words, in the namespace.
     pub(crate) fn client(&self, args: &str) -> Launch {
-        let client = env!("CARGO_BIN_EXE_reactor-client");
+        let client = client_under_test();
         let script = self.script("exec \"$0\" \"$@\"");
         let words: Vec<&str> =
-            ["-Urm", "sh", "-c", &script, client].into_iter().chain(args.split_whitespace()).collect();
+            ["-Urm", "sh", "-c", &script, &client].into_iter().chain(args.split_whitespace()).collect();
         Launch::program("unshare", &words)
     }
 

@@ -57,6 +57,11 @@ impl Proc {
         wait_until(&format!("state {state}"), || (self.state() == state).then_some(()));
     }
 
+    /// Whether it is this program by now, and no longer the shell or the tool that starts it.
+    pub(crate) fn runs(self, program: &str) -> bool {
+        fs::read_link(format!("/proc/{}/exe", self.0)).is_ok_and(|path| path.ends_with(program))
+    }
+
     /// Whether a signal (by its number) has a handler.
     pub(crate) fn catches(self, number: i32) -> bool {
         self.signal_mask("SigCgt:") >> (number - 1) & 1 == 1

@@ -3,19 +3,28 @@
 use std::env;
 use std::fs::File;
 use std::io::{PipeReader, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use pty_process::blocking as pty;
 
-use super::{ENVIRONMENT, Lines, Proc, wait_until};
+use super::{DEADLINE, ENVIRONMENT, Lines, Proc, wait_until};
 
 /// The built server, or another one to hold the tests against: `SERVER_UNDER_TEST` names it.
 pub(crate) fn server_under_test() -> String {
     env::var("SERVER_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-server").to_owned())
 }
+
+/// The same of the client: `CLIENT_UNDER_TEST` names it.
+pub(crate) fn client_under_test() -> String {
+    env::var("CLIENT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-client").to_owned())
+}
+
+/// What a pipe with any room takes in one write (`PIPE_BUF` on Linux; elsewhere it may be less).
+const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// What a program gets as its stdin.
 pub(crate) enum Input {
@@ -58,7 +67,7 @@ impl Launch {
 
     /// The client.
     pub(crate) fn client(args: &[&str]) -> Launch {
-        Launch::program(env!("CARGO_BIN_EXE_reactor-client"), args)
+        Launch::program(&client_under_test(), args)
     }
 
     /// Any program, in the clean environment of the tests.
@@ -130,9 +139,9 @@ impl Launch {
             command.stdin(stdin.unwrap()).stdout(stdout.unwrap()).stderr(stderr.unwrap());
             (command.spawn().unwrap(), None)
         };
-        let typist: Option<Box<dyn Write + Send>> = match (stdin_writer, held_stdin, &master) {
-            (Some(writer), _, _) => Some(Box::new(writer)),
-            (None, Some(()), Some(master)) => Some(Box::new(master.try_clone().unwrap())),
+        let typist = match (stdin_writer, held_stdin, &master) {
+            (Some(writer), _, _) => Some(File::from(OwnedFd::from(writer))),
+            (None, Some(()), Some(master)) => Some(master.try_clone().unwrap()),
             _ => None,
         };
         Process {
@@ -169,7 +178,7 @@ pub(crate) struct Process {
     pub(crate) terminal: Lines,
     /// The far side of its terminal, for asking after its settings.
     pub(crate) master: Option<File>,
-    typist: Option<Box<dyn Write + Send>>,
+    typist: Option<File>,
     child: Child,
 }
 
@@ -190,11 +199,17 @@ impl Process {
         self.type_bytes(text.as_bytes());
     }
 
-    /// The same with bytes that need not be text.
+    /// The same with bytes that need not be text. A program that does not read them fails the test, and does not hold it.
     #[track_caller]
     pub(crate) fn type_bytes(&mut self, bytes: &[u8]) {
         let typist = self.typist.as_mut().expect("stdin was not asked for");
-        typist.write_all(bytes).unwrap();
+        // So much is taken whole where anything is.
+        for piece in bytes.chunks(PIECE) {
+            let mut room = [PollFd::new(typist.as_fd(), PollFlags::POLLOUT)];
+            let ready = poll(&mut room, PollTimeout::try_from(DEADLINE).unwrap()).unwrap();
+            assert!(ready > 0, "nobody reads what is typed");
+            typist.write_all(piece).unwrap();
+        }
     }
 
     /// Closes the writing end of its stdin pipe.
