@@ -10,7 +10,8 @@ pub mod limits;
 pub mod signals;
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::Interest;
@@ -22,6 +23,7 @@ use crate::escape::{cause, escape};
 use crate::reactor::{Reactor, Source};
 use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
+use crate::stdio::typing::{self, Typing};
 use crate::stdio::{block_signals, is_io_failure};
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
@@ -51,6 +53,7 @@ pub struct Process<S> {
     /// What goes to stdout.
     pub journal: Journal,
     diagnostics: Diagnostics,
+    typing: Arc<Typing>,
     signals: Signals,
     interrupted: bool,
     /// Until when an interrupted process waits for a stdout or a stderr that takes nothing.
@@ -70,10 +73,18 @@ impl<S: Ends> Process<S> {
         if S::ENDS_WHEN_FULL {
             journal.screen().end_when_full();
         }
+        let minded = Arc::new(Typing::new(std::env::var_os("TERM").as_deref()));
+        if typing::is_at_stdout() {
+            journal.screen().mind(Arc::clone(&minded));
+        }
+        if typing::is_at_stderr() {
+            diagnostics.with(|screen| screen.mind(Arc::clone(&minded)));
+        }
         let mut process = Process {
             reactor: Reactor::new().map_err(|error| Error::Setup("the poll", error))?,
             journal,
             diagnostics,
+            typing: minded,
             signals,
             interrupted: false,
             last_moment: None,
@@ -82,7 +93,7 @@ impl<S: Ends> Process<S> {
         Ok(process)
     }
 
-    fn register(&mut self) -> std::io::Result<()> {
+    fn register(&mut self) -> io::Result<()> {
         let registry = self.reactor.registry();
         registry.register(&mut self.signals, S::SIGNALS.token(), Interest::READABLE)?;
         self.journal.screen().register(registry, S::SCREEN.token())?;
@@ -137,7 +148,11 @@ impl<S: Ends> Process<S> {
     /// The signals that have come. One that asks to end is remembered, too.
     pub fn signals(&mut self) -> Vec<Signal> {
         let signals: Vec<Signal> = self.signals.pending().collect();
-        self.interrupted |= signals.iter().any(|signal| matches!(signal, Signal::Stop | Signal::HangUp));
+        let ends = |signal: &Signal| matches!(signal, Signal::Interrupt | Signal::Stop | Signal::HangUp);
+        self.interrupted |= signals.iter().any(ends);
+        if signals.iter().any(|signal| matches!(signal, Signal::Interrupt | Signal::Report)) {
+            self.typing.note_signal();
+        }
         signals
     }
 

@@ -206,7 +206,7 @@ impl Server {
     fn heed_signals(&mut self, now: Instant) {
         for signal in self.process.signals() {
             match signal {
-                Signal::Stop => self.shut_down(now),
+                Signal::Interrupt | Signal::Stop => self.shut_down(now),
                 Signal::HangUp if self.has_terminal => self.shut_down(now),
                 Signal::HangUp => log::info!("a hang-up without a terminal: there is nothing to read anew"),
                 // The terminal may be ours to read now.

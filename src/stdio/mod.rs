@@ -7,6 +7,7 @@
 //! | [`console`] | lines in |
 //! | [`screen`] | lines out, through a bounded queue |
 //! | [`diagnostics`] | stderr, shared by the logger and the loop |
+//! | [`typing`] | what a person types on the same terminal |
 //!
 //! # A descriptor
 //!
@@ -25,6 +26,7 @@
 pub mod console;
 pub mod diagnostics;
 pub mod screen;
+pub mod typing;
 
 use std::io;
 

@@ -15,11 +15,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memchr::{memchr, memchr_iter};
 use mio::{Interest, Registry, Token};
 
+use crate::stdio::typing::Typing;
 use crate::stdio::{self, Descriptor};
 
 /// The queue of a standard stream, in bytes.
@@ -50,6 +52,8 @@ pub struct Screen {
     torn: bool,
     /// A progress line stands on the terminal, to be overwritten.
     live: bool,
+    /// Somebody types on the same terminal.
+    typing: Option<Arc<Typing>>,
 
     /// The gap lines in the queue, and the numbers they tell.
     gaps: VecDeque<(Range<u64>, u64)>,
@@ -101,6 +105,7 @@ impl Screen {
             blocks: VecDeque::new(),
             torn: false,
             live: false,
+            typing: None,
             gaps: VecDeque::new(),
             answers: VecDeque::new(),
             answers_waiting: 0,
@@ -115,6 +120,11 @@ impl Screen {
     /// For a program that must not lose a line: from here on a full disk breaks it for good.
     pub fn end_when_full(&mut self) {
         self.ends_when_full = true;
+    }
+
+    /// Its terminal is also typed at: what is printed begins on a line of its own.
+    pub fn mind(&mut self, typing: Arc<Typing>) {
+        self.typing = Some(typing);
     }
 
     /// Asks for an event when it can be written again, unless it always can.
@@ -223,9 +233,13 @@ impl Screen {
 
     /// Puts lines into the queue; where they now lie in the stream.
     fn enqueue(&mut self, lines: &str) -> Range<u64> {
+        let is_first = self.pending() == 0;
         if self.live {
             self.live = false;
             self.queue.extend_from_slice(b"\r\x1b[K");
+            self.typing.iter().for_each(|typing| typing.forget());
+        } else if let Some(typing) = &self.typing {
+            typing.begin_line(&mut self.queue, is_first, lines);
         }
         let start = self.position(self.queue.len());
         self.queue.extend_from_slice(lines.as_bytes());
@@ -248,6 +262,7 @@ impl Screen {
         }
         if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0 {
             self.live = !text.is_empty();
+            self.typing.iter().for_each(|typing| typing.forget());
             // On a narrow terminal it is cut short: what wraps cannot be overwritten.
             let (narrow, wide): (&[u8], &[u8]) = if self.live { (b"\x1b[?7l", b"\x1b[?7h") } else { (b"", b"") };
             for piece in [narrow, b"\r", text.as_bytes(), b"\x1b[K", wide] {

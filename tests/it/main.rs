@@ -28,6 +28,7 @@ mod corpus;
 mod cost;
 mod fairness;
 mod find_idle;
+mod fresh_line;
 mod front_page;
 mod full_disk;
 mod haproxy;
