@@ -173,8 +173,7 @@ impl Server {
             Source::Datagrams => self.answer(slice),
             Source::Console => self.heed_operator(slice),
             Source::Screen => self.recall_operator(),
-            // It is flushed before every wait.
-            Source::Diagnostics => {}
+            Source::Diagnostics => self.process.heed(Source::Diagnostics),
             Source::Peer(key) => self.serve_peer(key, slice),
         }
     }
@@ -207,7 +206,7 @@ impl Server {
     fn heed_signals(&mut self, now: Instant) {
         for signal in self.process.signals() {
             match signal {
-                Signal::Stop => self.shut_down(now),
+                Signal::Interrupt | Signal::Stop => self.shut_down(now),
                 Signal::HangUp if self.has_terminal => self.shut_down(now),
                 Signal::HangUp => log::info!("a hang-up without a terminal: there is nothing to read anew"),
                 // The terminal may be ours to read now.

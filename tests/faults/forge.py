@@ -229,5 +229,24 @@ def nobody_on_link():
     check(False, "20 exchanges take 0.2 s at the most")
 
 
+def no_room():
+    """What finds no room in the kernel is dropped and counted, and receiving goes on all the same."""
+    if not link_where_nobody_answers():
+        return
+    server = Server("0.0.0.0")
+    server.serves()
+    for number in range(20000):
+        forge(f"10.66.9.{number % 200 + 2}", 4000, "10.66.0.1", server.port, b"hello")
+    since = time.monotonic()
+    received, answered, unanswered = server.settled()
+    took = time.monotonic() - since
+    print(f"20000 datagrams from 200 neighbours that are not there: received within {took:.3f} s; in/out/unanswered "
+          f"{(received, answered, unanswered)}")
+    check(took < 2 and received > 10000, "receiving goes on")
+    check(unanswered > 0, "there is room for less than all")
+    check(answered + unanswered == received, "what was dropped is counted")
+    server.end()
+
+
 for scene in sys.argv[2:]:
     globals()[scene]()
