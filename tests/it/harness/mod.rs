@@ -61,6 +61,22 @@ pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
+/// Waits until a figure stands still for so long, and gives it. As long as it moves there is progress, and more patience.
+#[track_caller]
+pub(crate) fn settled<T: PartialEq>(still: Duration, mut figure: impl FnMut() -> T) -> T {
+    let began = Instant::now();
+    let mut last = figure();
+    loop {
+        thread::sleep(still);
+        let now = figure();
+        if now == last {
+            return now;
+        }
+        assert!(began.elapsed() < 10 * DEADLINE, "it never rests");
+        last = now;
+    }
+}
+
 /// Tries again what a busy machine can spoil, five times in all: a fault of the program's own is there each time.
 #[track_caller]
 pub(crate) fn one_of_five<E: Debug>(mut round: impl FnMut() -> Result<(), E>) {
