@@ -17,8 +17,9 @@ use crate::{alone, figure};
 const FLOODERS: usize = 20;
 /// How much answers that wait may cost the server: the promised mebibyte, twice while its buffer grows, and the allocator.
 const GROWTH: u64 = 4 << 20;
-/// What may wait in answers and on the way to and from the server: the promised mebibyte and four pipes' buffers.
-const WAITING: usize = (1 << 20) + (256 << 10);
+/// What may wait in answers and on the way to and from the server: the promised mebibyte, three buffers of a pipe on the way
+/// out, and a pipe of commands on the way in, whose answers are three times as long.
+const WAITING: usize = (1 << 20) + (6 << 16);
 
 /// A server whose stdout is read slowly, with everybody's arrival told.
 fn slowly_read(format: &str) -> (Server, Vec<Member>) {
