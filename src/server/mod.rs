@@ -7,6 +7,7 @@
 //! | `accept` | lets clients in, or turns them away |
 //! | `converse`, `desk` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
+//! | `session`, `clock` | what a stamped answer tells: which probes came, and when |
 //! | [`operator`] | obeys commands from stdin |
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
@@ -15,10 +16,12 @@ pub mod operator;
 
 mod accept;
 mod answer;
+mod clock;
 mod closing;
 mod converse;
 mod desk;
 mod peers;
+mod session;
 mod source;
 
 use std::time::{Duration, Instant};

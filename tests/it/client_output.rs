@@ -116,7 +116,8 @@ fn a_stalled_stdout_stops_the_reading_of_stdin_and_nothing_is_dropped() {
     let spent = client.proc().cpu().checked_sub(before).unwrap();
     assert!(spent <= Duration::from_millis(20), "it spins: {spent:?}");
     let lines = Lines::collect(reader);
-    assert_eq!(client.wait_exit(), 0);
+    let code = client.wait_exit();
+    assert_eq!(code, 0, "{:?}", client.stderr.to_end());
     feeder.join().unwrap();
     let lines = lines.to_end();
     assert_eq!(lines.len(), MANY + 1);

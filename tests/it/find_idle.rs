@@ -229,16 +229,19 @@ fn a_server_that_shuts_down_is_no_idle_timeout() {
         let server = server(option);
         let address = if option == "-t" { server.tcp() } else { server.udp() };
         let mut client = client_to(address, &format!("{option} --find-idle 20")).start();
-        wait_until("64 answers", || {
+        // A word by each flow, and another by the first whose silence, 0.3 s, is over: its answer comes before the notice.
+        wait_until("65 words", || {
             let lines = server.stdout.so_far();
-            (lines.iter().filter(|line| line.ends_with(": hello")).count() == 64).then_some(())
+            (lines.iter().filter(|line| line.ends_with(": hello")).count() >= 65).then_some(())
         });
-        // The first silence, 0.3 s, is survived before.
-        std::thread::sleep(Duration::from_millis(500));
         server.signal(SIGTERM);
         let ended = end_of(&mut client);
         assert_eq!(ended.code, 1, "{:?}", ended.out);
-        assert_eq!(ended.out, ["no idle timeout up to 0.3 s"]);
+        // On a busy machine others are survived as well by then.
+        assert_eq!(ended.out.len(), 1);
+        let survived = ended.out[0].strip_prefix("no idle timeout up to ").and_then(|rest| rest.strip_suffix(" s"));
+        let survived: f64 = survived.unwrap_or_else(|| panic!("{:?}", ended.out)).parse().unwrap();
+        assert!((0.3..20.0).contains(&survived), "{:?}", ended.out);
         assert!(ended.complaint().contains("server is shutting down"), "{:?}", ended.err);
     }
 }
