@@ -131,7 +131,9 @@ pub fn run_client() -> ExitCode {
 }
 
 /// Parses the command line and runs what it asks for; any failure is one sentence on stderr.
-fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> ExitCode {
+///
+/// This is how every program on this library begins and ends, an example's too.
+pub fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> ExitCode {
     let name = A::command().get_name().to_owned();
     let mut diagnostics = Diagnostics::new(Screen::stderr(Box::new(|lines| gap(Style::default(), lines))));
     start_log(diagnostics.clone());
