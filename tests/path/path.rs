@@ -1,6 +1,6 @@
 //! A path in a box: what comes to LISTEN goes on to TARGET, and back, with the faults that were asked for.
 //!
-//! One thread, one loop: what comes in is put on the [`Line`] of its direction, what is due there goes out. The system
+//! One thread, one loop: what comes in is put on the `Line` of its direction, what is due there goes out. The system
 //! accepts TCP connections, so those stand at once: the faults befall their bytes.
 
 use std::collections::VecDeque;
@@ -147,13 +147,12 @@ impl Line {
         let hold = if self.holds { HOLD } else { Duration::ZERO };
         self.push(due + hold, (who, bytes.into(), 1 + usize::from(duplicate)));
         self.reordered += usize::from(held.is_some());
-        // It comes right behind the one that was to overtake it.
-        self.under_way.extend(held.map(|(_, parcel)| (self.under_way[self.under_way.len() - 1].0, parcel)));
+        // It was counted before, and comes right behind the one that was to overtake it.
+        self.under_way.extend(held.map(|(_, parcel)| (now, parcel)));
     }
 
-    /// Jitter lets nobody overtake: who would waits for the one before.
+    /// Behind all others, whatever is due: jitter lets nobody overtake.
     fn push(&mut self, due: Instant, parcel: Parcel) {
-        let due = self.under_way.back().map_or(due, |last| due.max(last.0));
         self.bytes += parcel.1.len();
         self.under_way.push_back((due, parcel));
     }
