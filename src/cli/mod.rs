@@ -134,7 +134,9 @@ pub fn run_client() -> ExitCode {
 }
 
 /// Parses the command line and runs what it asks for; any failure is one sentence on stderr.
-fn run<A: Parser>(
+///
+/// This is how every program on this library begins and ends, an example's too.
+pub fn run<A: Parser>(
     program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>,
     code_of: impl FnOnce(&Error) -> u8,
 ) -> ExitCode {

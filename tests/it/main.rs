@@ -41,6 +41,7 @@ mod lingering;
 mod listening;
 mod model;
 mod operator;
+mod path;
 mod ping_connections;
 mod ping_files;
 mod ping_honesty;
