@@ -2,16 +2,17 @@
 
 mod client;
 mod ping;
+mod seconds;
 mod server;
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use env_logger::{Env, Target as LogTarget};
 
 use self::client::ClientArgs;
+use self::seconds::Seconds;
 use self::server::ServerArgs;
 use crate::error::{Error, exit};
 use crate::escape::escape;
@@ -21,31 +22,6 @@ use crate::stdio::screen::Screen;
 use crate::transcript::journal::LAST_LINES;
 use crate::transcript::{Format, Lang, Style, gap};
 use crate::wire::Framing;
-
-/// A span of time given in seconds; `None` is for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seconds(Option<Duration>);
-
-impl Seconds {
-    /// Seconds as people write them; a span too long to count means for ever.
-    fn parse(word: &str) -> Result<Seconds, String> {
-        const FORM: &str = "give seconds, such as 30 or 0.5";
-        let seconds: f64 = word.trim().parse().map_err(|_| FORM.to_owned())?;
-        let is_number = word.bytes().any(|byte| byte.is_ascii_digit());
-        if !is_number || seconds.is_nan() || seconds < 0.0 {
-            return Err(FORM.to_owned());
-        }
-        let span = Duration::try_from_secs_f64(seconds).ok();
-        // What is not 0 must not become it, which means something else.
-        let least = if seconds > 0.0 { Duration::from_nanos(1) } else { Duration::ZERO };
-        Ok(Seconds(span.map(|span| span.max(least))))
-    }
-
-    /// The same, where 0 means for ever as well.
-    fn or_never(self) -> Option<Duration> {
-        self.0.filter(|span| !span.is_zero())
-    }
-}
 
 fn parse_port(word: &str) -> Result<u16, String> {
     word.parse().map_err(|_| "give a number from 0 (the system chooses) to 65535".to_owned())
@@ -195,20 +171,6 @@ mod tests {
     fn the_command_lines_are_well_formed() {
         ServerArgs::command().debug_assert();
         ClientArgs::command().debug_assert();
-    }
-
-    #[test]
-    fn seconds_are_understood_as_people_write_them() {
-        for (word, expected) in [("30", 30.0), ("0.5", 0.5), (".5", 0.5), ("1e1", 10.0), ("0", 0.0)] {
-            assert_eq!(Seconds::parse(word), Ok(Seconds(Some(Duration::from_secs_f64(expected)))), "{word}");
-        }
-        assert_eq!(Seconds::parse("1e-12"), Ok(Seconds(Some(Duration::from_nanos(1)))));
-        for never in ["1e30", "1e400", "18446744073709551616"] {
-            assert_eq!(Seconds::parse(never), Ok(Seconds(None)), "{never}");
-        }
-        for wrong in ["", "-1", "-0.5", "nan", "inf", "-inf", "infinity", "ten", "5s", "1,5"] {
-            assert!(Seconds::parse(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod client_usage;
 mod client_zh;
 mod corpus;
 mod cost;
+mod durations;
 mod fairness;
 mod find_idle;
 mod front_page;
