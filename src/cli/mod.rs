@@ -1,6 +1,7 @@
 //! The command lines: words in, settings out; and how both programs begin and end.
 
 mod client;
+mod modes;
 mod ping;
 mod seconds;
 mod server;

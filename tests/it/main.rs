@@ -11,6 +11,7 @@ mod client_basics;
 mod client_floods;
 mod client_json;
 mod client_limits;
+mod client_modes;
 mod client_names;
 mod client_notices;
 mod client_output;
