@@ -111,7 +111,7 @@ pub fn run_client() -> ExitCode {
 fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> ExitCode {
     let name = A::command().get_name().to_owned();
     let mut diagnostics = Diagnostics::new(Screen::stderr(Box::new(|lines| gap(Style::default(), lines))));
-    start_log(diagnostics.clone());
+    start_log(name.clone(), diagnostics.clone());
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => {
@@ -139,14 +139,19 @@ fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
     diagnostics.finish(LAST_LINES);
 }
 
-/// The log goes where nothing can hold up the loop, and passes nothing on raw.
-fn start_log(diagnostics: Diagnostics) {
+/// The log goes where nothing can hold up the loop, and passes nothing on raw. What is not asked for with `RUST_LOG` is a
+/// sentence like any other: it tells of a far end or of this machine, not of the program.
+fn start_log(name: String, diagnostics: Diagnostics) {
     let mut log = env_logger::Builder::from_env(Env::default().default_filter_or("warn"));
     log.target(LogTarget::Pipe(Box::new(diagnostics)));
-    log.format(|out, record| {
+    log.format(move |out, record| {
         let text = record.args().to_string();
+        let text = escape(text.as_bytes());
+        if record.level() <= log::Level::Warn {
+            return writeln!(out, "{name}: {text}");
+        }
         let time = out.timestamp_micros();
-        writeln!(out, "{time} {:5} {} {}", record.level(), record.target(), escape(text.as_bytes()))
+        writeln!(out, "{time} {:5} {} {text}", record.level(), record.target())
     });
     log.init();
 }

@@ -15,6 +15,7 @@ mod client_modes;
 mod client_names;
 mod client_notices;
 mod client_output;
+mod client_plain_words;
 mod client_quiet;
 mod client_replies;
 mod client_signals;
