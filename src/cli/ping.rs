@@ -1,6 +1,5 @@
 //! The words of `--ping`.
 
-use std::path::absolute;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use super::{Seconds, parse_count};
 use crate::client::chat::longest_message;
 use crate::client::ping::{self, MOST_FLOWS, Output};
 use crate::error::Error;
+use crate::escape::escape;
 use crate::wire::{Framing, Protocol};
 
 #[derive(Debug, Args)]
@@ -32,13 +32,14 @@ pub(super) struct PingArgs {
     /// Spread the probes over so many connections or source ports, and name the worst [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_flows, allow_hyphen_values = true)]
     flows: Option<usize>,
-    /// Write the round trips to FILE, and the response times beside it (FILE.response), as HdrHistogram percentiles
+    /// At the end write the round trips to FILE, and the response times beside it (FILE.response; a pipe or a device
+    /// takes both), as HdrHistogram percentiles
     #[arg(long, value_name = "FILE")]
     hgrm: Option<String>,
-    /// Draw both by percentile into this SVG file
+    /// At the end draw both by percentile into this SVG file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<String>,
-    /// Print the time of day before each line
+    /// Print the local time, with its offset from UTC, before each line
     #[arg(short = 'D')]
     dated: bool,
     /// Exit with 0 as long as no more than so many probes in a hundred are lost [default: 0]
@@ -87,14 +88,15 @@ impl PingArgs {
         }
         let interval = self.interval.map_or(Some(Duration::from_secs(1)), |Seconds(interval)| interval);
         let interval = interval.ok_or_else(|| Error::Usage("-i needs an interval that comes to an end".to_owned()))?;
-        if let (Some(hgrm), Some(plot)) = (&self.hgrm, &self.plot)
-            && (are_same(plot, hgrm) || are_same(plot, &format!("{hgrm}.response")))
+        // Looked at first, touched last: what was asked for cannot turn out to be impossible after an hour.
+        let hgrm = self.hgrm.as_deref().map(Output::hgrm).transpose()?;
+        let plot = self.plot.as_deref().map(Output::plot).transpose()?;
+        if let (Some(hgrm), Some(plot), Some(name)) = (&hgrm, &plot, &self.plot)
+            && plot.is_same(hgrm)
         {
-            return Err(Error::Usage(format!("'{plot}' is named for --hgrm and --plot: give each a file of its own")));
+            let name = escape(name.as_bytes());
+            return Err(Error::Usage(format!("'{name}' is named for --hgrm and --plot: give each a file of its own")));
         }
-        // The names are checked first: what was asked for cannot be found out after an hour.
-        let hgrm = self.hgrm.map(|path| Output::create(&[path.clone(), format!("{path}.response")]));
-        let plot = self.plot.map(|path| Output::create(&[path]));
         Ok(ping::Settings {
             protocol,
             framing,
@@ -105,17 +107,12 @@ impl PingArgs {
             timeout,
             flows: self.flows.unwrap_or(1),
             max_loss: self.max_loss.unwrap_or(0.0),
-            hgrm: hgrm.transpose()?,
-            plot: plot.transpose()?,
+            hgrm,
+            plot,
             quiet,
             dated: self.dated,
         })
     }
-}
-
-/// Whether two names are one file's, as far as the names alone can say.
-fn are_same(one: &str, other: &str) -> bool {
-    matches!((absolute(one), absolute(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn parse_flows(word: &str) -> Result<usize, String> {

@@ -44,6 +44,7 @@ mod model;
 mod operator;
 mod ping_connections;
 mod ping_files;
+mod ping_files_special;
 mod ping_honesty;
 mod ping_late;
 mod ping_output;

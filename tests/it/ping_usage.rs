@@ -73,12 +73,11 @@ fn help_tells_of_the_instruments_and_of_what_differs_from_ping() {
 #[test]
 fn two_files_under_one_name_are_refused() {
     for words in [
-        "--ping --hgrm both --plot both",
-        "--ping --hgrm both --plot both.response",
-        "--ping --hgrm both --plot ./both",
-        "--ping --hgrm .//both --plot ././both.response",
+        "--ping --hgrm both.svg --plot both.svg",
+        "--ping --hgrm both.svg --plot ./both.svg",
+        "--ping --hgrm .//both.svg --plot ././both.svg",
     ] {
         expect_refusal(words, "a file of its own");
     }
-    assert!(!std::path::Path::new("both").exists(), "a refused run makes no file");
+    assert!(!std::path::Path::new("both.svg").exists(), "a refused run makes no file");
 }
