@@ -129,7 +129,7 @@ impl ClientArgs {
         Ok(Settings {
             target: Target::parse(self.host.as_deref(), self.port.as_deref())?,
             family: if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) },
-            style: self.style.style(),
+            style: self.style.style()?,
             quiet: self.quiet,
             mode: self.mode()?,
         })

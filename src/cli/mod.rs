@@ -18,10 +18,11 @@ use self::server::ServerArgs;
 use crate::error::{Error, exit};
 use crate::escape::escape;
 use crate::server::Server;
-use crate::stdio::diagnostics::Diagnostics;
+use crate::stdio::diagnostics::{Diagnostics, Spelling};
 use crate::stdio::screen::Screen;
 use crate::transcript::journal::LAST_LINES;
-use crate::transcript::{Format, Lang, Style, gap};
+use crate::transcript::locale::{Locale, spelled};
+use crate::transcript::{Charset, Format, Lang, Style, gap};
 use crate::wire::Framing;
 
 fn parse_port(word: &str) -> Result<u16, String> {
@@ -73,31 +74,43 @@ struct StyleArgs {
     /// Print sentences, or one JSON object a line
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: FormatWord,
-    /// The language of the sentences; auto follows LC_ALL, LC_MESSAGES and LANG
+    /// The language of the sentences; auto follows LC_ALL, LC_MESSAGES and LANG (zh needs UTF-8)
     #[arg(long, value_name = "LANG", default_value = "auto")]
     lang: LangWord,
 }
 
 impl StyleArgs {
-    fn style(self) -> Style {
-        Style {
+    fn style(self) -> Result<Style, Error> {
+        let locale = locale();
+        if let (LangWord::Zh, Some(other)) = (self.lang, &locale.other_charset) {
+            let other = escape(other.as_bytes());
+            return Err(Error::Usage(format!(
+                "--lang zh needs a terminal that takes UTF-8, and {other} says otherwise"
+            )));
+        }
+        Ok(Style {
             format: match self.format {
                 FormatWord::Text => Format::Text,
                 FormatWord::Json => Format::Json,
             },
             lang: match self.lang {
-                LangWord::Auto => Lang::auto(|name| std::env::var_os(name)),
+                LangWord::Auto => locale.lang,
                 LangWord::En => Lang::En,
                 LangWord::Zh => Lang::Zh,
             },
-        }
+            charset: locale.charset(),
+        })
     }
+}
+
+fn locale() -> Locale {
+    Locale::of(|name| std::env::var_os(name))
 }
 
 /// The server, from its command line to its exit code.
 pub fn run_server() -> ExitCode {
     run(|args: ServerArgs, diagnostics| {
-        Server::start(args.settings(), diagnostics)?.run()?;
+        Server::start(args.settings()?, diagnostics)?.run()?;
         Ok(exit::DONE)
     })
 }
@@ -110,7 +123,10 @@ pub fn run_client() -> ExitCode {
 /// Parses the command line and runs what it asks for; any failure is one sentence on stderr.
 fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> ExitCode {
     let name = A::command().get_name().to_owned();
-    let mut diagnostics = Diagnostics::new(Screen::stderr(Box::new(|lines| gap(Style::default(), lines))));
+    let style = Style { charset: locale().charset(), ..Style::default() };
+    let screen = Screen::stderr(Box::new(move |lines| gap(style, lines)));
+    let ascii: Spelling = |text| spelled(Charset::Ascii, Format::Text, text);
+    let mut diagnostics = Diagnostics::new(screen).spelled_by((style.charset == Charset::Ascii).then_some(ascii));
     start_log(name.clone(), diagnostics.clone());
     let args = match A::try_parse() {
         Ok(args) => args,

@@ -152,8 +152,9 @@ impl<S: Ends> Process<S> {
     /// Shows a line of progress on stderr, which the next line overwrites. An
     /// empty one takes it away at once: stdout may be about to print there.
     pub fn show_live(&mut self, line: &str) {
+        let shown = self.journal.spelled(line.to_owned());
         self.diagnostics.with(|screen| {
-            screen.live(line);
+            screen.live(&shown);
             if line.is_empty() {
                 screen.flush();
             }

@@ -40,6 +40,7 @@ mod json;
 mod limits;
 mod lingering;
 mod listening;
+mod locale;
 mod model;
 mod operator;
 mod ping_connections;
