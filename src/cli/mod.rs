@@ -6,6 +6,7 @@ mod ping;
 mod seconds;
 mod server;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -20,7 +21,8 @@ use crate::escape::escape;
 use crate::server::Server;
 use crate::stdio::diagnostics::{Diagnostics, Spelling};
 use crate::stdio::screen::Screen;
-use crate::transcript::journal::LAST_LINES;
+use crate::transcript::client::Event;
+use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::locale::{Locale, spelled};
 use crate::transcript::{Charset, Format, Lang, Style, gap};
 use crate::wire::Framing;
@@ -109,19 +111,20 @@ fn locale() -> Locale {
 
 /// The server, from its command line to its exit code.
 pub fn run_server() -> ExitCode {
-    run(|args: ServerArgs, diagnostics| {
+    let serve = |args: ServerArgs, diagnostics| {
         Server::start(args.settings()?, diagnostics)?.run()?;
         Ok(exit::DONE)
-    })
+    };
+    run(serve, |_| {})
 }
 
 /// The client, from its command line to its exit code.
 pub fn run_client() -> ExitCode {
-    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics))
+    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics), tell_failure)
 }
 
 /// Parses the command line and runs what it asks for; any failure is one sentence on stderr.
-fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> ExitCode {
+fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>, fail: impl Fn(&str)) -> ExitCode {
     let name = A::command().get_name().to_owned();
     let style = Style { charset: locale().charset(), ..Style::default() };
     let screen = Screen::stderr(Box::new(move |lines| gap(style, lines)));
@@ -136,17 +139,36 @@ fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> 
             return ExitCode::from(exit::DONE);
         }
         Err(error) => {
-            complain(&mut diagnostics, &name, &usage(&error));
+            let sentence = usage(&error);
+            fail(&sentence);
+            complain(&mut diagnostics, &name, &sentence);
             return ExitCode::from(exit::USAGE);
         }
     };
     match program(args, diagnostics.clone()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&mut diagnostics, &name, &error.to_string());
+            let sentence = error.to_string();
+            fail(&sentence);
+            complain(&mut diagnostics, &name, &sentence);
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// What kept the client from running, as an event where those are asked for.
+fn tell_failure(sentence: &str) {
+    if asks_for_json(std::env::args_os()) {
+        let mut journal = Journal::new(Style { format: Format::Json, ..Style::default() }, false);
+        journal.answer(&Event::Error { text: sentence });
+        journal.finish(LAST_LINES);
+    }
+}
+
+/// Whether a command line asks for JSON, even one that makes no sense otherwise.
+fn asks_for_json(words: impl Iterator<Item = OsString>) -> bool {
+    let words: Vec<OsString> = words.take_while(|word| word != "--").collect();
+    words.iter().any(|word| word == "--format=json") || words.windows(2).any(|pair| pair == ["--format", "json"])
 }
 
 fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {

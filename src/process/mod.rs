@@ -21,6 +21,7 @@ use crate::escape::escape;
 use crate::reactor::{Reactor, Source};
 use crate::stdio::block_terminal_stops;
 use crate::stdio::diagnostics::Diagnostics;
+use crate::transcript::client::Event;
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
 
@@ -142,6 +143,18 @@ impl<S: Ends> Process<S> {
     /// One sentence on stderr, quiet or not. It may hold text from outside.
     pub fn complain(&mut self, sentence: impl fmt::Display) {
         complain(&mut self.diagnostics, sentence);
+    }
+
+    /// The same for what ends the run or kept it from starting. To a program stdout alone tells it, quiet or not.
+    pub fn fail(&mut self, sentence: impl fmt::Display) {
+        let sentence = sentence.to_string();
+        self.tell_failure(&sentence);
+        self.complain(sentence);
+    }
+
+    /// The same where stdout tells it to people, too.
+    pub fn tell_failure(&mut self, sentence: &str) {
+        self.journal.answer(&Event::Error { text: &escape(sentence.as_bytes()).to_string() });
     }
 
     /// Whether a person may be watching stderr.

@@ -65,7 +65,7 @@ impl FindIdle {
         let failed = self.each_flow().filter(|flow| flow.state == State::Failed).count();
         let why = self.trouble.take().unwrap_or_default();
         if failed == self.flows.len() {
-            self.stage.complain(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
+            self.stage.fail(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
         } else if failed > 0 {
             self.stage.complain(format_args!("{failed} of {FLOWS} flows never stood: {why}"));
         }
@@ -80,7 +80,7 @@ impl FindIdle {
         };
         if let (Some(early), None) = (early, cut) {
             let longest = self.settings.longest.as_secs_f64();
-            self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
+            self.stage.fail(format_args!("{early}: silences up to {longest} s were not tried to their end"));
         }
         self.stage.finish_patiently();
         let told = has_answer && !self.stage.is_unread() && !self.stage.is_lossy();

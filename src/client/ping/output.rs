@@ -105,7 +105,7 @@ impl Ping {
             if let Err((name, error)) = outcome {
                 saved = false;
                 let name = name.to_owned();
-                self.stage.complain(format_args!("cannot write the file '{name}': {}", cause(&error)));
+                self.stage.fail(format_args!("cannot write the file '{name}': {}", cause(&error)));
             }
         }
         saved

@@ -221,3 +221,9 @@ fn the_summary_is_for_programs() {
         &[json!({"event": "summary", "sent": 7, "acknowledged": 6})],
     );
 }
+
+#[test]
+fn what_ended_the_run_is_for_programs() {
+    let text = "cannot resolve the host name 'x\\u{202e}'";
+    check(Event::Error { text }, "", "", &[json!({"event": "error", "text": text})]);
+}
