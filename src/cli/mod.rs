@@ -7,7 +7,7 @@ mod seconds;
 mod server;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, ValueEnum};
@@ -19,6 +19,7 @@ use self::server::ServerArgs;
 use crate::error::{Error, exit};
 use crate::escape::escape;
 use crate::server::Server;
+use crate::stdio::block_signals;
 use crate::stdio::diagnostics::{Diagnostics, Spelling};
 use crate::stdio::screen::Screen;
 use crate::transcript::client::Event;
@@ -115,21 +116,28 @@ pub fn run_server() -> ExitCode {
         Server::start(args.settings()?, diagnostics)?.run()?;
         Ok(exit::DONE)
     };
-    run(serve, |_| {})
+    run(serve, Error::exit_code, |_| {})
 }
 
 /// The client, from its command line to its exit code.
 pub fn run_client() -> ExitCode {
-    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics), tell_failure)
+    // Whatever fails here says nothing of the path.
+    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics), |_| exit::UNTRIED, tell_failure)
 }
 
 /// Parses the command line and runs what it asks for; any failure is one sentence on stderr.
-fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>, fail: impl Fn(&str)) -> ExitCode {
+fn run<A: Parser>(
+    program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>,
+    code_of: impl FnOnce(&Error) -> u8,
+    tell_failure: impl Fn(&str),
+) -> ExitCode {
     let name = A::command().get_name().to_owned();
     let style = Style { charset: locale().charset(), ..Style::default() };
     let screen = Screen::stderr(Box::new(move |lines| gap(style, lines)));
     let ascii: Spelling = |text| spelled(Charset::Ascii, Format::Text, text);
     let mut diagnostics = Diagnostics::new(screen).spelled_by((style.charset == Charset::Ascii).then_some(ascii));
+    // The first word on stderr may meet a file that may not grow. Who goes on from here is told what fails.
+    let _ = block_signals();
     start_log(name.clone(), diagnostics.clone());
     let args = match A::try_parse() {
         Ok(args) => args,
@@ -140,18 +148,18 @@ fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>, fai
         }
         Err(error) => {
             let sentence = usage(&error);
-            fail(&sentence);
+            tell_failure(&sentence);
             complain(&mut diagnostics, &name, &sentence);
-            return ExitCode::from(exit::USAGE);
+            return ExitCode::from(exit::UNTRIED);
         }
     };
     match program(args, diagnostics.clone()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let sentence = error.to_string();
-            fail(&sentence);
+            tell_failure(&sentence);
             complain(&mut diagnostics, &name, &sentence);
-            ExitCode::from(error.exit_code())
+            ExitCode::from(code_of(&error))
         }
     }
 }
@@ -172,8 +180,14 @@ fn asks_for_json(words: impl Iterator<Item = OsString>) -> bool {
 }
 
 fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
+    let sentence = format!("{name}: {sentence}\n");
     // stderr that fails leaves nobody to tell.
-    let _ = diagnostics.write_all(format!("{name}: {sentence}\n").as_bytes());
+    let _ = if diagnostics.is_broken() {
+        // There may have been no descriptor left for a stderr of our own: this is the last word, so it may wait.
+        io::stderr().write_all(sentence.as_bytes())
+    } else {
+        diagnostics.write_all(sentence.as_bytes())
+    };
     diagnostics.finish(LAST_LINES);
 }
 
