@@ -218,10 +218,11 @@ impl<S: Ends> Process<S> {
         self.diagnostics.with(|screen| screen.print(&lines));
     }
 
-    /// Writes what is left, waiting at most `limit` for a stdout that takes nothing, and as long for stderr.
+    /// Writes what is left, waiting at most `limit`, in all, for a stdout and a stderr that take nothing.
     pub fn finish(&mut self, limit: Duration) {
+        let began = Instant::now();
         self.journal.finish(limit);
-        self.diagnostics.finish(limit);
+        self.diagnostics.finish(limit.saturating_sub(began.elapsed()));
     }
 
     /// Writes what is left, [patiently](Process::finish_patiently), and says where that cannot be. Returns the exit
