@@ -121,11 +121,10 @@ fn a_deadline_ends_it() {
     for option in ["", "-u"] {
         one_of_five(|| {
             let (ended, took) = timed(|| run(client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
-            // The last one is due 0.02 s before the end: it may be in flight then, and was sent.
-            assert!(ended.out[2].starts_with("9 sent, "), "{:?} {:?}", ended.out, ended.err);
             assert!(ended.out[2].contains(" 0 lost (0%), "), "{:?} {:?}", ended.out, ended.err);
-            assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-            let answered = ended.out[2].starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, 0.4");
+            // The last one is due 0.02 s before the end: a busy machine may leave it in flight then, or due and not sent.
+            let answered =
+                ended.out[2].starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, 0.4") && ended.code == 0;
             if answered && took < Duration::from_secs(1) { Ok(()) } else { Err((ended.out, took)) }
         });
     }
