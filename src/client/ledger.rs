@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::wire::{Notice, Reply};
 
+/// So many replies more than were asked for are borne with; a server that goes on is given up.
+pub const MOST_SURPLUS: u64 = 16;
+
 /// The account of one conversation.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -25,8 +28,8 @@ pub struct Ledger {
 pub enum Meaning {
     /// It answers a message that was sent so long ago.
     Answer(Duration),
-    /// It answers nothing; whether it is the first that does not.
-    Surplus(bool),
+    /// It answers nothing; how many have come by now that do not.
+    Surplus(u64),
     /// It is the server's last word.
     LastWord,
 }
@@ -53,7 +56,7 @@ impl Ledger {
         let Some(sent) = self.outstanding.pop_front() else {
             self.flawed = true;
             self.surplus += 1;
-            return Meaning::Surplus(self.surplus == 1);
+            return Meaning::Surplus(self.surplus);
         };
         self.acknowledged += u64::from(reply == Reply::Ack);
         Meaning::Answer(now.saturating_duration_since(sent))

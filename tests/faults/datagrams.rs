@@ -19,6 +19,11 @@ fn forged_senders_for_whom_nobody_answers_keep_nobody_from_being_answered() {
     forge(&["nobody_on_link"]);
 }
 
+#[test]
+fn answers_that_find_no_room_are_dropped_and_receiving_goes_on() {
+    forge(&["no_room"]);
+}
+
 /// Plays these scenes of `forge.py`.
 #[track_caller]
 fn forge(scenes: &[&str]) {

@@ -3,9 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::talk::MOST_SURPLUS;
 use super::{Chat, Outgoing, State};
 use crate::client::input::Next;
+use crate::client::ledger::MOST_SURPLUS;
 use crate::client::stage::Source;
 use crate::error::exit;
 use crate::transcript::client::Event;
@@ -16,7 +16,7 @@ impl Chat {
     pub(super) fn deadline(&mut self) -> Option<Instant> {
         match self.state {
             State::Connecting(until) => until,
-            // While stdout is stalled we do not read, so nobody else is late.
+            // While stdout is stalled nothing is read, and nobody is late.
             State::Talking if self.stage.has_room() => self.waiting_since().checked_add(self.patience()?),
             State::Talking | State::Over | State::Failed => None,
         }
@@ -54,7 +54,7 @@ impl Chat {
                 let protocol = self.settings.protocol;
                 self.stage.journal.tell(&Event::TimedOut { protocol, peer, reason });
                 if self.settings.quiet {
-                    self.stage.complain(format_args!("timed out: {reason}"));
+                    self.stage.fail(format_args!("timed out: {reason}"));
                 }
                 self.state = State::Failed;
             }
@@ -83,13 +83,13 @@ impl Chat {
         let (sent, acknowledged) = (self.ledger.sent(), self.ledger.acknowledged());
         let code = self.exit_code();
         if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == State::Over {
-            self.stage.complain("nothing was sent, so nothing is known of the path");
+            self.stage.fail("nothing was sent, so nothing is known of the path");
         }
         if let Some(notice) = self.ledger.notice()
             && self.settings.quiet
             && code != exit::DONE
         {
-            self.stage.complain(format_args!("the server said: {}", notice.text()));
+            self.stage.fail(format_args!("the server said: {}", notice.text()));
         }
         let unsent = self.input.given() + usize::from(matches!(self.outgoing, Some(Outgoing::Unsent(_))));
         if unsent > 0 {
@@ -102,13 +102,12 @@ impl Chat {
         match self.ledger.surplus() {
             ..=1 => {}
             most @ ..=MOST_SURPLUS => self.stage.complain(format_args!("{most} replies came that answer no message")),
-            more => self.stage.complain(format_args!(
+            more => self.stage.fail(format_args!(
                 "the server sent {more} replies more than were asked for: the connection is given up"
             )),
         }
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
-        self.stage.finish_patiently();
-        if self.stage.is_unread() || self.stage.is_lossy() { exit::FAILED } else { code }
+        self.stage.conclude(code)
     }
 
     /// Whether no input was left unsent; a person at a terminal has seen what was not taken.
@@ -129,6 +128,11 @@ impl Chat {
         };
         // Without a connection and without a message nothing is known.
         let known = self.settings.protocol == Protocol::Tcp || self.ledger.sent() > 0;
-        if well && known && self.ledger.is_settled() { exit::DONE } else { exit::FAILED }
+        match well && known && self.ledger.is_settled() {
+            true => exit::DONE,
+            // That says nothing of the path.
+            false if self.untried => exit::UNTRIED,
+            false => exit::FAILED,
+        }
     }
 }

@@ -6,16 +6,13 @@ use std::time::Instant;
 
 use super::{Chat, Outgoing, Settings, State, longest_message};
 use crate::client::input::Next;
-use crate::client::ledger::Meaning;
+use crate::client::ledger::{MOST_SURPLUS, Meaning};
 use crate::client::stage::{Source, Stage};
 use crate::connection::Pulled;
 use crate::escape::cause;
 use crate::reactor::Slice;
 use crate::transcript::client::Event;
 use crate::wire::{CHECK, Framing, Protocol, Reply, is_reply};
-
-/// So many replies more than were asked for are shown; a server that goes on is given up.
-pub(super) const MOST_SURPLUS: u64 = 16;
 
 /// How far a slice of replies came.
 enum Outcome {
@@ -113,7 +110,7 @@ impl Chat {
     pub(super) fn end_input(&mut self) {
         self.input_ended = true;
         if let Some(error) = self.input.error() {
-            self.stage.complain(format_args!("cannot read the standard input: {}", cause(error)));
+            self.stage.fail(format_args!("cannot read the standard input: {}", cause(error)));
             self.ledger.mark();
         }
         if self.ledger.outstanding() == 0 {
@@ -172,8 +169,7 @@ impl Chat {
     pub(super) fn answered(&mut self, now: Instant) {
         self.progress = now;
         self.answered_at = now;
-        // This address is the one.
-        self.route.settle();
+        self.settle();
         if matches!(self.outgoing, Some(Outgoing::Sent(_))) {
             self.outgoing = None;
         }
@@ -197,7 +193,7 @@ impl Chat {
     }
 }
 
-/// Shows a reply.
+/// Shows a reply, unless it is one too many.
 fn show(stage: &mut Stage, settings: &Settings, peer: SocketAddr, reply: Reply<'_>, meaning: Meaning) {
     let Settings { protocol, framing, .. } = *settings;
     let message = match (reply, protocol) {
@@ -207,8 +203,9 @@ fn show(stage: &mut Stage, settings: &Settings, peer: SocketAddr, reply: Reply<'
     let rtt = match meaning {
         Meaning::LastWord => return stage.journal.tell(&Event::Notice { protocol, peer, text: message.text }),
         Meaning::Answer(rtt) => Some(rtt),
-        Meaning::Surplus(first) => {
-            if first {
+        Meaning::Surplus(count) if count > MOST_SURPLUS => return,
+        Meaning::Surplus(count) => {
+            if count == 1 {
                 stage.complain("a reply came that answers no message");
             }
             None

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Chat, Outgoing, State};
 use crate::client::stage::Source;
 use crate::escape::cause;
+use crate::process::limits::Shortage;
 use crate::reactor::Slice;
 use crate::transcript::address::Address;
 use crate::transcript::client::Event;
@@ -49,19 +50,37 @@ impl Chat {
 
     /// There is no way to the address: says so, and goes to the next.
     pub(super) fn no_way(&mut self, error: &io::Error, now: Instant) {
-        self.tell_no_way(error);
+        if Shortage::is(error) {
+            self.untried = true;
+            self.stage.cannot_try(self.settings.protocol, self.route.peer(), error);
+        } else {
+            self.tell_no_way(error);
+        }
         self.next_address(now);
+    }
+
+    /// This address is the one, whatever kept others from being tried.
+    pub(super) fn settle(&mut self) {
+        self.route.settle();
+        self.untried = false;
     }
 
     fn tell_no_way(&mut self, error: &io::Error) {
         let peer = self.route.peer();
         let (address, why) = (Address::new(peer), cause(error));
-        match self.settings.protocol {
-            Protocol::Tcp => self.stage.complain(format_args!("cannot connect to tcp {address}: {why}")),
-            Protocol::Udp if self.settings.quiet => {
-                self.stage.complain(format_args!("could not send to {address}: {why}"));
-            }
-            Protocol::Udp => self.stage.journal.tell(&Event::SendFailed { peer, error }),
+        let sentence = match self.settings.protocol {
+            Protocol::Tcp => format!("cannot connect to tcp {address}: {why}"),
+            Protocol::Udp => format!("could not send to {address}: {why}"),
+        };
+        let told = self.settings.protocol == Protocol::Udp && !self.settings.quiet;
+        if told {
+            self.stage.journal.tell(&Event::SendFailed { peer, error });
+        }
+        match (told, self.route.has_others()) {
+            (true, true) => {}
+            (true, false) => self.stage.tell_failure(&sentence),
+            (false, true) => self.stage.complain(sentence),
+            (false, false) => self.stage.fail(sentence),
         }
     }
 
@@ -73,7 +92,7 @@ impl Chat {
             Ok(false) => {}
             Ok(true) => {
                 self.state = State::Talking;
-                self.route.settle();
+                self.settle();
                 self.progress = slice.now();
                 let peer = self.route.peer();
                 self.stage.journal.tell(&Event::Connected { peer });
@@ -90,7 +109,7 @@ impl Chat {
         let (protocol, peer) = (self.settings.protocol, self.route.peer());
         self.stage.journal.tell(&Event::Closed { protocol, peer });
         if self.settings.quiet {
-            self.stage.complain("connection has been closed by server");
+            self.stage.fail("connection has been closed by server");
         }
         self.fail();
     }
@@ -111,7 +130,7 @@ impl Chat {
         match self.settings.protocol {
             Protocol::Udp => {
                 if self.ledger.is_answered() {
-                    self.route.settle();
+                    self.settle();
                 }
                 self.no_way(error, now);
             }
@@ -122,7 +141,7 @@ impl Chat {
                     self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
                 }
                 let (address, why) = (Address::new(peer), cause(error));
-                self.stage.complain(format_args!("the connection to {address} broke: {why}"));
+                self.stage.fail(format_args!("the connection to {address} broke: {why}"));
                 self.fail();
             }
         }

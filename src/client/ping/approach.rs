@@ -10,6 +10,7 @@ use super::{Ping, Settings, why};
 use crate::client::link::Answer;
 use crate::client::stage::Source;
 use crate::escape::cause;
+use crate::process::limits::Shortage;
 use crate::reactor::Slice;
 use crate::transcript::address::Address;
 use crate::wire::Protocol;
@@ -45,11 +46,11 @@ impl Ping {
     /// No way to this address: goes to the next, before the run has begun.
     pub(super) fn next_address(&mut self, error: &io::Error) {
         let Settings { protocol, .. } = self.settings;
-        self.stage.complain(format_args!(
-            "cannot connect to {protocol} {}: {}",
-            Address::new(self.route.peer()),
-            cause(error)
-        ));
+        let peer = self.route.peer();
+        self.note_shortage(error);
+        if !Shortage::is(error) {
+            self.stage.complain(format_args!("cannot connect to {protocol} {}: {}", Address::new(peer), cause(error)));
+        }
         self.flows.drop_link(0, Instant::now());
         if self.route.go_on() {
             self.approach();

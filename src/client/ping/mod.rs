@@ -99,6 +99,8 @@ pub struct Ping {
     /// What one slice brought, before it is looked at.
     answers: Vec<Answer>,
     failed: bool,
+    /// Probes, or addresses, that could not be tried for want of our own means.
+    untried: u64,
 }
 
 impl Ping {
@@ -125,6 +127,7 @@ impl Ping {
             buffer: buffer(),
             answers: Vec::new(),
             failed: false,
+            untried: 0,
             stage,
             settings,
         })
@@ -146,7 +149,8 @@ impl Ping {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),
-                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
+                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                    Source::Console | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }

@@ -1,10 +1,12 @@
 //! The probes: sent when they are due, lost when their time is up.
 
+use std::io;
 use std::time::Instant;
 
 use super::flows::State;
 use super::tally::Probe;
 use super::{Ping, Settings, why};
+use crate::process::limits::Shortage;
 use crate::transcript::instrument::Event;
 
 /// A lost probe's socket is kept for so many times the wait for one answer.
@@ -35,6 +37,7 @@ impl Ping {
             if state == State::Absent
                 && let Err(error) = self.open(flow, now)
             {
+                self.note_shortage(&error);
                 self.lose(probe, flow, &why(&error), now);
                 continue;
             }
@@ -61,7 +64,20 @@ impl Ping {
         match outcome {
             Ok(true) => self.flows.expect(flow),
             Ok(false) => self.lose(probe, flow, "no room to send", sent),
-            Err(error) => self.lose(probe, flow, &why(&error), sent),
+            Err(error) => {
+                self.note_shortage(&error);
+                self.lose(probe, flow, &why(&error), sent);
+            }
+        }
+    }
+
+    /// Where `error` is a shortage of our own: the first one is said, the others are counted.
+    pub(super) fn note_shortage(&mut self, error: &io::Error) {
+        if Shortage::is(error) {
+            self.untried += 1;
+            if self.untried == 1 {
+                self.stage.cannot_try(self.settings.protocol, self.route.peer(), error);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use super::talker::Scratch;
-use super::{ENVIRONMENT, Launch, skipped};
+use super::{ENVIRONMENT, Launch, client_under_test, skipped};
 
 /// Host names that only the programs started under them see.
 pub(crate) struct Names {
@@ -26,10 +26,10 @@ impl Names {
 
     /// The client with these words, in the namespace.
     pub(crate) fn client(&self, args: &str) -> Launch {
-        let client = env!("CARGO_BIN_EXE_reactor-client");
+        let client = client_under_test();
         let script = self.script("exec \"$0\" \"$@\"");
         let words: Vec<&str> =
-            ["-Urm", "sh", "-c", &script, client].into_iter().chain(args.split_whitespace()).collect();
+            ["-Urm", "sh", "-c", &script, &client].into_iter().chain(args.split_whitespace()).collect();
         Launch::program("unshare", &words)
     }
 

@@ -19,6 +19,11 @@ pub(crate) fn server_under_test() -> String {
     env::var("SERVER_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-server").to_owned())
 }
 
+/// The same of the client: `CLIENT_UNDER_TEST` names it.
+pub(crate) fn client_under_test() -> String {
+    env::var("CLIENT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-client").to_owned())
+}
+
 /// What a pipe with any room takes in one write (`PIPE_BUF` on Linux; elsewhere it may be less).
 const PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
@@ -53,6 +58,7 @@ pub(crate) struct Launch {
     stdin: Input,
     stdout: Output,
     stderr: Output,
+    columns: u16,
 }
 
 impl Launch {
@@ -63,7 +69,7 @@ impl Launch {
 
     /// The client.
     pub(crate) fn client(args: &[&str]) -> Launch {
-        Launch::program(env!("CARGO_BIN_EXE_reactor-client"), args)
+        Launch::program(&client_under_test(), args)
     }
 
     /// An example, where a whole `cargo test` (or `cargo build --examples`) has built it; one target alone does not.
@@ -81,7 +87,7 @@ impl Launch {
     pub(crate) fn program(program: &str, args: &[&str]) -> Launch {
         let mut command = Command::new(program);
         command.args(args).env_clear().envs(ENVIRONMENT);
-        Launch { command, stdin: Input::Null, stdout: Output::Lines, stderr: Output::Lines }
+        Launch { command, stdin: Input::Null, stdout: Output::Lines, stderr: Output::Lines, columns: 0 }
     }
 
     /// Has a shell start this program: in `script`, `"$0" "$@"` stands for it and its arguments.
@@ -114,6 +120,11 @@ impl Launch {
         Launch { stderr, ..self }
     }
 
+    /// Makes its terminal so wide, and of a kind that wraps lines. Otherwise it does not say how wide it is.
+    pub(crate) fn columns(self, columns: u16) -> Launch {
+        Launch { columns, ..self.env("TERM", "xterm") }
+    }
+
     /// Starts it. With a terminal among its streams it leads a session of its own, controlled by that terminal.
     pub(crate) fn start(self) -> Process {
         let on_terminal = matches!(self.stdin, Input::Terminal)
@@ -136,6 +147,9 @@ impl Launch {
         let (stderr, stderr_reader) = self.stderr.open();
         let (child, master) = if on_terminal {
             let (master, terminal) = pty::open().unwrap();
+            if self.columns > 0 {
+                master.resize(pty_process::Size::new(24, self.columns)).unwrap();
+            }
             let mut command = pty::Command::from(self.command);
             command = stdin.into_iter().fold(command, pty::Command::stdin);
             command = stdout.into_iter().fold(command, pty::Command::stdout);
