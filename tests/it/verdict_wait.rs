@@ -71,6 +71,18 @@ fn silence_is_cut_by_the_end_of_the_time() {
 }
 
 #[test]
+fn a_round_that_is_not_over_tells_what_the_one_before_found() {
+    let address = closed_port(private_loopback());
+    let mut client = client_to(address, "-zu -w 1.6").start();
+    wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
+    thread::sleep(Duration::from_millis(500));
+    // From the second round on nothing comes back.
+    let _silent = FarUdp::on(address);
+    let ended = end_of(&mut client);
+    assert_eq!((ended.code, ended.out.as_slice()), (1, &[format!("udp {address} refused")][..]));
+}
+
+#[test]
 fn it_asks_once_a_second() {
     let far = FarTcp::new();
     let (mut client, took) = timed(|| {
