@@ -157,6 +157,11 @@ impl<S: Ends> Process<S> {
         signals
     }
 
+    /// Does what may block for long, a resolver's work: a signal that asks to end ends the process at once meanwhile.
+    pub fn block_on<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.signals.while_deaf(work)
+    }
+
     /// Whether a signal asked to end.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted
