@@ -7,7 +7,7 @@
 //! | `lines` | the bytes up to `\n`, one `\r` before it dropped | `ACK\n` | text and `\n` |
 //! | `length` | a 4-byte big-endian count, then that many bytes | the same frame holding `ACK` | the same frame |
 //!
-//! A datagram is one message and is answered with `check`.
+//! A datagram is one message and is answered with `check`; one that is a [`Probe`], with a [`Stamp`].
 
 use std::fmt;
 
@@ -15,11 +15,13 @@ mod decoder;
 mod output;
 mod owed;
 mod replies;
+mod stamps;
 
 pub use self::decoder::{Count, Decoder, End, Message};
 pub use self::output::{Outbox, Output};
 pub use self::owed::Owed;
 pub use self::replies::{Replies, Reply};
+pub use self::stamps::{Probe, STAMPED, Stamp};
 
 /// A message longer than the decoder accepts: the stream cannot be followed any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +157,7 @@ pub const CHATTY_PORTS: [u16; 9] = [7, 11, 13, 17, 19, 37, 53, 69, 123];
 /// Whether a datagram is itself a reply. Answering those without limit would let
 /// two servers and one forged datagram keep each other busy for ever.
 pub fn is_reply(datagram: &[u8]) -> bool {
-    datagram == CHECK || datagram == ACK || Notice::parse(datagram).is_some()
+    datagram == CHECK || datagram == ACK || Notice::parse(datagram).is_some() || stamps::is_stamp(datagram)
 }
 
 /// How a TCP stream is cut into messages.
