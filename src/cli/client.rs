@@ -1,6 +1,7 @@
 //! The client's command line, and the mode that it asks for.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -177,7 +178,9 @@ impl ClientArgs {
 
     fn ping_settings(self) -> Result<ping::Settings, Error> {
         let (protocol, timeout) = (self.protocol(), self.instrument_timeout());
-        self.probes.settings(protocol, self.framing.into(), timeout, self.quiet)
+        let target = Target::parse(self.host.as_deref(), self.port.as_deref())?;
+        let name = target.host.parse::<IpAddr>().is_err().then_some(target.host);
+        self.probes.settings(protocol, self.framing.into(), timeout, self.quiet, name)
     }
 
     fn chat_settings(self) -> Result<chat::Settings, Error> {

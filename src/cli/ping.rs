@@ -9,11 +9,11 @@ use super::{Seconds, parse_count};
 use crate::client::chat::longest_message;
 use crate::client::ping::{self, MOST_FLOWS, Output};
 use crate::error::Error;
-use crate::wire::{Framing, Protocol};
+use crate::wire::{Framing, Protocol, STAMPED};
 
 /// Their names: elsewhere they mean nothing.
-pub(super) const OF_PING: [&str; 9] =
-    ["count", "interval", "size", "deadline", "flows", "hgrm", "plot", "dated", "max_loss"];
+pub(super) const OF_PING: [&str; 10] =
+    ["count", "interval", "size", "deadline", "flows", "plain", "hgrm", "plot", "dated", "max_loss"];
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "With --ping")]
@@ -30,10 +30,10 @@ pub(super) struct PingArgs {
         allow_hyphen_values = true
     )]
     interval: Option<Seconds>,
-    /// Bytes in a probe [default: 5]
+    /// Bytes in a probe [default: 5; over UDP 72, fewer mean --plain]
     #[arg(short, value_name = "BYTES", requires = "ping", value_parser = parse_count, allow_hyphen_values = true)]
     size: Option<usize>,
-    /// Stop after so long
+    /// Send nothing more after so long; what is out then is awaited for -W at most
     #[arg(
         short = 'w',
         value_name = "SECONDS",
@@ -42,9 +42,12 @@ pub(super) struct PingArgs {
         allow_hyphen_values = true
     )]
     deadline: Option<Seconds>,
-    /// Spread the probes over so many connections or source ports, and name the worst [default: 1]
+    /// Spread the probes over so many connections or source ports at the least, and name the worst [default: 1]
     #[arg(long, value_name = "N", requires = "ping", value_parser = parse_flows, allow_hyphen_values = true)]
     flows: Option<usize>,
+    /// Send datagrams that any server understands: no loss by leg, no server times
+    #[arg(long, requires = "ping")]
+    plain: bool,
     /// Write the round trips to FILE, and the response times beside it (FILE.response), as HdrHistogram percentiles
     #[arg(long, value_name = "FILE", requires = "ping")]
     hgrm: Option<String>,
@@ -73,8 +76,12 @@ impl PingArgs {
         framing: Framing,
         timeout: Option<Duration>,
         quiet: bool,
+        name: Option<String>,
     ) -> Result<ping::Settings, Error> {
-        let size = self.size.unwrap_or(5);
+        if self.plain && protocol == Protocol::Tcp {
+            return Err(Error::Usage("--plain is for datagrams: give -u, too".to_owned()));
+        }
+        let size = self.size.unwrap_or(if protocol == Protocol::Udp && !self.plain { STAMPED } else { 5 });
         let longest = longest_message(protocol, framing);
         if size > longest {
             let remedy = match (protocol, framing) {
@@ -99,6 +106,8 @@ impl PingArgs {
             count: self.count.map(|count| count as u64),
             interval,
             size,
+            plain: self.plain,
+            name,
             deadline: self.deadline.and_then(Seconds::or_never),
             timeout,
             flows: self.flows.unwrap_or(1),

@@ -9,7 +9,7 @@ use mio::net::{TcpStream, UdpSocket};
 use super::stage::Source;
 use crate::connection::{Connection, Inbox, Pulled, Reading};
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
-use crate::wire::{CHECK, Framing, LONGEST_MESSAGE, Message, Notice, Outbox, Output, Protocol, Replies, Reply};
+use crate::wire::{CHECK, Framing, LONGEST_MESSAGE, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
 
 /// A reply, once the buffer it stood in is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,19 @@ impl From<Reply<'_>> for Answer {
             Reply::Wrong(_) => Answer::Wrong,
         }
     }
+}
+
+/// What a datagram says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datagram {
+    /// A message was acknowledged.
+    Check,
+    /// A stamped probe was.
+    Stamp(Stamp),
+    /// The server's last word.
+    Notice(Notice),
+    /// Anything else.
+    Wrong,
 }
 
 /// A socket towards one address.
@@ -88,6 +101,11 @@ impl Link {
     /// The source that its events are.
     pub fn source(&self) -> Source {
         Source::Link(self.key)
+    }
+
+    /// Whether it is a connection.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.way, Way::Tcp { .. })
     }
 
     /// The port of our end.
@@ -175,6 +193,37 @@ impl Link {
             Way::Tcp { inbox, .. } => inbox.decoder.unfinished(),
             Way::Udp(_) => None,
         }
+    }
+
+    /// The next datagram (UDP); `None` where there is none for now, or the slice is over.
+    ///
+    /// # Errors
+    /// One of ours was refused at the far end. There may be more to receive.
+    pub fn receive(&mut self, buffer: &mut [u8], budget: &mut Budget) -> io::Result<Option<Datagram>> {
+        let Way::Udp(socket) = &mut self.way else {
+            return Ok(None);
+        };
+        while budget.may_read() {
+            budget.spend(1);
+            match socket.recv(buffer) {
+                Ok(len) => {
+                    budget.spend_bytes(len);
+                    let bytes = &buffer[..len];
+                    return Ok(Some(match Stamp::parse(bytes) {
+                        Some(stamp) => Datagram::Stamp(stamp),
+                        None => match datagram_reply(bytes) {
+                            Reply::Ack => Datagram::Check,
+                            Reply::Notice(notice) => Datagram::Notice(notice),
+                            Reply::Wrong(_) => Datagram::Wrong,
+                        },
+                    }));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Begins to pull replies through `buffer`, within `budget`.

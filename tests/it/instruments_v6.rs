@@ -82,7 +82,7 @@ fn a_lost_probe_leaves_its_source_port_and_its_answer_is_late() {
         return;
     }
     let far = far_v6();
-    let mut client = client_to(far.address(), "--ping -u -c 2 -i 1 -W 0.8").start();
+    let mut client = client_to(far.address(), "--ping -u --plain -c 2 -i 1 -W 0.8").start();
     let first = far.expect("hello");
     let second: SocketAddr = far.expect("hello");
     assert_ne!(first, second);

@@ -77,22 +77,23 @@ fn late_answers_over_tcp() {
 fn a_loss_and_a_late_answer_have_lines_of_their_own() {
     let far = FarUdp::new();
     let name = far.address();
-    let mut client = client_to(name, "--ping -u -c 2 -W 0.5 -i 1").start();
+    let mut client = client_to(name, "--ping -u --plain -c 2 -W 0.5 -i 1").start();
     let first = far.expect("hello");
+    client.stdout.expect(&format!("ping udp {name}, 5 bytes, every 1 s"));
     client.stdout.expect(&format!("no check from {name}: seq=1 lost (no answer in time)"));
     far.say(first, "check");
     client.stdout.find("the late line", |line| line.starts_with(&format!("late check from {name}: seq=1 time=")));
     let second = far.answer("hello", "check");
     assert_ne!(first, second, "the port of a lost probe is not used again");
     let ended = end_of(&mut client);
-    assert!(ended.out[5].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{:?}", ended.out);
+    assert!(ended.out[6].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{:?}", ended.out);
 }
 
 #[test]
 fn an_answer_to_a_lost_probe_is_never_credited_to_the_next() {
     // The second probe is on its way, unanswered, when the answer to the first one comes.
     let udp = FarUdp::new();
-    let mut client = client_to(udp.address(), "--ping -u -c 2 -W 0.8 -i 1 --format json").start();
+    let mut client = client_to(udp.address(), "--ping -u --plain -c 2 -W 0.8 -i 1 --format json").start();
     let first = udp.expect("hello");
     udp.expect("hello");
     udp.say(first, "check");

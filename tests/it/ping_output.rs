@@ -25,7 +25,7 @@ fn replies_and_the_summary_are_events() {
             let reply: Value = serde_json::from_str(line).unwrap();
             assert_eq!(
                 keys(&reply),
-                ["event", "flow", "peer", "protocol", "response_ns", "rtt_ns", "seq", "time"],
+                ["event", "flow", "peer", "protocol", "response_ns", "rtt_ns", "seq", "server_ns", "time"],
                 "{reply}"
             );
             assert_eq!((&reply["event"], reply["seq"].as_u64()), (&"reply".into(), Some(seq)));
@@ -43,7 +43,7 @@ fn replies_and_the_summary_are_events() {
         assert_eq!(summary["connect_ns"].is_u64(), protocol == "tcp", "{summary}");
         for kind in ["rtt_ns", "response_ns"] {
             let times = &summary[kind];
-            assert_eq!(keys(times), ["max", "min", "p50", "p90", "p99", "p999"], "{summary}");
+            assert_eq!(keys(times), ["jitter", "max", "mean", "min", "p50", "p90", "p99", "p999"], "{summary}");
             assert!(times["min"].is_u64() && times["p50"].is_u64() && times["max"].is_u64(), "{summary}");
             assert!(times["p90"].is_null() && times["p99"].is_null() && times["p999"].is_null(), "{summary}");
         }
@@ -54,7 +54,7 @@ fn replies_and_the_summary_are_events() {
 #[test]
 fn losses_are_events_with_their_reason() {
     let far = FarUdp::new();
-    let mut client = client_to(far.address(), "--ping -u -c 1 -W 0.1 --format json").start();
+    let mut client = client_to(far.address(), "--ping -u --plain -c 1 -W 0.1 --format json").start();
     far.expect("hello");
     let ended = end_of(&mut client);
     let lost: Value = serde_json::from_str(&ended.out[0]).unwrap();

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use super::Ping;
-use super::tally::Tally;
 use crate::error::Error;
 use crate::escape::cause;
 use crate::latency::{Curve, Latencies, write_hgrm, write_svg};
@@ -35,7 +34,8 @@ impl Output {
 impl Ping {
     /// Writes the distributions where they were asked for.
     pub(super) fn save(&mut self) -> bool {
-        let Tally { sent, lost, rtt, response, .. } = &self.tally;
+        let (sent, lost) = (self.account.sent, self.account.lost);
+        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
         let both: [&Latencies; 2] = [rtt, response];
         let mut failures = Vec::new();
         if let Some(Output { path, files }) = &self.settings.hgrm {
@@ -46,7 +46,7 @@ impl Ping {
         if let Some(Output { path, files }) = &self.settings.plot {
             let mut title = format!("{} {} acknowledgement", Address::new(self.route.peer()), self.settings.protocol);
             // A curve shows what was answered alone.
-            if *lost > 0 {
+            if lost > 0 {
                 title += &format!(", {lost} of {sent} lost");
             }
             let curves = [Curve { name: "rtt", latencies: rtt }, Curve { name: "response", latencies: response }];
