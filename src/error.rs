@@ -13,8 +13,8 @@ pub mod exit {
     pub const DONE: u8 = 0;
     /// The path did not verify; the server could not start or go on.
     pub const FAILED: u8 = 1;
-    /// It could not be tried: usage, or a name that does not resolve.
-    pub const USAGE: u8 = 2;
+    /// It could not be tried: usage, a name that does not resolve, something that this machine lacks.
+    pub const UNTRIED: u8 = 2;
 }
 
 /// A failure that ends a program, in one sentence.
@@ -39,10 +39,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code this failure deserves.
+    /// The exit code this failure of the server deserves.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Resolve(..) | Error::NoAddress(..) | Error::Usage(..) => exit::USAGE,
+            Error::Resolve(..) | Error::NoAddress(..) | Error::Usage(..) => exit::UNTRIED,
             Error::Bind(..) | Error::Listen(..) | Error::Socket(..) | Error::Setup(..) | Error::Poll(..) => {
                 exit::FAILED
             }

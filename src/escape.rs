@@ -65,7 +65,8 @@ pub fn cause(error: &io::Error) -> String {
 /// Whether [`escape`] leaves `character` as it is.
 ///
 /// It does not for the backslash, for controls, for everything of the general category Cf (bidirectional controls among
-/// them), for line and paragraph separators, for what is invisible by default, and for noncharacters.
+/// them), for line and paragraph separators, for what is invisible by default, and for noncharacters; nor for the
+/// ellipsis, so that the mark of a cut ([`shown`]) is always ours.
 #[must_use]
 pub const fn is_safe(character: char) -> bool {
     if character.is_ascii() {
@@ -76,7 +77,7 @@ pub const fn is_safe(character: char) -> bool {
         | '\u{ad}' | '\u{34f}'
         | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
         | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2026}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{3164}' | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
         | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
         | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'

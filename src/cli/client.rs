@@ -14,7 +14,7 @@ use crate::client::ping::{self, Ping};
 use crate::client::stage::Stage;
 use crate::client::target::{Family, Target};
 use crate::client::verdict::{self, Verdict};
-use crate::error::{Error, exit};
+use crate::error::Error;
 use crate::process::complain;
 use crate::process::signals::OnQuit;
 use crate::stdio::diagnostics::Diagnostics;
@@ -32,7 +32,7 @@ const OF_CHAT: [&str; 2] = ["messages", "window"];
 /// As an instrument it finds out whether a path is open (-z), how long an acknowledgement takes
 /// (--ping), and when a silent path is cut (--find-idle).
 ///
-/// Exit code: 0 everything was acknowledged; 1 the path did not verify; 2 it could not be tried.
+/// Exit code: 0 everything was acknowledged; 1 the path did not verify; 2 it could not be tried, or stdout not written.
 /// Unlike ping(8), --ping exits with 1 for a single loss; --max-loss allows for some.
 #[derive(Debug, Parser)]
 #[command(name = "reactor-client", version, after_help = EXAMPLES, after_long_help = EXAMPLES)]
@@ -231,8 +231,7 @@ impl Settings {
                 if let Mode::Verdict(settings) = mode {
                     complain(&mut diagnostics, &error);
                     let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
-                    verdict::tell_unresolved(stage, &settings, &target);
-                    return Ok(exit::USAGE);
+                    return Ok(verdict::tell_unresolved(stage, &settings, &target));
                 }
                 return Err(error);
             }

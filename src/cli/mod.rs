@@ -4,7 +4,7 @@ mod client;
 mod ping;
 mod server;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use self::server::ServerArgs;
 use crate::error::{Error, exit};
 use crate::escape::escape;
 use crate::server::Server;
+use crate::stdio::block_signals;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
 use crate::transcript::journal::LAST_LINES;
@@ -119,21 +120,28 @@ impl StyleArgs {
 
 /// The server, from its command line to its exit code.
 pub fn run_server() -> ExitCode {
-    run(|args: ServerArgs, diagnostics| {
+    let serve = |args: ServerArgs, diagnostics| {
         Server::start(args.settings(), diagnostics)?.run()?;
         Ok(exit::DONE)
-    })
+    };
+    run(serve, Error::exit_code)
 }
 
 /// The client, from its command line to its exit code.
 pub fn run_client() -> ExitCode {
-    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics))
+    // Whatever fails here says nothing of the path.
+    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics), |_| exit::UNTRIED)
 }
 
 /// Parses the command line and runs what it asks for; any failure is one sentence on stderr.
-fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> ExitCode {
+fn run<A: Parser>(
+    program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>,
+    code_of: impl FnOnce(&Error) -> u8,
+) -> ExitCode {
     let name = A::command().get_name().to_owned();
     let mut diagnostics = Diagnostics::new(Screen::stderr(Box::new(|lines| gap(Style::default(), lines))));
+    // The first word on stderr may meet a file that may not grow. Who goes on from here is told what fails.
+    let _ = block_signals();
     start_log(diagnostics.clone());
     let args = match A::try_parse() {
         Ok(args) => args,
@@ -144,21 +152,27 @@ fn run<A: Parser>(program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>) -> 
         }
         Err(error) => {
             complain(&mut diagnostics, &name, &usage(&error));
-            return ExitCode::from(exit::USAGE);
+            return ExitCode::from(exit::UNTRIED);
         }
     };
     match program(args, diagnostics.clone()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&mut diagnostics, &name, &error.to_string());
-            ExitCode::from(error.exit_code())
+            ExitCode::from(code_of(&error))
         }
     }
 }
 
 fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
+    let sentence = format!("{name}: {sentence}\n");
     // stderr that fails leaves nobody to tell.
-    let _ = diagnostics.write_all(format!("{name}: {sentence}\n").as_bytes());
+    let _ = if diagnostics.is_broken() {
+        // There may have been no descriptor left for a stderr of our own: this is the last word, so it may wait.
+        io::stderr().write_all(sentence.as_bytes())
+    } else {
+        diagnostics.write_all(sentence.as_bytes())
+    };
     diagnostics.finish(LAST_LINES);
 }
 

@@ -1,15 +1,19 @@
 //! The way to one server address: a TCP connection or a connected UDP socket, behind the same few verbs.
 
+mod listening;
+
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::Interest;
 use mio::net::{TcpStream, UdpSocket};
 
+pub use self::listening::{Last, Listening};
 use super::stage::Source;
-use crate::connection::{Connection, Inbox, Pulled, Reading};
+use crate::connection::{Connection, Inbox, Pulled};
+use crate::process::limits::Shortage;
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
-use crate::wire::{CHECK, Framing, LONGEST_MESSAGE, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
+use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
 
 /// A reply, once the buffer it stood in is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +68,8 @@ impl Link {
     /// [`is_established`](Link::is_established) says so.
     ///
     /// # Errors
-    /// The system has no socket, or knows at once that there is no way; or the poll does not take it.
+    /// The system knows at once that there is no way; or, as a [`Shortage`], it has no socket, no port, no room in the
+    /// poll for us.
     pub fn open(
         protocol: Protocol,
         peer: SocketAddr,
@@ -75,18 +80,19 @@ impl Link {
         let (registry, token) = (reactor.registry(), Source::Link(key).token());
         let way = match protocol {
             Protocol::Tcp => {
-                let mut connection = Connection::new(TcpStream::connect(peer)?);
-                registry.register(&mut connection, token, stream_interest())?;
+                let stream = TcpStream::connect(peer).map_err(|error| match error.kind() {
+                    // The ports may be gone, or there is no address that could have one: a datagram socket tells.
+                    io::ErrorKind::AddrNotAvailable => udp(peer).err().unwrap_or_else(|| Shortage::name(error)),
+                    _ => Shortage::name(error),
+                });
+                let mut connection = Connection::new(stream?);
+                registry.register(&mut connection, token, stream_interest()).map_err(Shortage::name)?;
                 Way::Tcp { connection, inbox: Inbox::new(Replies::new(framing)), outbox: Outbox::default() }
             }
             Protocol::Udp => {
-                let any: SocketAddr = match peer {
-                    SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-                    SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-                };
-                let mut socket = UdpSocket::bind(any)?;
-                socket.connect(peer)?;
-                registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+                let mut socket = udp(peer)?;
+                let interest = Interest::READABLE | Interest::WRITABLE;
+                registry.register(&mut socket, token, interest).map_err(Shortage::name)?;
                 Way::Udp(socket)
             }
         };
@@ -120,8 +126,7 @@ impl Link {
     /// Whether the connection stands.
     ///
     /// # Errors
-    /// It never will: refused, unreachable, or connected to itself (the system
-    /// may choose the very port that nobody listens on as our own).
+    /// It never will: refused, unreachable, or connected to itself.
     pub fn is_established(&self) -> io::Result<bool> {
         let Way::Tcp { connection, .. } = &self.way else {
             return Ok(true);
@@ -131,9 +136,7 @@ impl Link {
             return Err(error);
         }
         match stream.peer_addr() {
-            Ok(peer) if stream.local_addr().is_ok_and(|local| local == peer) => {
-                Err(io::ErrorKind::ConnectionRefused.into())
-            }
+            Ok(peer) if is_itself(stream.local_addr(), peer) => Err(io::ErrorKind::ConnectionRefused.into()),
             Ok(_) => {
                 stream.set_nodelay(true)?;
                 Ok(true)
@@ -147,7 +150,8 @@ impl Link {
     /// the next event. TCP keeps what the socket does not take.
     ///
     /// # Errors
-    /// The connection is broken, or an earlier datagram was refused at the far end.
+    /// The connection is broken, or an earlier datagram was refused at the far end; or, as a [`Shortage`], nothing may
+    /// leave from here.
     pub fn send(&mut self, message: &[u8]) -> io::Result<bool> {
         match &mut self.way {
             Way::Tcp { connection, inbox, outbox } => {
@@ -160,7 +164,7 @@ impl Link {
                     Ok(_) => return Ok(true),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(Shortage::name(error)),
                 }
             },
         }
@@ -211,7 +215,7 @@ impl Link {
                     let bytes = &buffer[..len];
                     return Ok(Some(match Stamp::parse(bytes) {
                         Some(stamp) => Datagram::Stamp(stamp),
-                        None => match datagram_reply(bytes) {
+                        None => match listening::datagram_reply(bytes) {
                             Reply::Ack => Datagram::Check,
                             Reply::Notice(notice) => Datagram::Notice(notice),
                             Reply::Wrong(_) => Datagram::Wrong,
@@ -265,99 +269,29 @@ pub enum Heard {
     Ended,
 }
 
-/// A slice's worth of replies.
-#[derive(Debug)]
-pub enum Listening<'r> {
-    /// Out of a stream.
-    Tcp {
-        /// What cuts them out.
-        reading: Reading<'r, Replies>,
-        /// How the stream ends.
-        last: Last,
-    },
-    /// Each a datagram.
-    Udp {
-        /// The socket.
-        socket: &'r mut UdpSocket,
-        /// What a datagram is received into.
-        buffer: &'r mut [u8],
-        /// How many may be.
-        budget: &'r mut Budget,
-    },
-}
-
-/// How the end of a stream is told, one pull after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
-    /// It was not seen yet.
-    Ahead,
-    /// It was seen: the beginning of a reply may stand there.
-    Rest,
-    /// A reply that is too long begins here.
-    Stuck,
-    /// That was told, and nothing behind it can be followed.
-    Broken,
-    /// All was told.
-    Over,
-}
-
-impl Listening<'_> {
-    /// The next reply. The beginning of one that the stream's end cuts short is a wrong one.
-    ///
-    /// # Errors
-    /// The connection is broken, a datagram was refused at the far end, or
-    /// (`InvalidData`) a reply is too long to be followed.
-    pub fn pull(&mut self) -> io::Result<Pulled<Reply<'_>>> {
-        match self {
-            Listening::Udp { socket, buffer, budget } => {
-                while budget.may_read() {
-                    match socket.recv(buffer) {
-                        Ok(len) => {
-                            budget.spend(1);
-                            budget.spend_bytes(len);
-                            return Ok(Pulled::Item(datagram_reply(&buffer[..len])));
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Drained),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(Pulled::CutOff)
-            }
-            Listening::Tcp { reading, last } => match *last {
-                Last::Ahead => match reading.pull()? {
-                    Pulled::TooLong => {
-                        *last = Last::Stuck;
-                        Ok(Pulled::Part)
-                    }
-                    Pulled::Ended => {
-                        *last = Last::Rest;
-                        Ok(Pulled::Part)
-                    }
-                    other => Ok(other),
-                },
-                Last::Rest => {
-                    *last = Last::Over;
-                    Ok(reading.last().map_or(Pulled::Ended, Pulled::Item))
-                }
-                Last::Stuck => {
-                    *last = Last::Broken;
-                    Ok(Pulled::Item(Reply::Wrong(reading.stuck_at())))
-                }
-                Last::Broken => {
-                    let what = format!("a reply is longer than {LONGEST_MESSAGE} bytes");
-                    Err(io::Error::new(io::ErrorKind::InvalidData, what))
-                }
-                Last::Over => Ok(Pulled::Ended),
-            },
-        }
+/// A socket of its own for datagrams to `peer`.
+fn udp(peer: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).map_err(Shortage::name)?;
+    let no_way = |why| io::Error::new(io::ErrorKind::NetworkUnreachable, why);
+    let may_broadcast = || socket.set_broadcast(true).and_then(|()| socket.connect(peer)).is_ok();
+    socket.connect(peer).map_err(|error| match error.kind() {
+        // It has a port already.
+        io::ErrorKind::AddrNotAvailable => no_way("no address of this machine leads there"),
+        // Who asks everybody asks nobody; anything else that is forbidden stays so.
+        io::ErrorKind::PermissionDenied if may_broadcast() => no_way("a broadcast address is no server's"),
+        _ => Shortage::name(error),
+    })?;
+    match is_itself(socket.local_addr(), socket.peer_addr()?) {
+        true => Err(io::ErrorKind::ConnectionRefused.into()),
+        false => Ok(socket),
     }
 }
 
-fn datagram_reply(bytes: &[u8]) -> Reply<'_> {
-    match Notice::parse(bytes) {
-        Some(notice) => Reply::Notice(notice),
-        None if bytes == CHECK => Reply::Ack,
-        None => Reply::Wrong(bytes.into()),
-    }
+/// Whether a socket is connected to itself: the system may choose the very port that nobody listens on as our own.
+fn is_itself(local: io::Result<SocketAddr>, peer: SocketAddr) -> bool {
+    local.is_ok_and(|local| local.port() == peer.port() && local.ip() == peer.ip())
 }

@@ -1,10 +1,23 @@
 //! What every mode of the client stands on: the process, and what can wake it.
 
+use std::io;
+use std::net::SocketAddr;
+
+use crate::escape::cause;
 use crate::process::{Ends, Process};
 use crate::reactor::{self, Key};
+use crate::transcript::address::Address;
+use crate::wire::Protocol;
 
 /// The loop, the signals, stdout and stderr.
 pub type Stage = Process<Source>;
+
+impl Stage {
+    /// Says that an address could not be tried for a [shortage](crate::process::limits::Shortage) of our own.
+    pub fn cannot_try(&mut self, protocol: Protocol, address: SocketAddr, shortage: &io::Error) {
+        self.complain(format_args!("cannot try {protocol} {}: {}", Address::new(address), cause(shortage)));
+    }
+}
 
 /// What can wake the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +62,7 @@ impl Ends for Source {
     const SIGNALS: Source = Source::Signals;
     const SCREEN: Source = Source::Screen;
     const DIAGNOSTICS: Source = Source::Diagnostics;
+    const ENDS_WHEN_FULL: bool = true;
 }
 
 #[cfg(test)]

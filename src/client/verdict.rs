@@ -1,9 +1,11 @@
 //! `-z`: is the path open? Only an acknowledgement says so.
 
-use std::io;
+mod case;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use self::case::{Case, Finding};
 use super::link::Link;
 use super::stage::{Source, Stage};
 use super::target::Target;
@@ -13,7 +15,7 @@ use crate::escape::{cause, escape};
 use crate::reactor::{Key, Slice, Slots};
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Event, Word};
-use crate::wire::{Framing, Protocol, Reply};
+use crate::wire::{Framing, Protocol};
 
 /// What is asked for an acknowledgement.
 const QUESTION: &[u8] = b"hello";
@@ -31,8 +33,8 @@ pub struct Settings {
     pub timeout: Option<Duration>,
 }
 
-/// The verdict on a name that does not resolve.
-pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
+/// The verdict on a name that does not resolve. Returns the exit code.
+pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) -> u8 {
     let host = escape(target.host.as_bytes());
     let address =
         if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
@@ -40,63 +42,7 @@ pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) {
         let (rtt, connect, text) = (None, None, None);
         stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
     }
-    stage.finish_patiently();
-}
-
-/// What was found out about one address.
-#[derive(Debug)]
-struct Finding {
-    word: Word,
-    rtt: Option<Duration>,
-    text: Option<Vec<u8>>,
-}
-
-impl Finding {
-    fn of(word: Word) -> Finding {
-        Finding { word, rtt: None, text: None }
-    }
-
-    fn of_error(error: &io::Error) -> Finding {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidData, TimedOut};
-        Finding::of(match error.kind() {
-            ConnectionRefused => Word::Refused,
-            ConnectionReset | ConnectionAborted | BrokenPipe => Word::Reset,
-            TimedOut => Word::Silent,
-            InvalidData => Word::WrongAnswer,
-            _ => Word::Unreachable,
-        })
-    }
-
-    /// Nothing more comes by `link`: the beginning of a reply is a wrong answer, but no silence.
-    fn of_silence(link: &Link) -> Finding {
-        match link.unfinished() {
-            Some(rest) => Finding { text: Some(rest.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
-            None => Finding::of(Word::Silent),
-        }
-    }
-
-    fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
-        match reply {
-            Reply::Ack => Finding { word: Word::Open, rtt: Some(rtt), text: None },
-            Reply::Notice(notice) => Finding { text: Some(notice.text().into()), ..Finding::of(Word::Closed) },
-            Reply::Wrong(wrong) => Finding { text: Some(wrong.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
-        }
-    }
-}
-
-/// One address, asked over one protocol.
-#[derive(Debug)]
-struct Case {
-    protocol: Protocol,
-    address: SocketAddr,
-    /// The socket of the present try.
-    link: Option<Key>,
-    tries: u32,
-    began: Instant,
-    connect: Option<Duration>,
-    asked: Option<Instant>,
-    finding: Option<Finding>,
-    told: bool,
+    stage.conclude(exit::UNTRIED)
 }
 
 /// All addresses and protocols side by side.
@@ -122,6 +68,7 @@ impl Verdict {
             connect: None,
             asked: None,
             finding: None,
+            shortage: None,
             told: false,
         };
         let protocols = settings.protocols.iter();
@@ -145,7 +92,8 @@ impl Verdict {
                 match slice.source() {
                     Source::Signals => drop(self.stage.signals()),
                     Source::Link(key) => self.serve(key, &mut slice),
-                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
+                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                    Source::Console | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }
@@ -153,20 +101,27 @@ impl Verdict {
             self.tell();
         }
         // An interrupt loses nothing that was found out behind a case still open.
-        let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(|case| case.finding.is_some());
+        let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(Case::is_decided);
         self.cases = found;
         self.tell();
-        for Case { protocol, address, .. } in open {
+        let interrupted = self.stage.is_interrupted();
+        for Case { protocol, address, .. } in open.into_iter().filter(|_| interrupted) {
             self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
         }
-        self.stage.finish_patiently();
-        let open = |protocol| {
-            let mut cases = self.cases.iter().filter(|case| case.protocol == protocol);
-            cases.any(|case| case.finding.as_ref().is_some_and(|finding| finding.word == Word::Open))
-        };
-        let all_open = self.settings.protocols.iter().all(|&protocol| open(protocol));
-        let unread = self.stage.is_unread() || self.stage.is_lossy();
-        Ok(if all_open && !unread { exit::DONE } else { exit::FAILED })
+        let code = self.settings.protocols.iter().map(|&protocol| self.exit_code(protocol)).max();
+        Ok(self.stage.conclude(code.unwrap_or(exit::DONE)))
+    }
+
+    /// What a protocol alone would end with.
+    fn exit_code(&self, protocol: Protocol) -> u8 {
+        let cases = || self.cases.iter().filter(|case| case.protocol == protocol);
+        if cases().any(|case| case.is(Word::Open)) {
+            exit::DONE
+        } else if cases().any(|case| case.shortage.is_some()) {
+            exit::UNTRIED
+        } else {
+            exit::FAILED
+        }
     }
 
     /// Begins a try with a socket of its own, so that an answer to an earlier one is not taken for its.
@@ -185,9 +140,8 @@ impl Verdict {
         match opened {
             Ok(key) => case.link = Some(key),
             Err(error) => {
-                // It may be our own want of a socket: the word alone cannot say so.
                 log::info!("{protocol} {}: {}", Address::new(address), cause(&error));
-                case.finding = Some(Finding::of_error(&error));
+                return case.fail(error);
             }
         }
         if protocol == Protocol::Udp {
@@ -202,7 +156,7 @@ impl Verdict {
         };
         let index = *index;
         let case = &mut self.cases[index];
-        if case.finding.is_some() {
+        if case.is_decided() {
             return;
         }
         if case.asked.is_none() {
@@ -226,7 +180,7 @@ impl Verdict {
         };
         case.asked = Some(Instant::now());
         if let Err(error) = link.send(QUESTION) {
-            case.finding = Some(Finding::of_error(&error));
+            case.fail(error);
         }
     }
 
@@ -252,7 +206,7 @@ impl Verdict {
 
     /// When the next try is over.
     fn deadline(&self) -> Option<Instant> {
-        let open = self.cases.iter().filter(|case| case.finding.is_none());
+        let open = self.cases.iter().filter(|case| !case.is_decided());
         open.filter_map(|case| case.began.checked_add(self.settings.timeout?)).min()
     }
 
@@ -260,7 +214,7 @@ impl Verdict {
         for index in 0..self.cases.len() {
             let case = &mut self.cases[index];
             let due = self.settings.timeout.and_then(|timeout| case.began.checked_add(timeout));
-            if case.finding.is_some() || due.is_none_or(|due| due > now) {
+            if case.is_decided() || due.is_none_or(|due| due > now) {
                 continue;
             }
             match case.tries >= TRIES {
@@ -277,13 +231,19 @@ impl Verdict {
     /// Tells the cases in their order, as far as they are decided.
     fn tell(&mut self) {
         for case in self.cases.iter_mut().filter(|case| !case.told) {
-            let Some(finding) = &case.finding else {
+            if !case.is_decided() {
                 return;
-            };
+            }
             if let Some(key) = case.link.take() {
                 self.links.remove(key);
             }
             case.told = true;
+            if let Some(shortage) = &case.shortage {
+                self.stage.cannot_try(case.protocol, case.address, shortage);
+            }
+            let Some(finding) = &case.finding else {
+                continue;
+            };
             self.stage.journal.tell(&Event::Verdict {
                 protocol: case.protocol,
                 address: &Address::new(case.address).to_string(),

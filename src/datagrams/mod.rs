@@ -3,7 +3,7 @@
 //! A batch is a [`receive`](Datagrams::receive), then [`next`](Datagrams::next) and [`reply`](Datagrams::reply) for each
 //! datagram, and a [`flush`](Datagrams::flush). Nothing ever waits to be sent: what the system has no room for is
 //! dropped, since a socket that waited for one peer would be deaf to all. On Linux a batch is one `recvmmsg` and its answers one
-//! `sendmmsg`; elsewhere both are plain `recv_from` and `send_to`, behind the same calls.
+//! `sendmmsg` (two where some are copies); elsewhere both are plain `recv_from` and `send_to`, behind the same calls.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -59,6 +59,9 @@ pub struct Datagram<'a> {
     pub local: Local,
     /// The payload, possibly empty.
     pub bytes: &'a [u8],
+    /// When the kernel received it, by the clock on the wall in ns since 1970: where it tells, and was
+    /// [asked to](Datagrams::tell_times).
+    pub received: Option<u64>,
 }
 
 /// The address of ours that a datagram was sent to, and that its answer leaves from.
@@ -108,6 +111,12 @@ impl Datagrams {
         registry.register(&mut self.socket, token, Interest::READABLE)
     }
 
+    /// Has the kernel tell when each datagram came, from the next [`receive`](Self::receive) on, where it can. Until then
+    /// that costs nothing.
+    pub fn tell_times(&mut self) -> io::Result<()> {
+        self.batches.tell_times(&self.socket)
+    }
+
     /// Receives one batch, which replaces the one before, and says whether there may be more.
     ///
     /// An error is the system's note on one datagram, perhaps on one sent earlier; it does not drain the socket.
@@ -149,6 +158,11 @@ impl Datagrams {
     /// family the socket cannot reach: then it is dropped.
     pub fn reply(&mut self, peer: SocketAddr, local: Local, bytes: &'static [u8]) -> bool {
         self.batches.push(peer, local, bytes)
+    }
+
+    /// As [`reply`](Self::reply), with bytes that are this answer's alone.
+    pub fn reply_copy(&mut self, peer: SocketAddr, local: Local, bytes: &[u8]) -> bool {
+        self.batches.push_copy(peer, local, bytes)
     }
 
     /// Sends what is queued. One that cannot be sent is told to `failed` and dropped, the others go on; what the system

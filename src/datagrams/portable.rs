@@ -1,5 +1,6 @@
 //! Batches where the system has none: one datagram at a time.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,7 +18,7 @@ pub(super) struct Batches {
     bound: Local,
     buffer: Vec<u8>,
     arrived: Option<(usize, SocketAddr)>,
-    outbox: VecDeque<(SocketAddr, &'static [u8])>,
+    outbox: VecDeque<(SocketAddr, Cow<'static, [u8]>)>,
 }
 
 impl Batches {
@@ -31,6 +32,12 @@ impl Batches {
         })
     }
 
+    /// Nothing that the three systems have in common tells when a datagram came.
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "Linux has an option to set here")]
+    pub(super) fn tell_times(&mut self, _: &mio::net::UdpSocket) -> io::Result<()> {
+        Ok(())
+    }
+
     pub(super) fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<Received> {
         self.arrived = None;
         self.arrived = Some(socket.recv_from(&mut self.buffer)?);
@@ -39,11 +46,16 @@ impl Batches {
 
     pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
         let (length, peer) = self.arrived.take()?;
-        Some(Datagram { peer, local: self.bound, bytes: self.buffer.get(..length)? })
+        Some(Datagram { peer, local: self.bound, bytes: self.buffer.get(..length)?, received: None })
     }
 
     pub(super) fn push(&mut self, peer: SocketAddr, _: Local, bytes: &'static [u8]) -> bool {
-        self.outbox.push_back((peer, bytes));
+        self.outbox.push_back((peer, Cow::Borrowed(bytes)));
+        true
+    }
+
+    pub(super) fn push_copy(&mut self, peer: SocketAddr, _: Local, bytes: &[u8]) -> bool {
+        self.outbox.push_back((peer, Cow::Owned(bytes.to_vec())));
         true
     }
 
@@ -54,15 +66,15 @@ impl Batches {
     ) -> Sent {
         let mut sent = 0;
         let mut patience = PATIENCE;
-        while let Some(&(peer, bytes)) = self.outbox.front() {
-            match socket.send_to(bytes, peer) {
+        while let Some((peer, bytes)) = self.outbox.front() {
+            match socket.send_to(bytes, *peer) {
                 Ok(_) => sent += 1,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted && patience > 0 => {
                     patience -= 1;
                     continue;
                 }
-                Err(error) => failed(peer, error),
+                Err(error) => failed(*peer, error),
             }
             self.outbox.pop_front();
         }

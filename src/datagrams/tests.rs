@@ -8,6 +8,8 @@ use mio::{Events, Poll};
 
 use super::*;
 
+mod stamps;
+
 /// What no test takes, unless it fails.
 const PATIENT: Duration = Duration::from_secs(10);
 
@@ -51,7 +53,7 @@ impl Server {
 
     fn receive_batch(&mut self) -> Received {
         let received = self.datagrams.receive(&mut Budget::plenty()).unwrap_or(Received::More);
-        while let Some(Datagram { peer, local, bytes }) = self.datagrams.next() {
+        while let Some(Datagram { peer, local, bytes, .. }) = self.datagrams.next() {
             self.arrivals.push((peer, local, bytes.to_vec()));
         }
         received

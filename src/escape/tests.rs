@@ -107,6 +107,14 @@ fn a_long_text_is_cut_and_its_length_named() {
 }
 
 #[test]
+fn a_message_cannot_forge_the_mark_of_a_cut() {
+    assert_eq!(shown("hi… (99999 bytes)".as_bytes()).to_string(), r"hi\u{2026} (99999 bytes)");
+    let long = "…".repeat(SHOWN);
+    assert_eq!(shown(long.as_bytes()).to_string(), r"\u{2026}".repeat(SHOWN / 3) + "… (3072 bytes)");
+    assert_eq!(unescape("hi…"), None, "it stands for no byte of the message");
+}
+
+#[test]
 fn a_character_on_the_limit_is_left_out_whole_and_a_broken_one_is_not() {
     for (behind, kept) in [("é", 1023), ("字", 1023), ("😀", 1023)] {
         let text = "x".repeat(SHOWN - 1) + behind;

@@ -1,4 +1,7 @@
-//! How many descriptors this process may hold.
+//! What this process may hold, and how it is named when that runs out.
+
+use std::fmt;
+use std::io;
 
 /// Raises the soft limit on descriptors to the hard one and returns what is
 /// allowed then; `None` where the system sets no limit or does not tell.
@@ -21,4 +24,68 @@ pub fn raise_descriptor_limit() -> Option<usize> {
 #[cfg(not(unix))]
 pub fn raise_descriptor_limit() -> Option<usize> {
     None
+}
+
+/// Something that this machine lacks or forbids: it says nothing of any path.
+#[derive(Clone, Copy, Debug)]
+pub struct Shortage(&'static str);
+
+impl Shortage {
+    /// `error`, met while a client's socket was made, connected or sent by: a shortage of our own where it tells of
+    /// one, otherwise as it is, news of the path.
+    ///
+    /// Only what these calls themselves say is ours. The same number may come later from a far router (`EACCES`: IPv6
+    /// forbidden there), so it is named where it is met.
+    pub fn name(error: io::Error) -> io::Error {
+        use io::ErrorKind::{AddrInUse, AddrNotAvailable, OutOfMemory, PermissionDenied};
+        let what = match error.kind() {
+            AddrInUse | AddrNotAvailable => Some("no source port is left"),
+            PermissionDenied => Some("not permitted here (a local firewall or route?)"),
+            OutOfMemory => Some("out of memory"),
+            _ => error.raw_os_error().and_then(by_number),
+        };
+        what.map_or(error, |what| io::Error::other(Shortage(what)))
+    }
+
+    /// What we lack by a rule of our own.
+    pub fn of(what: &'static str) -> io::Error {
+        io::Error::other(Shortage(what))
+    }
+
+    /// Whether `error` was [named](Shortage::name) one.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Shortage>)
+    }
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Shortage {}
+
+/// Those for which the standard library has no word.
+#[cfg(unix)]
+fn by_number(number: i32) -> Option<&'static str> {
+    use nix::errno::Errno;
+    Some(match Errno::from_raw(number) {
+        Errno::EMFILE => "too many open files",
+        Errno::ENFILE => "too many open files on this machine",
+        Errno::ENOBUFS => "no buffer space is left",
+        // The poll's: there is no disk here.
+        Errno::ENOSPC => "too many descriptors are polled",
+        _ => return None,
+    })
+}
+
+/// Those for which the standard library has no word.
+#[cfg(not(unix))]
+fn by_number(number: i32) -> Option<&'static str> {
+    Some(match number {
+        10024 => "too many open files",     // WSAEMFILE
+        10055 => "no buffer space is left", // WSAENOBUFS
+        _ => return None,
+    })
 }

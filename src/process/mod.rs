@@ -4,29 +4,35 @@
 //! |---|---|
 //! | [`Process`] | the set-up, and how a turn begins and the last one ends |
 //! | [`signals`] | signals as an ordinary source |
-//! | [`limits`] | how many descriptors there may be |
+//! | [`limits`] | how many descriptors there may be, and what is said of what this machine lacks |
 
 pub mod limits;
 pub mod signals;
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::Interest;
 
 use self::signals::{OnQuit, Signal, Signals};
-use crate::error::Error;
-use crate::escape::escape;
+use crate::connection::is_reset;
+use crate::error::{Error, exit};
+use crate::escape::{cause, escape};
 use crate::reactor::{Reactor, Source};
-use crate::stdio::block_terminal_stops;
 use crate::stdio::diagnostics::Diagnostics;
+use crate::stdio::screen::Screen;
+use crate::stdio::typing::{self, Typing};
+use crate::stdio::{block_signals, is_io_failure};
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
 
 /// With so many bytes that stdout has not taken, a program that drops nothing reads nothing more from anywhere: it
 /// waits.
 const ENOUGH_UNREAD: usize = 64 * 1024;
+/// A full disk is tried again so often.
+const FULL_DISK_RETRY: Duration = Duration::from_secs(1);
 
 /// The ends that every process has, among a program's sources.
 pub trait Ends: Source {
@@ -36,6 +42,8 @@ pub trait Ends: Source {
     const SCREEN: Self;
     /// stderr takes bytes again.
     const DIAGNOSTICS: Self;
+    /// Whether a full disk under stdout ends it, since nothing that it has to say may be missing.
+    const ENDS_WHEN_FULL: bool;
 }
 
 /// The loop and the process's own ends.
@@ -45,6 +53,7 @@ pub struct Process<S> {
     /// What goes to stdout.
     pub journal: Journal,
     diagnostics: Diagnostics,
+    typing: Arc<Typing>,
     signals: Signals,
     interrupted: bool,
     /// Until when an interrupted process waits for a stdout or a stderr that takes nothing.
@@ -58,12 +67,24 @@ impl<S: Ends> Process<S> {
     /// # Errors
     /// What could not be set up.
     pub fn set_up(style: Style, quiet: bool, diagnostics: Diagnostics, on_quit: OnQuit) -> Result<Process<S>, Error> {
+        block_signals().map_err(|error| Error::Setup("signals", error))?;
         let signals = Signals::install(on_quit).map_err(|error| Error::Setup("signals", error))?;
-        block_terminal_stops().map_err(|error| Error::Setup("signals", error))?;
+        let mut journal = Journal::new(style, quiet);
+        if S::ENDS_WHEN_FULL {
+            journal.screen().end_when_full();
+        }
+        let minded = Arc::new(Typing::new(std::env::var_os("TERM").as_deref()));
+        if typing::is_at_stdout() {
+            journal.screen().mind(Arc::clone(&minded));
+        }
+        if typing::is_at_stderr() {
+            diagnostics.with(|screen| screen.mind(Arc::clone(&minded)));
+        }
         let mut process = Process {
             reactor: Reactor::new().map_err(|error| Error::Setup("the poll", error))?,
-            journal: Journal::new(style, quiet),
+            journal,
             diagnostics,
+            typing: minded,
             signals,
             interrupted: false,
             last_moment: None,
@@ -72,7 +93,7 @@ impl<S: Ends> Process<S> {
         Ok(process)
     }
 
-    fn register(&mut self) -> std::io::Result<()> {
+    fn register(&mut self) -> io::Result<()> {
         let registry = self.reactor.registry();
         registry.register(&mut self.signals, S::SIGNALS.token(), Interest::READABLE)?;
         self.journal.screen().register(registry, S::SCREEN.token())?;
@@ -100,16 +121,38 @@ impl<S: Ends> Process<S> {
         self.reactor.wait(deadline).map_err(Error::Poll)
     }
 
-    /// Writes what was told, as far as stdout and stderr take it.
+    /// Writes what was told, as far as stdout and stderr take it. No event tells that a disk has room again: where one
+    /// is full, it is asked again later.
     pub fn flush(&mut self) {
         self.journal.flush();
-        self.diagnostics.flush();
+        let rests = [(self.journal.screen().is_resting(), S::SCREEN), (self.diagnostics.flush(), S::DIAGNOSTICS)];
+        for (_, source) in rests.into_iter().filter(|(rests, _)| *rests) {
+            self.reactor.pause_unless_paused(source, FULL_DISK_RETRY);
+        }
+    }
+
+    /// A slice of one of the process's own ends, as far as it is the same for every program: stdout or stderr may take
+    /// bytes again, or never will.
+    pub fn heed(&mut self, source: S) {
+        if source == S::SCREEN {
+            let screen = self.journal.screen();
+            screen.try_again();
+            screen.flush();
+            screen.heed_event();
+        } else if source == S::DIAGNOSTICS {
+            // It is flushed before every wait.
+            self.diagnostics.with(Screen::try_again);
+        }
     }
 
     /// The signals that have come. One that asks to end is remembered, too.
     pub fn signals(&mut self) -> Vec<Signal> {
         let signals: Vec<Signal> = self.signals.pending().collect();
-        self.interrupted |= signals.iter().any(|signal| matches!(signal, Signal::Stop | Signal::HangUp));
+        let ends = |signal: &Signal| matches!(signal, Signal::Interrupt | Signal::Stop | Signal::HangUp);
+        self.interrupted |= signals.iter().any(ends);
+        if signals.iter().any(|signal| matches!(signal, Signal::Interrupt | Signal::Report)) {
+            self.typing.note_signal();
+        }
         signals
     }
 
@@ -129,14 +172,9 @@ impl<S: Ends> Process<S> {
         screen.pending() < ENOUGH_UNREAD
     }
 
-    /// Whether nobody will ever read our stdout.
+    /// Whether nobody will ever read what we print: stdout was closed, or cannot be written.
     pub fn is_unread(&mut self) -> bool {
         self.journal.screen().failure().is_some()
-    }
-
-    /// Whether stdout lost a line: its disk is full, say.
-    pub fn is_lossy(&self) -> bool {
-        self.journal.dropped() > 0
     }
 
     /// One sentence on stderr, quiet or not. It may hold text from outside.
@@ -172,6 +210,26 @@ impl<S: Ends> Process<S> {
         self.diagnostics.finish(limit);
     }
 
+    /// Writes what is left, [patiently](Process::finish_patiently), and says where that cannot be. Returns the exit
+    /// code: `code`, where all that was told could be read.
+    pub fn conclude(&mut self, code: u8) -> u8 {
+        self.finish_patiently();
+        let is_terminal = self.journal.screen().is_terminal();
+        let code = match self.journal.screen().failure() {
+            // Whoever closed it wants to know no more.
+            Some(error) if is_reset(error) || (is_terminal && is_io_failure(error)) => exit::FAILED,
+            Some(error) => {
+                let sentence = format!("cannot write to stdout: {}", cause(error));
+                self.complain(sentence);
+                exit::UNTRIED
+            }
+            None => code,
+        };
+        let patience = self.patience();
+        self.diagnostics.finish(patience);
+        code
+    }
+
     /// Writes what is left. One that was interrupted waits half a second, in
     /// all, for a stdout that takes nothing; another one as long as it takes.
     pub fn finish_patiently(&mut self) {
@@ -184,8 +242,6 @@ impl<S: Ends> Process<S> {
                 break;
             }
         }
-        let patience = self.patience();
-        self.diagnostics.finish(patience);
     }
 
     fn patience(&mut self) -> Duration {

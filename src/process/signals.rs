@@ -12,7 +12,9 @@ use mio::{Interest, Registry, Token, event};
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT or SIGTERM: end gracefully.
+    /// SIGINT, Ctrl-C at a terminal: end gracefully.
+    Interrupt,
+    /// SIGTERM: the same.
     Stop,
     /// SIGHUP: the terminal is gone.
     HangUp,
@@ -90,7 +92,8 @@ mod platform {
         /// Those that have come since the last call.
         pub fn pending(&mut self) -> impl Iterator<Item = Signal> {
             self.0.pending().filter_map(|signal| match signal {
-                SIGINT | SIGTERM => Some(Signal::Stop),
+                SIGINT => Some(Signal::Interrupt),
+                SIGTERM => Some(Signal::Stop),
                 SIGHUP => Some(Signal::HangUp),
                 SIGCONT => Some(Signal::Continue),
                 SIGQUIT => Some(Signal::Report),

@@ -163,6 +163,13 @@ impl<S: Source> Reactor<S> {
         self.pauses.push((until, source));
     }
 
+    /// As [`pause`](Reactor::pause), for `span` from now; one that is paused already is not kept any longer.
+    pub fn pause_unless_paused(&mut self, source: S, span: Duration) {
+        if !self.pauses.iter().any(|pause| pause.1 == source) {
+            self.pauses.push((Instant::now() + span, source));
+        }
+    }
+
     /// Ends the pause of `source` now, if it has one.
     pub fn wake(&mut self, source: S) {
         if let Some(at) = self.pauses.iter().position(|pause| pause.1 == source) {

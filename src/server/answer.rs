@@ -1,4 +1,4 @@
-//! Datagrams: each is told and answered with `check`, but for the few that must not be.
+//! Datagrams: each is told and answered, with `check` or a probe with its stamp, but for the few that must not be.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use super::Source;
+use super::clock::Clock;
 use super::desk::Desk;
 use super::peers::Peers;
-use crate::datagrams::{Datagrams, Local, Received};
+use super::session::Seen;
+use crate::datagrams::{Datagram, Datagrams, Local, Received};
 use crate::escape::cause;
 use crate::reactor::{Budget, Slice, Source as _};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
-use crate::wire::{CHATTY_PORTS, CHECK, Notice, is_reply};
+use crate::wire::{CHATTY_PORTS, CHECK, Notice, Probe, STAMPED, Stamp, is_reply};
 
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
@@ -31,6 +33,12 @@ pub(super) struct Answerer {
     heard: Option<Instant>,
     /// At the end, how many batches are still answered: no more than had arrived before, for a flood has no end.
     last_batches: Option<usize>,
+    /// What stamps are written by, since the first probe.
+    clock: Option<Clock>,
+    /// When the batch was read, where its probes ask for it.
+    read: Option<u64>,
+    /// The stamps of the batch, until it is known when they leave.
+    stamps: Vec<(SocketAddr, Local, Stamp)>,
 }
 
 /// What is to become of the socket after its slice.
@@ -52,6 +60,9 @@ impl Answerer {
             replied_to_reply: None,
             heard: None,
             last_batches: None,
+            clock: None,
+            read: None,
+            stamps: Vec::new(),
         })
     }
 
@@ -89,6 +100,7 @@ impl Answerer {
                 Ok(received) => {
                     self.answer_batch(desk, journal, &mut slice.budget, now);
                     if received == Received::Drained {
+                        self.clock.as_mut().into_iter().for_each(Clock::settle);
                         return if self.last_batches.is_some() { Next::Over } else { Next::Wait };
                     }
                 }
@@ -105,9 +117,8 @@ impl Answerer {
     }
 
     fn answer_batch(&mut self, desk: &mut Desk, journal: &mut Journal, budget: &mut Budget, now: Instant) {
-        while let Some(datagram) = self.datagrams.next() {
-            let (peer, local, bytes) = (datagram.peer, datagram.local, datagram.bytes);
-            let reply = is_reply(bytes);
+        while let Some(Datagram { peer, local, bytes, received }) = self.datagrams.next() {
+            let (reply, probe) = (is_reply(bytes), Probe::parse(bytes));
             budget.spend(1);
             budget.spend_bytes(bytes.len());
             desk.stats.datagrams_in += 1;
@@ -117,9 +128,15 @@ impl Answerer {
             } else {
                 self.peers.hear(peer, local, now);
                 self.heard = Some(now);
-                (!reply || self.may_answer_reply(now)) && self.datagrams.reply(peer, local, CHECK)
+                match probe {
+                    Some(probe) => self.stamp(peer, local, &probe, received),
+                    None => (!reply || self.may_answer_reply(now)) && self.datagrams.reply(peer, local, CHECK),
+                }
             };
             desk.stats.unanswered += u64::from(!answered);
+        }
+        if !self.stamps.is_empty() {
+            desk.stats.unanswered += self.queue_stamps();
         }
         let sent = self.datagrams.flush(|peer, error| {
             desk.stats.unanswered += 1;
@@ -127,6 +144,39 @@ impl Answerer {
         });
         desk.stats.datagrams_out += sent.sent as u64;
         desk.stats.unanswered += sent.dropped as u64;
+    }
+
+    /// Notes the probe of a peer that was just heard and prepares its stamp.
+    fn stamp(&mut self, peer: SocketAddr, local: Local, probe: &Probe, received: Option<u64>) -> bool {
+        let Some(seen) = self.peers.note(probe) else {
+            return false;
+        };
+        let clock = self.clock.get_or_insert_with(|| {
+            if let Err(error) = self.datagrams.tell_times() {
+                log::debug!("the system does not tell when datagrams come: {}", cause(&error));
+            }
+            Clock::default()
+        });
+        let received = received.unwrap_or_else(|| *self.read.get_or_insert_with(|| clock.read()));
+        let (Probe { session, seq, clock, .. }, Seen { count, highest, first }) = (*probe, seen);
+        self.stamps.push((peer, local, Stamp { session, seq, clock, count, received, left: 0, highest, first }));
+        true
+    }
+
+    /// Completes the stamps of the batch and queues them: between the clock and the wire is nothing but the sending. Says
+    /// how many are for peers that the socket cannot reach.
+    fn queue_stamps(&mut self) -> u64 {
+        let clock = self.clock.get_or_insert_default();
+        let left = clock.read();
+        let mut unreached = 0;
+        for (peer, local, stamp) in self.stamps.drain(..) {
+            let (received, left) = clock.pair(stamp.received, left);
+            let mut datagram = [0; STAMPED];
+            Stamp { received, left, ..stamp }.encode(&mut datagram);
+            unreached += u64::from(!self.datagrams.reply_copy(peer, local, &datagram));
+        }
+        self.read = None;
+        unreached
     }
 
     /// Tells every peer heard from within `recent` that this is the end.

@@ -7,6 +7,7 @@
 //! | `accept` | lets clients in, or turns them away |
 //! | `converse`, `desk` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
+//! | `session`, `clock` | what a stamped answer tells: which probes came, and when |
 //! | [`operator`] | obeys commands from stdin |
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
@@ -15,10 +16,12 @@ pub mod operator;
 
 mod accept;
 mod answer;
+mod clock;
 mod closing;
 mod converse;
 mod desk;
 mod peers;
+mod session;
 mod source;
 
 use std::time::{Duration, Instant};
@@ -173,8 +176,7 @@ impl Server {
             Source::Datagrams => self.answer(slice),
             Source::Console => self.heed_operator(slice),
             Source::Screen => self.recall_operator(),
-            // It is flushed before every wait.
-            Source::Diagnostics => {}
+            Source::Diagnostics => self.process.heed(Source::Diagnostics),
             Source::Peer(key) => self.serve_peer(key, slice),
         }
     }
@@ -207,7 +209,7 @@ impl Server {
     fn heed_signals(&mut self, now: Instant) {
         for signal in self.process.signals() {
             match signal {
-                Signal::Stop => self.shut_down(now),
+                Signal::Interrupt | Signal::Stop => self.shut_down(now),
                 Signal::HangUp if self.has_terminal => self.shut_down(now),
                 Signal::HangUp => log::info!("a hang-up without a terminal: there is nothing to read anew"),
                 // The terminal may be ours to read now.

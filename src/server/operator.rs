@@ -84,7 +84,7 @@ impl Server {
 
     /// stdout has taken something: what was not read because of the answers that wait is read now.
     pub(super) fn recall_operator(&mut self) {
-        self.process.journal.flush();
+        self.process.heed(Source::Screen);
         if self.operator_waits && !self.process.journal.is_over_asked() {
             self.process.reactor.ask(Source::Console);
         }

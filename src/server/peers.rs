@@ -1,11 +1,13 @@
-//! The UDP peers heard from most recently, so that a shutdown can tell them.
+//! The UDP peers heard from most recently, so that a shutdown can tell them, and what is remembered of their probes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::session::{Seen, Session};
 use crate::datagrams::Local;
 use crate::reactor::lru::Lru;
+use crate::wire::Probe;
 
 /// How many are remembered; the newest stay.
 const REMEMBERED: usize = 1024;
@@ -24,27 +26,44 @@ struct Entry {
     /// The address of ours that it speaks to, and expects to hear from.
     local: Local,
     heard: Instant,
+    /// Those who send no probes have none.
+    session: Option<Box<Session>>,
 }
 
 impl Peers {
     /// Remembers that `peer` spoke to `local`, in the place of the one silent for longest if need be.
     pub(super) fn hear(&mut self, peer: SocketAddr, local: Local, now: Instant) {
-        let entry = Entry { peer, local, heard: now };
         // Mostly it is the one who spoke last: that needs no look into the table.
-        if let Some(newest) = self.order.back().and_then(|slot| self.entries.get_mut(slot as usize))
+        if let Some(newest) = self.newest()
             && newest.peer == peer
         {
-            *newest = entry;
+            (newest.local, newest.heard) = (local, now);
             return;
         }
         let slot = match self.slots.get(&peer) {
             Some(&slot) => {
-                self.entries[slot as usize] = entry;
+                let entry = &mut self.entries[slot as usize];
+                (entry.local, entry.heard) = (local, now);
                 slot
             }
-            None => self.move_in(entry),
+            None => self.move_in(Entry { peer, local, heard: now, session: None }),
         };
         self.order.touch(slot);
+    }
+
+    /// Notes a probe of the peer heard last.
+    pub(super) fn note(&mut self, probe: &Probe) -> Option<Seen> {
+        let session = &mut self.newest()?.session;
+        match session {
+            Some(session) => session.note(probe),
+            None => *session = Some(Box::new(Session::new(probe))),
+        }
+        session.as_ref().map(|session| session.seen())
+    }
+
+    #[inline]
+    fn newest(&mut self) -> Option<&mut Entry> {
+        self.order.back().and_then(|slot| self.entries.get_mut(slot as usize))
     }
 
     #[allow(clippy::cast_possible_truncation)] // the table ends far below 2^32

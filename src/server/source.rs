@@ -54,6 +54,7 @@ impl Ends for Source {
     const SIGNALS: Source = Source::Signals;
     const SCREEN: Source = Source::Screen;
     const DIAGNOSTICS: Source = Source::Diagnostics;
+    const ENDS_WHEN_FULL: bool = false;
 }
 
 #[cfg(test)]

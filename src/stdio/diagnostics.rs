@@ -36,9 +36,16 @@ impl Diagnostics {
         self.screen().register(registry, token)
     }
 
-    /// As [`Screen::flush`].
-    pub fn flush(&self) {
-        self.screen().flush();
+    /// As [`Screen::flush`]; whether it then [rests](Screen::is_resting).
+    pub fn flush(&self) -> bool {
+        let mut screen = self.screen();
+        screen.flush();
+        screen.is_resting()
+    }
+
+    /// Whether nobody will ever read it.
+    pub fn is_broken(&self) -> bool {
+        self.screen().failure().is_some()
     }
 
     /// As [`Screen::finish`].

@@ -7,6 +7,7 @@
 //! | [`console`] | lines in |
 //! | [`screen`] | lines out, through a bounded queue |
 //! | [`diagnostics`] | stderr, shared by the logger and the loop |
+//! | [`typing`] | what a person types on the same terminal |
 //!
 //! # A descriptor
 //!
@@ -25,6 +26,7 @@
 pub mod console;
 pub mod diagnostics;
 pub mod screen;
+pub mod typing;
 
 use std::io;
 
@@ -50,21 +52,22 @@ pub enum Kind {
     Device,
 }
 
-/// Lets a background job outlive the terminal's stop signals: a background
-/// read then fails with `EIO` and a background write goes through. Blocked,
-/// not handled: a handler would be called again by the same read, for ever.
+/// Makes of the signals that a read or a write here can cause what the call says.
+/// A background job outlives the terminal's stop signals: its read fails with
+/// `EIO`, its write goes through. A file that may not grow (SIGXFSZ) is `EFBIG`.
+/// Blocked, not handled: a handler would be called again by the same read, for ever.
 ///
 /// Holds for the calling thread and the threads it starts later.
 ///
 /// # Errors
 ///
 /// The system's, which has none to give for a valid set.
-pub fn block_terminal_stops() -> io::Result<()> {
+pub fn block_signals() -> io::Result<()> {
     #[cfg(unix)]
     {
         use nix::sys::signal::{SigSet, Signal};
-        let stops: SigSet = [Signal::SIGTTIN, Signal::SIGTTOU].into_iter().collect();
-        stops.thread_block()?;
+        let ours: SigSet = [Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGXFSZ].into_iter().collect();
+        ours.thread_block()?;
     }
     Ok(())
 }

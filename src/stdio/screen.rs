@@ -9,16 +9,19 @@
 //! the next question is read.
 //!
 //! After a [`Screen::flush`] nothing is left to do until the descriptor's next
-//! event or the next [`Screen::print`], so the loop may sleep.
+//! event or the next [`Screen::print`], so the loop may sleep; unless it
+//! [rests](Screen::is_resting), since no event tells that a disk has room again.
 
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memchr::{memchr, memchr_iter};
 use mio::{Interest, Registry, Token};
 
+use crate::stdio::typing::Typing;
 use crate::stdio::{self, Descriptor};
 
 /// The queue of a standard stream, in bytes.
@@ -49,6 +52,8 @@ pub struct Screen {
     torn: bool,
     /// A progress line stands on the terminal, to be overwritten.
     live: bool,
+    /// Somebody types on the same terminal.
+    typing: Option<Arc<Typing>>,
 
     /// The gap lines in the queue, and the numbers they tell.
     gaps: VecDeque<(Range<u64>, u64)>,
@@ -61,8 +66,10 @@ pub struct Screen {
 
     /// The last write would have blocked.
     stalled: bool,
-    /// The last write failed in a way that may pass: a full disk. A later line tries again.
+    /// The last write failed in a way that may pass: a full disk. A later line, or [`Screen::try_again`], tries again.
     resting: bool,
+    /// Whether such a failure is its end all the same.
+    ends_when_full: bool,
 }
 
 impl Screen {
@@ -98,6 +105,7 @@ impl Screen {
             blocks: VecDeque::new(),
             torn: false,
             live: false,
+            typing: None,
             gaps: VecDeque::new(),
             answers: VecDeque::new(),
             answers_waiting: 0,
@@ -105,7 +113,18 @@ impl Screen {
             dropped_total: 0,
             stalled: false,
             resting: false,
+            ends_when_full: false,
         }
+    }
+
+    /// For a program that must not lose a line: from here on a full disk breaks it for good.
+    pub fn end_when_full(&mut self) {
+        self.ends_when_full = true;
+    }
+
+    /// Its terminal is also typed at: what is printed begins on a line of its own.
+    pub fn mind(&mut self, typing: Arc<Typing>) {
+        self.typing = Some(typing);
     }
 
     /// Asks for an event when it can be written again, unless it always can.
@@ -136,6 +155,17 @@ impl Screen {
     #[must_use]
     pub fn is_stalled(&self) -> bool {
         self.stalled
+    }
+
+    /// Whether something waits until a write is tried again, of which no event will tell: the disk is full.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        self.resting && (self.pending() > 0 || self.unreported > 0)
+    }
+
+    /// Lets the next [`flush`](Screen::flush) try whether there is room again.
+    pub fn try_again(&mut self) {
+        self.resting = false;
     }
 
     /// An event came for it: finds out whether its reader has gone, even
@@ -203,9 +233,13 @@ impl Screen {
 
     /// Puts lines into the queue; where they now lie in the stream.
     fn enqueue(&mut self, lines: &str) -> Range<u64> {
+        let is_first = self.pending() == 0;
         if self.live {
             self.live = false;
             self.queue.extend_from_slice(b"\r\x1b[K");
+            self.typing.iter().for_each(|typing| typing.forget());
+        } else if let Some(typing) = &self.typing {
+            typing.begin_line(&mut self.queue, is_first, lines);
         }
         let start = self.position(self.queue.len());
         self.queue.extend_from_slice(lines.as_bytes());
@@ -228,6 +262,7 @@ impl Screen {
         }
         if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0 {
             self.live = !text.is_empty();
+            self.typing.iter().for_each(|typing| typing.forget());
             // On a narrow terminal it is cut short: what wraps cannot be overwritten.
             let (narrow, wide): (&[u8], &[u8]) = if self.live { (b"\x1b[?7l", b"\x1b[?7h") } else { (b"", b"") };
             for piece in [narrow, b"\r", text.as_bytes(), b"\x1b[K", wide] {
@@ -258,7 +293,7 @@ impl Screen {
                 Ok(count) if count > 0 => self.advance(count),
                 Ok(_) => self.stalled = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stalled = true,
-                Err(error) if passes(&error) => self.rest(),
+                Err(error) if passes(&error) && !self.ends_when_full => self.rest(),
                 Err(error) => self.fail(error),
             }
             if self.stalled {
@@ -424,11 +459,11 @@ fn length(place: Range<u64>) -> usize {
     usize::try_from(place.end - place.start).unwrap_or(usize::MAX)
 }
 
-/// Whether a later write may succeed: the disk is full or failing, or the
-/// terminal is not to be had just now.
+/// Whether a later write may succeed: the disk is full or failing, the file may
+/// not grow, or the terminal is not to be had just now.
 fn passes(error: &io::Error) -> bool {
-    use io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | OutOfMemory) || stdio::is_io_failure(error)
+    use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | OutOfMemory) || stdio::is_io_failure(error)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -13,9 +13,10 @@ pub mod stamp;
 pub mod stats;
 
 use std::ffi::OsString;
+use std::fmt::{self, Display};
 
 use crate::escape;
-use crate::wire::{Framing, Message};
+use crate::wire::{Framing, Message, Probe};
 use json::Object;
 pub use stamp::Stamp;
 
@@ -94,6 +95,24 @@ fn visible(framing: Option<Framing>, message: &[u8]) -> &[u8] {
 fn push_message(out: &mut String, framing: Option<Framing>, message: Message<'_>) {
     escape::shown_of(visible(framing, message.text), message.len).push_to(out);
     out.push('\n');
+}
+
+/// What is shown of a datagram that is a probe: its bytes are numbers, most of them nobody's business.
+struct ProbeText {
+    seq: u64,
+    bytes: usize,
+}
+
+impl ProbeText {
+    fn of(datagram: &[u8]) -> Option<ProbeText> {
+        Probe::parse(datagram).map(|probe| ProbeText { seq: probe.seq, bytes: datagram.len() })
+    }
+}
+
+impl Display for ProbeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "probe {} ({} bytes)", self.seq, self.bytes)
+    }
 }
 
 /// Appends formatted text to a `String`, which takes everything.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address::Address;
 use super::json::Object;
 pub use super::stats::Stats;
-use super::{Format, Lang, Render, Stamp, Style, push, push_line, push_message, visible};
+use super::{Format, Lang, ProbeText, Render, Stamp, Style, push, push_line, push_message, visible};
 use crate::escape;
 use crate::wire::{Framing, Message, Protocol, Reason};
 
@@ -142,7 +142,10 @@ impl Event<'_> {
                         push!(out, "-----来自IP: {ip} Port: {port}-----\n数据: ");
                     }
                 }
-                push_message(out, None, bytes.into());
+                match ProbeText::of(bytes) {
+                    Some(probe) => push_line!(out, "{probe}"),
+                    None => push_message(out, None, bytes.into()),
+                }
             }
             Event::Listening { protocol, address } => {
                 let name = protocol.to_string().to_uppercase();
@@ -234,11 +237,16 @@ impl Event<'_> {
                 .address("peer", peer)
                 .value("bytes", message.len)
                 .outside("text", visible(Some(framing), message.text)),
-            Event::Datagram { peer, bytes } => Object::event(out, stamp, "message")
-                .protocol(Protocol::Udp)
-                .address("peer", peer)
-                .value("bytes", bytes.len())
-                .outside("text", visible(None, bytes)),
+            Event::Datagram { peer, bytes } => {
+                let object = Object::event(out, stamp, "message")
+                    .protocol(Protocol::Udp)
+                    .address("peer", peer)
+                    .value("bytes", bytes.len());
+                match ProbeText::of(bytes) {
+                    Some(probe) => object.value("text", format_args!("\"{probe}\"")),
+                    None => object.outside("text", visible(None, bytes)),
+                }
+            }
             Event::Disconnected { peer, reason, messages, lasted } => Object::event(out, stamp, "disconnected")
                 .protocol(Protocol::Tcp)
                 .address("peer", peer)

@@ -58,14 +58,6 @@ fn a_stdout_that_nobody_ever_reads_ends_it_with_exit_1() {
 }
 
 #[test]
-fn a_full_device_ends_it_with_exit_1() {
-    let server = server("-t");
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    let mut client = client_to(server.tcp(), "-m hello").stdout(Output::Given(full.into())).start();
-    assert_eq!(client.wait_exit(), 1);
-}
-
-#[test]
 fn dev_null_takes_everything() {
     let server = server("");
     for options in ["-m hello", "-u -m hello"] {

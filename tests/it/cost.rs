@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{Scratch, Server, ServerBuilder, installed, server_under_test, skipped};
+use crate::stamps::{SESSION, ask, probe, stamp_of};
 
 /// System calls of a server that starts, takes one client in and ends.
 const START_AND_END: u64 = 300;
@@ -28,6 +29,13 @@ fn one_source_port(server: &Server, messages: u64) {
     (0..messages).for_each(|_| peer.check("hello"));
 }
 
+fn one_stamped_port(server: &Server, messages: u64) {
+    let peer = server.peer();
+    for seq in 1..=messages {
+        ask(&peer, SESSION, seq);
+    }
+}
+
 /// Two source ports by the hundred, which are all there when the server looks.
 fn bursts(server: &Server, messages: u64) {
     let peers = [server.peer(), server.peer()];
@@ -36,6 +44,19 @@ fn bursts(server: &Server, messages: u64) {
         (0..50).for_each(|_| peers.each_ref().into_iter().for_each(|peer| peer.send("hello")));
         server.resume();
         (0..50).for_each(|_| peers.each_ref().into_iter().for_each(|peer| peer.expect("check")));
+    }
+}
+
+fn stamped_bursts(server: &Server, messages: u64) {
+    let peers = [server.peer(), server.peer()];
+    for hundred in 0..messages / 100 {
+        let both = || (1..=50).flat_map(|seq| peers.iter().map(move |peer| (peer, hundred * 50 + seq)));
+        server.stop();
+        both().for_each(|(peer, seq)| peer.send(probe(SESSION, seq)));
+        server.resume();
+        for (peer, seq) in both() {
+            stamp_of(peer, SESSION, seq);
+        }
     }
 }
 
@@ -101,6 +122,31 @@ fn a_udp_ack_takes_three_system_calls() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_stamp_takes_no_system_call_more_than_a_check() {
+    expect_system_calls(200..=300, "-u -q", one_stamped_port);
+    expect_system_calls(5..=20, "-u -q", stamped_bursts);
+    expect_system_calls(5..=20, "-u -q --host 0.0.0.0", stamped_bursts);
+}
+
+/// Where nobody stamps, stamps cost nothing.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_kernel_is_asked_to_tell_times_by_the_first_probe_alone() {
+    if cannot("strace", &["-c", "-o", "/dev/null", "true"]) {
+        return;
+    }
+    let loads: [(Load, usize); 2] = [(one_source_port, 0), (one_stamped_port, 1)];
+    for (load, times) in loads {
+        let calls = Scratch::path(&format!("options{times}"));
+        run(&format!("strace -e trace=setsockopt -o {} \"$0\"", calls.0.display()), "-u -q", load, 10);
+        let calls = fs::read_to_string(&calls.0).unwrap();
+        assert!(calls.contains("SO_"), "are the names of options others?\n{calls}");
+        assert_eq!(calls.matches("SO_TIMESTAMPNS").count(), times, "{calls}");
+    }
+}
+
+#[test]
 fn telling_a_message_takes_one_system_call_more() {
     expect_system_calls(300..=400, "-t", one_connection);
 }
@@ -139,11 +185,13 @@ fn a_message_allocates_nothing() {
     if cannot("valgrind", &["-q", "true"]) {
         return;
     }
-    let loads: [(&str, Load); 4] = [
+    let loads: [(&str, Load); 6] = [
         ("-t", one_connection),
         ("-t --framing lines", one_pipeline),
         ("-t -q --framing lines", one_pipeline),
         ("-u", one_source_port),
+        ("-u", one_stamped_port),
+        ("-u --format json", stamped_bursts),
     ];
     for (args, load) in loads {
         let [few, more] = [100, 300].map(|messages| allocations(args, load, messages));
@@ -191,11 +239,14 @@ fn a_message_takes_few_instructions() {
     if cannot("valgrind", &["-q", "--tool=callgrind", "--callgrind-out-file=/dev/null", "true"]) {
         return;
     }
-    let loads: [(&str, &str, Load, u64); 4] = [
+    let loads: [(&str, &str, Load, u64); 7] = [
         ("tcp", "-t -q", one_connection, 1350),
         ("tcp, told", "-t", one_connection, 2750),
         ("tcp lines, by the hundred", "-t -q --framing lines", one_pipeline, 22),
         ("udp", "-u -q", one_source_port, 1750),
+        ("udp on a wildcard", "-u -q --host 0.0.0.0", one_source_port, 2450),
+        ("udp by the hundred", "-u -q", bursts, 1300),
+        ("udp, stamped", "-u -q", one_stamped_port, 2500),
     ];
     let counted = loads.map(|(name, args, load, most)| {
         const FEW: u64 = 500;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    Client, Input, Output, Peer, Process, ServerBuilder, private_loopback, server, sooner_than, wait_until,
+    Client, Input, Output, Peer, Process, ServerBuilder, one_of_five, private_loopback, server, sooner_than, wait_until,
 };
 
 /// A server that prints to this, on an address of its own; waits until it serves.
@@ -142,6 +142,26 @@ fn a_stalled_stdout_gets_half_a_second_of_the_exit() {
         server.signal(SIGINT);
         assert_eq!(server.wait_exit(), 0);
         since.elapsed()
+    });
+}
+
+#[test]
+fn the_last_event_finds_room_where_stdout_is_read_again_at_the_exit() {
+    // What is read again too late is lost by right.
+    one_of_five(|| {
+        let mut server = server("-t --framing lines --format json");
+        let mut client = server.quiet_client();
+        server.stdout.pause();
+        // More lines than the pipe and the queue hold.
+        (0..20).for_each(|_| client.exchange("x\n".repeat(1000), "ACK\n".repeat(1000)));
+        server.signal(SIGTERM);
+        client.expect_last("server is shutting down\n");
+        drop(client);
+        thread::sleep(Duration::from_millis(100));
+        server.stdout.resume();
+        assert_eq!(server.wait_exit(), 0);
+        let last = server.stdout.to_end().pop().unwrap();
+        if last.ends_with(r#""event":"shutdown","cut":0}"#) { Ok(()) } else { Err(last) }
     });
 }
 

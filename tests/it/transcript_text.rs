@@ -141,6 +141,16 @@ fn of_a_long_message_the_first_1024_bytes_are_shown_and_its_length() {
 }
 
 #[test]
+fn a_message_cannot_forge_the_mark_of_a_cut() {
+    let server = server("");
+    let forged = "hi… (99999 bytes)";
+    for text in [shown(&server, forged.as_bytes()), shown_datagram(&server, forged.as_bytes())] {
+        assert_eq!(text, "hi\\u{2026} (99999 bytes)");
+        assert_eq!(decode(&text), forged.as_bytes());
+    }
+}
+
+#[test]
 fn a_character_is_not_cut_in_two() {
     let server = server("");
     let text = shown_datagram(&server, "界".repeat(1000).as_bytes());

@@ -382,14 +382,6 @@ fn an_interrupt_loses_nothing_that_was_found_out() {
 }
 
 #[test]
-fn a_verdict_that_could_not_be_written_is_no_success() {
-    let server = server("-t");
-    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut client = client_to(server.tcp(), "-z").stdout(crate::harness::Output::Given(full.into())).start();
-    assert_eq!(client.wait_exit(), 1);
-}
-
-#[test]
 fn a_verdict_that_nobody_reads_is_not_waited_for() {
     // TCP is open and told; UDP would take its time.
     let tcp = FarTcp::new();

@@ -107,8 +107,7 @@ impl Chat {
             )),
         }
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
-        self.stage.finish_patiently();
-        if self.stage.is_unread() || self.stage.is_lossy() { exit::FAILED } else { code }
+        self.stage.conclude(code)
     }
 
     /// Whether no input was left unsent; a person at a terminal has seen what was not taken.
@@ -129,6 +128,11 @@ impl Chat {
         };
         // Without a connection and without a message nothing is known.
         let known = self.settings.protocol == Protocol::Tcp || self.ledger.sent() > 0;
-        if well && known && self.ledger.is_settled() { exit::DONE } else { exit::FAILED }
+        match well && known && self.ledger.is_settled() {
+            true => exit::DONE,
+            // That says nothing of the path.
+            false if self.untried => exit::UNTRIED,
+            false => exit::FAILED,
+        }
     }
 }

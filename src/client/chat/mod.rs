@@ -83,6 +83,8 @@ pub struct Chat {
     /// One at most: an event of the one before is no news of this one.
     links: Slots<Link>,
     link: Option<Key>,
+    /// An address could not be tried for want of our own means.
+    untried: bool,
     /// Why nothing can be sent any more, while what had arrived is still being read.
     cannot_send: Option<io::Error>,
     state: State,
@@ -114,6 +116,7 @@ impl Chat {
             route: Route::new(settings.protocol, settings.framing, addresses),
             links: Slots::new(),
             link: None,
+            untried: false,
             cannot_send: None,
             state: State::Talking,
             buffer: buffer(),
@@ -169,8 +172,7 @@ impl Chat {
             Source::Console => self.input.wake(),
             // stdout takes lines again: what was left unread for that reason is read now.
             Source::Screen => {
-                self.stage.journal.flush();
-                self.stage.journal.screen().heed_event();
+                self.stage.heed(Source::Screen);
                 self.ask_link();
             }
             Source::Link(key) if Some(key) == self.link => match self.state {
@@ -178,7 +180,8 @@ impl Chat {
                 State::Talking => self.receive(slice),
                 State::Over | State::Failed => {}
             },
-            Source::Link(_) | Source::Diagnostics | Source::Alarm => {}
+            Source::Diagnostics => self.stage.heed(Source::Diagnostics),
+            Source::Link(_) | Source::Alarm => {}
         }
     }
 

@@ -169,8 +169,7 @@ impl Chat {
     pub(super) fn answered(&mut self, now: Instant) {
         self.progress = now;
         self.answered_at = now;
-        // This address is the one.
-        self.route.settle();
+        self.settle();
         if matches!(self.outgoing, Some(Outgoing::Sent(_))) {
             self.outgoing = None;
         }

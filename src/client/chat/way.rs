@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{Chat, Outgoing, State};
 use crate::client::stage::Source;
 use crate::escape::cause;
+use crate::process::limits::Shortage;
 use crate::reactor::Slice;
 use crate::transcript::address::Address;
 use crate::transcript::client::Event;
@@ -49,8 +50,19 @@ impl Chat {
 
     /// There is no way to the address: says so, and goes to the next.
     pub(super) fn no_way(&mut self, error: &io::Error, now: Instant) {
-        self.tell_no_way(error);
+        if Shortage::is(error) {
+            self.untried = true;
+            self.stage.cannot_try(self.settings.protocol, self.route.peer(), error);
+        } else {
+            self.tell_no_way(error);
+        }
         self.next_address(now);
+    }
+
+    /// This address is the one, whatever kept others from being tried.
+    pub(super) fn settle(&mut self) {
+        self.route.settle();
+        self.untried = false;
     }
 
     fn tell_no_way(&mut self, error: &io::Error) {
@@ -73,7 +85,7 @@ impl Chat {
             Ok(false) => {}
             Ok(true) => {
                 self.state = State::Talking;
-                self.route.settle();
+                self.settle();
                 self.progress = slice.now();
                 let peer = self.route.peer();
                 self.stage.journal.tell(&Event::Connected { peer });
@@ -111,7 +123,7 @@ impl Chat {
         match self.settings.protocol {
             Protocol::Udp => {
                 if self.ledger.is_answered() {
-                    self.route.settle();
+                    self.settle();
                 }
                 self.no_way(error, now);
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::flow::{Flow, State};
 use super::{FLOWS, FindIdle, LIVE};
 use crate::error::exit;
+use crate::escape::cause;
 use crate::transcript::address::Address;
 use crate::transcript::instrument::{Cause, Event};
 use crate::wire::Notice;
@@ -34,14 +35,15 @@ impl FindIdle {
         cuts.min_by_key(|cut| cut.0)
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&mut self) -> bool {
         let first_cut = self.first_cut();
         let silent = |flow: &&Flow| matches!(flow.state, State::Cut(_, Cause::Silent));
         // All that were silent for less must be decided.
         let known_below = |cut: Duration| self.each_flow().all(|flow| flow.silence > cut || flow.is_decided());
         let no_doubt =
             self.each_flow().filter(silent).count() >= NO_DOUBT && first_cut.is_some_and(|(cut, _)| known_below(cut));
-        no_doubt || self.stage.is_interrupted() || self.going || self.each_flow().all(Flow::is_decided)
+        let known = no_doubt || self.going || self.each_flow().all(Flow::is_decided);
+        known || self.stage.is_interrupted() || self.stage.is_unread()
     }
 
     pub(super) fn show_progress(&mut self, now: Instant) {
@@ -63,11 +65,20 @@ impl FindIdle {
         let (protocol, peer) = (self.settings.protocol, self.route.peer());
         let (survived, cut) = (self.survived(), self.first_cut());
         let failed = self.each_flow().filter(|flow| flow.state == State::Failed).count();
+        let untried = self.shortages.len();
+        match self.shortages.first() {
+            Some(shortage) if untried == self.flows.len() => self.stage.cannot_try(protocol, peer, shortage),
+            Some(shortage) => {
+                let why = cause(shortage);
+                self.stage.complain(format_args!("{untried} of {FLOWS} flows could not be tried: {why}"));
+            }
+            None => {}
+        }
         let why = self.trouble.take().unwrap_or_default();
-        if failed == self.flows.len() {
+        if failed > untried && failed == self.flows.len() {
             self.stage.complain(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
-        } else if failed > 0 {
-            self.stage.complain(format_args!("{failed} of {FLOWS} flows never stood: {why}"));
+        } else if failed > untried {
+            self.stage.complain(format_args!("{} of {FLOWS} flows never stood: {why}", failed - untried));
         }
         let has_answer = cut.is_some() || !survived.is_zero();
         if has_answer {
@@ -82,8 +93,11 @@ impl FindIdle {
             let longest = self.settings.longest.as_secs_f64();
             self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
         }
-        self.stage.finish_patiently();
-        let told = has_answer && !self.stage.is_unread() && !self.stage.is_lossy();
-        if told && (early.is_none() || cut.is_some()) { exit::DONE } else { exit::FAILED }
+        let known = has_answer && (early.is_none() || cut.is_some());
+        self.stage.conclude(match known {
+            true => exit::DONE,
+            false if failed == untried && failed > 0 => exit::UNTRIED,
+            false => exit::FAILED,
+        })
     }
 }

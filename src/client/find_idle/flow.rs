@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use crate::client::link::Link;
 use crate::connection::is_reset;
+use crate::process::limits::Shortage;
 use crate::transcript::instrument::Cause;
 
 /// What is said before the silence and after it.
-pub(super) const WORD: &[u8] = b"hello";
+const WORD: &[u8] = b"hello";
 
 /// Where a flow stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,11 +86,24 @@ impl Flow {
         }
     }
 
-    pub(super) fn say(&mut self, state: State, now: Instant) {
+    /// Says a word, the first or the last. Returns the shortage of our own that kept it from being said: the silence
+    /// then tells nothing.
+    #[must_use]
+    pub(super) fn say(&mut self, state: State, now: Instant) -> Option<io::Error> {
         self.enter(state, now);
-        if let Some(Err(error)) = self.link.as_mut().map(|link| link.send(WORD)) {
-            self.end(cause_of(&error), now);
+        self.say_again(now)
+    }
+
+    /// The same word once more.
+    #[must_use]
+    pub(super) fn say_again(&mut self, now: Instant) -> Option<io::Error> {
+        let error = self.link.as_mut()?.send(WORD).err()?;
+        if Shortage::is(&error) {
+            self.enter(State::Failed, now);
+            return Some(error);
         }
+        self.end(cause_of(&error), now);
+        None
     }
 }
 

@@ -6,10 +6,11 @@
 mod ending;
 mod flow;
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::flow::{Flow, State, WORD, cause_of};
+use self::flow::{Flow, State, cause_of};
 use super::ledger::MOST_SURPLUS;
 use super::link::{Answer, Heard};
 use super::route::Route;
@@ -17,7 +18,7 @@ use super::stage::{Source, Stage};
 use crate::connection::buffer;
 use crate::error::Error;
 use crate::escape::cause;
-use crate::process::limits::raise_descriptor_limit;
+use crate::process::limits::{Shortage, raise_descriptor_limit};
 use crate::reactor::{Key, Slice, Slots};
 use crate::transcript::instrument::Cause;
 use crate::wire::{Framing, Notice, Protocol};
@@ -50,6 +51,8 @@ pub struct FindIdle {
     flows: Slots<Flow>,
     /// Why the path was not open to begin with.
     trouble: Option<String>,
+    /// What we lacked for flows that could not be tried, one for each.
+    shortages: Vec<io::Error>,
     /// The server said that it is going: what ends now says nothing of silence.
     going: bool,
     began: Instant,
@@ -69,6 +72,7 @@ impl FindIdle {
             settings,
             flows: Slots::new(),
             trouble: None,
+            shortages: Vec::new(),
             going: false,
             began: now,
             next_live,
@@ -89,7 +93,8 @@ impl FindIdle {
                 match slice.source() {
                     Source::Signals => drop(self.stage.signals()),
                     Source::Link(key) => self.serve(key, &mut slice),
-                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
+                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                    Source::Console | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }
@@ -104,17 +109,22 @@ impl FindIdle {
         for number in 0..FLOWS {
             let now = Instant::now();
             let silence = self.settings.longest - self.settings.longest / FLOWS * shortened(number);
-            let (route, reactor, trouble) = (&self.route, &self.stage.reactor, &mut self.trouble);
+            let (route, reactor) = (&self.route, &self.stage.reactor);
+            let (trouble, shortages) = (&mut self.trouble, &mut self.shortages);
             let opened = self.flows.insert_with(|key| {
                 let link = route.open(key, reactor);
-                Ok(Flow::new(link.map_err(|error| *trouble = Some(cause(&error))).ok(), silence, now))
+                let failed = |error| match Shortage::is(&error) {
+                    true => shortages.push(error),
+                    false => *trouble = Some(cause(&error)),
+                };
+                Ok(Flow::new(link.map_err(failed).ok(), silence, now))
             });
             if let Some(flow) = opened.ok().and_then(|key| self.flows.get_mut(key))
                 && flow.link.is_some()
             {
                 match self.settings.protocol {
                     Protocol::Tcp => flow.enter(State::Connecting, now),
-                    Protocol::Udp => flow.say(State::Opening, now),
+                    Protocol::Udp => self.shortages.extend(flow.say(State::Opening, now)),
                 }
             }
         }
@@ -127,8 +137,10 @@ impl FindIdle {
             if !self.route.go_on() {
                 return;
             }
-            log::info!("{peer} is not open ({:?}), trying {}", self.trouble, self.route.peer());
+            let next = self.route.peer();
+            log::info!("{peer} is not open ({:?} {:?}), trying {next}", self.trouble, self.shortages.first());
             self.trouble = None;
+            self.shortages.clear();
             let keys: Vec<Key> = self.flows.iter().map(|(key, _)| key).collect();
             for key in keys {
                 self.flows.remove(key);
@@ -139,7 +151,7 @@ impl FindIdle {
 
     fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
         let now = slice.now();
-        let FindIdle { flows, buffer, trouble, going, .. } = self;
+        let FindIdle { flows, buffer, trouble, shortages, going, .. } = self;
         let Some(flow) = flows.get_mut(key) else {
             return;
         };
@@ -148,7 +160,7 @@ impl FindIdle {
         };
         if flow.state == State::Connecting {
             match link.is_established() {
-                Ok(true) => flow.say(State::Opening, now),
+                Ok(true) => shortages.extend(flow.say(State::Opening, now)),
                 Ok(false) => return,
                 Err(error) => {
                     *trouble = Some(cause(&error));
@@ -211,13 +223,13 @@ impl FindIdle {
             let stood = now.saturating_duration_since(flow.since);
             let try_is_over = timeout.is_some_and(|timeout| stood >= timeout * flow.tries);
             match flow.state {
-                State::Silent if stood >= flow.silence => flow.say(State::Asking(stood), now),
+                State::Silent if stood >= flow.silence => {
+                    self.shortages.extend(flow.say(State::Asking(stood), now));
+                }
                 State::Connecting | State::Opening | State::Asking(_) if try_is_over && flow.tries < TRIES => {
                     flow.tries += 1;
-                    if protocol == Protocol::Udp
-                        && let Some(Err(error)) = flow.link.as_mut().map(|link| link.send(WORD))
-                    {
-                        flow.end(cause_of(&error), now);
+                    if protocol == Protocol::Udp {
+                        self.shortages.extend(flow.say_again(now));
                     }
                 }
                 State::Asking(silence) if try_is_over => flow.enter(State::Cut(silence, Cause::Silent), now),

@@ -10,6 +10,7 @@ use super::{Ping, Stamps};
 use crate::client::link::Datagram;
 use crate::client::stage::Source;
 use crate::escape::cause;
+use crate::process::limits::Shortage;
 use crate::reactor::{Key, Slice};
 use crate::transcript::address::Address;
 use crate::transcript::instrument::Event;
@@ -92,7 +93,10 @@ impl Ping {
     /// No way to this address: the next is the one to try.
     fn leave_address(&mut self, error: &io::Error) {
         let (protocol, peer) = (self.settings.protocol, Address::new(self.route.peer()));
-        self.stage.complain(format_args!("cannot connect to {protocol} {peer}: {}", cause(error)));
+        match Shortage::is(error) {
+            true => self.tell_shortage(error),
+            false => self.stage.complain(format_args!("cannot connect to {protocol} {peer}: {}", cause(error))),
+        }
         if let Some(key) = self.approached.take() {
             self.flows.close(key);
         }

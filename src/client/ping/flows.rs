@@ -14,6 +14,7 @@ use super::port::Port;
 use crate::client::link::Link;
 use crate::client::route::Route;
 use crate::client::stage::Source;
+use crate::process::limits::Shortage;
 use crate::reactor::{Key, Reactor, Slots};
 use crate::wire::{Framing, Protocol};
 
@@ -321,7 +322,7 @@ impl Flows {
     fn make_room(&mut self) -> io::Result<()> {
         while self.sockets.len() >= MOST {
             let Some((_, oldest)) = self.retired.pop_front() else {
-                return Err(io::Error::new(io::ErrorKind::OutOfMemory, format!("{MOST} sockets are in use")));
+                return Err(Shortage::of("too many sockets"));
             };
             self.sockets.remove(oldest);
         }

@@ -7,7 +7,7 @@ use super::account::KEPT;
 use super::flows::{Choice, State};
 use super::port::Port;
 use super::{Ping, Settings, Stamps, Via, why};
-use crate::escape::cause;
+use crate::process::limits::Shortage;
 use crate::transcript::instrument::Event;
 use crate::wire::{Framing, Protocol, STAMPED};
 
@@ -57,7 +57,7 @@ impl Ping {
     /// Puts a probe on its way, or loses it; an error is our own want, and nothing was sent.
     fn dispatch(&mut self, due: Instant, now: Instant) -> io::Result<()> {
         if self.account.is_full() {
-            return Err(io::Error::new(io::ErrorKind::OutOfMemory, "too many probes are out"));
+            return Err(Shortage::of("too many probes are out"));
         }
         match self.settings.protocol {
             Protocol::Tcp => self.dispatch_message(due, now),
@@ -70,7 +70,7 @@ impl Ping {
             Choice::Use(key) => key,
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
                 Ok(key) => key,
-                Err(error) => return self.lose_unopened(&error, self.flows.flow_of(choice), due, now),
+                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
             },
         };
         let Some(socket) = self.flows.get(key) else {
@@ -92,7 +92,7 @@ impl Ping {
             Choice::Use(key) => key,
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
                 Ok(key) => key,
-                Err(error) => return self.lose_unopened(&error, self.flows.flow_of(choice), due, now),
+                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
             },
         };
         let (stamps, clock, known) = (self.stamps, self.clock(now), self.account.oldest_known());
@@ -119,12 +119,12 @@ impl Ping {
                     self.flows.carry(key, seq, now);
                     return Ok(());
                 }
-                Ok(false) => io::ErrorKind::WouldBlock.into(),
+                Ok(false) => Shortage::of("no room to send"),
                 Err(error) => error,
             };
-            if is_last || is_shortage(&error) {
+            if is_last || Shortage::is(&error) {
                 self.flows.offer(key);
-                return self.lose_unopened(&error, flow, due, now);
+                return self.lose_unopened(error, flow, due, now);
             }
             if socket.is_settled {
                 self.take_refusal(key, &error, now);
@@ -147,13 +147,13 @@ impl Ping {
     }
 
     /// The system does not take a probe: it is lost, unless the want is our own.
-    fn lose_unopened(&mut self, error: &io::Error, flow: usize, due: Instant, now: Instant) -> io::Result<()> {
-        if is_shortage(error) {
-            return Err(io::Error::new(error.kind(), cause(error)));
+    fn lose_unopened(&mut self, error: io::Error, flow: usize, due: Instant, now: Instant) -> io::Result<()> {
+        if Shortage::is(&error) {
+            return Err(error);
         }
         self.tally.send(flow, 0);
         let seq = self.account.send(due, now, Via { key: None, flow });
-        self.lose(seq, &why(error), None);
+        self.lose(seq, &why(&error), None);
         Ok(())
     }
 
@@ -219,33 +219,10 @@ impl Ping {
         self.tell(&Event::Lost { protocol, peer: self.route.peer(), seq, reason, dated });
     }
 
-    /// Says once why a probe could not be sent.
-    fn tell_shortage(&mut self, error: &io::Error) {
+    /// Says once why a probe, or an address, could not be tried.
+    pub(super) fn tell_shortage(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.was_short, true) {
-            let what = match error.kind() {
-                io::ErrorKind::WouldBlock => "the system has no room for more to send".to_owned(),
-                _ => cause(error),
-            };
-            self.stage.complain(format_args!("probes are due and not sent: {what}"));
+            self.stage.cannot_try(self.settings.protocol, self.route.peer(), error);
         }
-    }
-}
-
-/// Whether what the system lacks is our own: descriptors, memory, ports.
-pub(super) fn is_shortage(error: &io::Error) -> bool {
-    if matches!(error.kind(), io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock | io::ErrorKind::AddrNotAvailable)
-    {
-        return true;
-    }
-    #[cfg(unix)]
-    {
-        use nix::errno::Errno;
-        let codes = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM, Errno::ENOSPC, Errno::EADDRINUSE];
-        error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
-    }
-    #[cfg(not(unix))]
-    {
-        // WSAEMFILE, WSAENOBUFS.
-        matches!(error.raw_os_error(), Some(10024 | 10055))
     }
 }

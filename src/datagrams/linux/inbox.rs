@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::RawFd;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, recvmmsg};
+use nix::sys::time::TimeSpec;
 
 use super::super::{Datagram, Local, Received};
 use super::BATCH;
@@ -24,6 +25,7 @@ const FEW: usize = 4;
 /// The batch received last.
 pub(super) struct Inbox<S> {
     bound: Local,
+    packet_info: bool,
     headers: MultiHeaders<S>,
     /// `BATCH` buffers of `BUFFER` bytes; fresh memory costs nothing until a datagram reaches it.
     buffers: Vec<u8>,
@@ -38,18 +40,28 @@ struct Arrival {
     local: Local,
     /// Where its bytes lie in the buffers: a message before it that told no sender is no arrival, and has a buffer.
     place: Range<usize>,
+    /// The kernel's time of receipt, in ns since 1970.
+    received: Option<u64>,
 }
 
 impl<S: Address> Inbox<S> {
     pub(super) fn new(bound: IpAddr, packet_info: bool) -> Self {
         Self {
             bound: Local { ip: bound, interface: 0 },
+            packet_info,
             headers: MultiHeaders::preallocate(BATCH, packet_info.then(S::control_space)),
             buffers: vec![0; BATCH * BUFFER],
             arrivals: Vec::with_capacity(BATCH),
             taken: 0,
             busy: false,
         }
+    }
+
+    /// From now on the kernel tells when a datagram came: that takes more room.
+    pub(super) fn make_room_for_times(&mut self) {
+        let address = if self.packet_info { S::control_space() } else { Vec::new() };
+        let space = [address, nix::cmsg_space!(TimeSpec)].concat();
+        self.headers = MultiHeaders::preallocate(BATCH, Some(space));
     }
 
     pub(super) fn receive(&mut self, socket: RawFd) -> io::Result<Received> {
@@ -67,11 +79,19 @@ impl<S: Address> Inbox<S> {
         let mut came = 0;
         for (message, start) in messages.zip((0..).step_by(BUFFER)) {
             came += 1;
-            let mut controls = message.cmsgs().ok().into_iter().flatten();
             // On a wildcard bind the bound address, were it ever needed, lets the system choose.
-            let local = controls.find_map(S::local).unwrap_or(self.bound);
+            let (mut local, mut received) = (self.bound, None);
+            for control in message.cmsgs().ok().into_iter().flatten() {
+                if let ControlMessageOwned::ScmTimestampns(time) = control {
+                    received = nanoseconds(time);
+                } else if let Some(own) = S::local(control) {
+                    local = own;
+                    // The kernel puts it last, and to look for more costs.
+                    break;
+                }
+            }
             if let Some(peer) = message.address {
-                self.arrivals.push(Arrival { peer: peer.into(), local, place: start..start + message.bytes });
+                self.arrivals.push(Arrival { peer: peer.into(), local, place: start..start + message.bytes, received });
             }
         }
         self.busy = came >= FEW;
@@ -79,11 +99,16 @@ impl<S: Address> Inbox<S> {
     }
 
     pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
-        let Arrival { peer, local, place } = self.arrivals.get(self.taken)?;
+        let Arrival { peer, local, place, received } = self.arrivals.get(self.taken)?;
         let bytes = self.buffers.get(place.clone())?;
         self.taken += 1;
-        Some(Datagram { peer: *peer, local: *local, bytes })
+        Some(Datagram { peer: *peer, local: *local, bytes, received: *received })
     }
+}
+
+fn nanoseconds(time: TimeSpec) -> Option<u64> {
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec()).ok()?, u64::try_from(time.tv_nsec()).ok()?);
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
 impl<S> fmt::Debug for Inbox<S> {

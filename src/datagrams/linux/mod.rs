@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::socket::{SockaddrIn, SockaddrIn6, setsockopt, sockopt};
 
@@ -12,6 +12,7 @@ use inbox::Inbox;
 use outbox::Outbox;
 
 mod address;
+mod group;
 mod inbox;
 mod outbox;
 
@@ -60,6 +61,16 @@ impl Batches {
         })
     }
 
+    /// Has the kernel tell when each datagram came.
+    pub(super) fn tell_times(&mut self, socket: &impl AsFd) -> io::Result<()> {
+        setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
+        match self {
+            Self::V4(family) => family.inbox.make_room_for_times(),
+            Self::V6(family) => family.inbox.make_room_for_times(),
+        }
+        Ok(())
+    }
+
     pub(super) fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<Received> {
         match self {
             Self::V4(family) => family.inbox.receive(socket.as_raw_fd()),
@@ -78,6 +89,13 @@ impl Batches {
         match self {
             Self::V4(family) => family.outbox.push(peer, local, bytes),
             Self::V6(family) => family.outbox.push(peer, local, bytes),
+        }
+    }
+
+    pub(super) fn push_copy(&mut self, peer: SocketAddr, local: Local, bytes: &[u8]) -> bool {
+        match self {
+            Self::V4(family) => family.outbox.push_copy(peer, local, bytes),
+            Self::V6(family) => family.outbox.push_copy(peer, local, bytes),
         }
     }
 

@@ -3,10 +3,8 @@
 //! Several answers in a row to one peer travel as one message that the kernel cuts into datagrams at the last moment
 //! (`UDP_SEGMENT`): the way down the network stack, which is most of what a datagram costs, is then paid once.
 
-use std::array;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::iter;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::RawFd;
 
@@ -16,34 +14,25 @@ use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, getsockopt, sendm
 use super::super::{Local, PATIENCE, Sent};
 use super::BATCH;
 use super::address::Address;
-
-/// The most answers in one message; kernels allow 64.
-const MERGED: usize = BATCH;
+use super::group::{Content, Copied, Group, MERGED, Shared};
 
 /// The longest answer that is merged: it needs no fragments on any path, and `MERGED` of it fit one message.
 const MERGEABLE: usize = 1200;
 
 /// The answers to one batch.
 pub(super) struct Outbox<S> {
-    groups: Vec<Group<S>>,
+    shared: Vec<Group<S, Shared>>,
+    copied: Vec<Group<S, Copied>>,
     sender: Sender<S>,
     merges: bool,
     queued: usize,
 }
 
-/// Messages of one content from one address: what a system call's messages share.
-struct Group<S> {
-    local: Local,
-    bytes: &'static [u8],
-    peers: Vec<Option<S>>,
-    /// How many answers the message to each peer holds, at least one.
-    counts: Vec<usize>,
-}
-
 impl<S: Address> Outbox<S> {
     pub(super) fn new(socket: &UdpSocket, packet_info: bool) -> Self {
         Self {
-            groups: Vec::new(),
+            shared: Vec::new(),
+            copied: Vec::new(),
             sender: Sender::new(packet_info),
             // A kernel that does not know the option would send one long datagram.
             merges: getsockopt(socket, sockopt::UdpGsoSegment).is_ok(),
@@ -61,88 +50,84 @@ impl<S: Address> Outbox<S> {
             return false;
         };
         let mergeable = self.merges && (1..=MERGEABLE).contains(&bytes.len());
-        self.group(local, bytes).push(peer, mergeable);
+        let group = Group::find(&mut self.shared, local, |content| content.0 == bytes);
+        group.content = Shared(bytes);
+        group.push(peer, mergeable);
         self.queued += 1;
         true
     }
 
-    /// The group that fits: its own, an empty one to use again, or a new one.
-    fn group(&mut self, local: Local, bytes: &'static [u8]) -> &mut Group<S> {
-        let groups = &self.groups;
-        let own = groups.iter().position(|group| group.local == local && group.bytes == bytes);
-        let free = || groups.iter().position(|group| group.peers.is_empty());
-        let index = own.or_else(free).unwrap_or_else(|| {
-            self.groups.push(Group { local, bytes, peers: Vec::new(), counts: Vec::new() });
-            self.groups.len() - 1
-        });
-        let group = &mut self.groups[index];
-        (group.local, group.bytes) = (local, bytes);
-        group
+    pub(super) fn push_copy(&mut self, peer: SocketAddr, local: Local, bytes: &[u8]) -> bool {
+        let Some(peer) = S::of(peer) else {
+            return false;
+        };
+        let group = Group::find(&mut self.copied, local, |_| true);
+        group.content.push(bytes);
+        group.push(peer, false);
+        self.queued += 1;
+        true
     }
 
     /// Sends what the system takes and drops the rest.
     pub(super) fn flush(&mut self, socket: RawFd, mut failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
-        let mut sent = 0;
-        let mut patience = PATIENCE;
-        let mut is_full = false;
-        for group in &mut self.groups {
-            let mut done = 0;
-            while let Some(&peer) = group.peers.get(done)
-                && !is_full
-            {
-                match self.sender.send(socket, group, done) {
-                    Ok(0) | Err(Errno::EAGAIN) => is_full = true,
-                    Ok(messages) => {
-                        let answers = group.counts[done..done + messages].iter().sum::<usize>();
-                        self.queued -= answers;
-                        sent += answers;
-                        done += messages;
-                    }
-                    Err(Errno::EINTR) if patience > 0 => patience -= 1,
-                    // The way out may not know how to cut: that is no failure of the peer's.
-                    Err(error) if group.split(done) => self.merges &= error != Errno::EIO,
-                    // A batch that stops short gives no reason: the next one, which begins with the culprit, does.
-                    Err(error) => {
-                        self.queued -= 1;
-                        done += 1;
-                        if let Some(peer) = peer {
-                            failed(peer.into(), error.into());
-                        }
-                    }
-                }
-            }
-            group.peers.clear();
-            group.counts.clear();
+        let mut flush = Flush { socket, queued: self.queued, sent: 0, patience: PATIENCE, is_full: false };
+        // First those that may say when they left.
+        for group in &mut self.copied {
+            flush.send(&mut self.sender, group, &mut failed);
         }
-        Sent { sent, dropped: std::mem::take(&mut self.queued) }
+        for group in &mut self.shared {
+            self.merges &= flush.send(&mut self.sender, group, &mut failed);
+        }
+        self.queued = 0;
+        Sent { sent: flush.sent, dropped: flush.queued }
     }
 }
 
-impl<S: Address> Group<S> {
-    fn push(&mut self, peer: S, mergeable: bool) {
-        match self.counts.last_mut() {
-            Some(count) if mergeable && *count < MERGED && self.peers.last() == Some(&Some(peer)) => {
-                *count += 1;
-            }
-            _ => {
-                self.peers.push(Some(peer));
-                self.counts.push(1);
-            }
-        }
-    }
+/// How far a flush has come.
+struct Flush {
+    socket: RawFd,
+    queued: usize,
+    sent: usize,
+    patience: usize,
+    is_full: bool,
+}
 
-    /// Makes the messages of the batch at `start` one answer each; false where they were.
-    fn split(&mut self, start: usize) -> bool {
-        let end = self.counts.len().min(start + BATCH);
-        if self.counts[start..end].iter().all(|&count| count == 1) {
-            return false;
+impl Flush {
+    /// Sends and clears a group; false where it turned out that the way out cannot cut messages into answers.
+    fn send<S: Address, C: Content>(
+        &mut self,
+        sender: &mut Sender<S>,
+        group: &mut Group<S, C>,
+        failed: &mut impl FnMut(SocketAddr, io::Error),
+    ) -> bool {
+        let mut done = 0;
+        let mut merges = true;
+        while let Some(&peer) = group.peers.get(done)
+            && !self.is_full
+        {
+            match sender.send(self.socket, group, done) {
+                Ok(0) | Err(Errno::EAGAIN) => self.is_full = true,
+                Ok(messages) => {
+                    let answers = group.counts[done..done + messages].iter().sum::<usize>();
+                    self.queued -= answers;
+                    self.sent += answers;
+                    done += messages;
+                }
+                Err(Errno::EINTR) if self.patience > 0 => self.patience -= 1,
+                // The way out may not know how to cut: that is no failure of the peer's.
+                Err(error) if group.split(done) => merges &= error != Errno::EIO,
+                // A batch that stops short gives no reason: the next one, which begins with the culprit, does.
+                Err(error) => {
+                    self.queued -= 1;
+                    done += 1;
+                    if let Some(peer) = peer {
+                        failed(peer.into(), error.into());
+                    }
+                }
+            }
         }
-        let peers: Vec<_> = iter::zip(&self.peers[start..end], &self.counts[start..end])
-            .flat_map(|(&peer, &count)| iter::repeat_n(peer, count))
-            .collect();
-        self.counts.splice(start..end, iter::repeat_n(1, peers.len()));
-        self.peers.splice(start..end, peers);
-        true
+        group.clear();
+        merges
     }
 }
 
@@ -167,19 +152,18 @@ impl<S: Address> Sender<S> {
     }
 
     /// Sends the batch of `group` at `start` and returns how many messages left; an error is the first one's.
-    fn send(&mut self, socket: RawFd, group: &Group<S>, start: usize) -> nix::Result<usize> {
+    fn send<C: Content>(&mut self, socket: RawFd, group: &Group<S, C>, start: usize) -> nix::Result<usize> {
         let (peers, counts) = (&group.peers[start..], &group.counts[start..]);
         // One answer alone is the common case of a quiet server, and cheaper this way.
         if let ([Some(peer)], [1], false) = (peers, counts, self.packet_info) {
-            return sendto(socket, group.bytes, peer, MsgFlags::empty()).map(|_| 1);
+            return sendto(socket, group.content.answer(start), peer, MsgFlags::empty()).map(|_| 1);
         }
-        let copies = [IoSlice::new(group.bytes); MERGED];
-        let mut counted = counts.iter();
-        let messages: [_; BATCH] = array::from_fn(|_| &copies[..counted.next().map_or(1, |&count| count)]);
+        let mut slices = [IoSlice::new(&[]); MERGED];
+        let messages = group.content.messages(start, counts, &mut slices);
         let merges = counts.iter().take(BATCH).any(|&count| count > 1);
 
         let info = S::packet_info(group.local);
-        let length = u16::try_from(group.bytes.len()).unwrap_or(u16::MAX);
+        let length = u16::try_from(group.content.answer(start).len()).unwrap_or(u16::MAX);
         let controls = [ControlMessage::UdpGsoSegments(&length), S::control(&info)];
         let controls = &controls[usize::from(!merges)..1 + usize::from(self.packet_info)];
         let headers = if merges { &mut self.merged } else { &mut self.plain };

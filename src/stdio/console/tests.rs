@@ -201,7 +201,7 @@ fn a_background_job_reads_its_terminal_once_it_is_in_the_foreground() {
 }
 
 fn background_job() {
-    stdio::block_terminal_stops().unwrap();
+    stdio::block_signals().unwrap();
     let mut console = Console::stdin(100);
     assert!(console.is_terminal());
     let foreground = |group| tcsetpgrp(io::stdin().as_fd(), group).unwrap();

@@ -168,7 +168,7 @@ fn the_wrong_direction_and_a_named_pipe_without_reader_are_refused() {
 #[test]
 fn stops_from_the_terminal_are_blocked() {
     use nix::sys::signal::{SigSet, Signal};
-    super::super::block_terminal_stops().unwrap();
+    super::super::block_signals().unwrap();
     let blocked = SigSet::thread_get_mask().unwrap();
     assert!(blocked.contains(Signal::SIGTTIN) && blocked.contains(Signal::SIGTTOU));
     assert!(!blocked.contains(Signal::SIGTSTP));

@@ -127,6 +127,15 @@ impl Lines {
         self.find(&format!("the line {line:?}"), |printed| printed == line);
     }
 
+    /// Waits until what stands behind the last whole line ends like this.
+    #[track_caller]
+    #[allow(dead_code, reason = "only some tests type half a line")]
+    pub(crate) fn expect_rest(&self, rest: &str) {
+        self.wait(&format!("{rest:?} behind the last line"), |state| {
+            state.unfinished.ends_with(rest.as_bytes()).then_some(())
+        });
+    }
+
     #[track_caller]
     fn wait<T>(&self, what: &str, mut probe: impl FnMut(&State) -> Option<T>) -> T {
         let deadline = Instant::now() + DEADLINE;

@@ -57,6 +57,7 @@ pub(crate) struct Launch {
     stdin: Input,
     stdout: Output,
     stderr: Output,
+    columns: u16,
 }
 
 impl Launch {
@@ -74,7 +75,7 @@ impl Launch {
     pub(crate) fn program(program: &str, args: &[&str]) -> Launch {
         let mut command = Command::new(program);
         command.args(args).env_clear().envs(ENVIRONMENT);
-        Launch { command, stdin: Input::Null, stdout: Output::Lines, stderr: Output::Lines }
+        Launch { command, stdin: Input::Null, stdout: Output::Lines, stderr: Output::Lines, columns: 0 }
     }
 
     /// Has a shell start this program: in `script`, `"$0" "$@"` stands for it and its arguments.
@@ -107,6 +108,11 @@ impl Launch {
         Launch { stderr, ..self }
     }
 
+    /// Makes its terminal so wide, and of a kind that wraps lines. Otherwise it does not say how wide it is.
+    pub(crate) fn columns(self, columns: u16) -> Launch {
+        Launch { columns, ..self.env("TERM", "xterm") }
+    }
+
     /// Starts it. With a terminal among its streams it leads a session of its own, controlled by that terminal.
     pub(crate) fn start(self) -> Process {
         let on_terminal = matches!(self.stdin, Input::Terminal)
@@ -129,6 +135,9 @@ impl Launch {
         let (stderr, stderr_reader) = self.stderr.open();
         let (child, master) = if on_terminal {
             let (master, terminal) = pty::open().unwrap();
+            if self.columns > 0 {
+                master.resize(pty_process::Size::new(24, self.columns)).unwrap();
+            }
             let mut command = pty::Command::from(self.command);
             command = stdin.into_iter().fold(command, pty::Command::stdin);
             command = stdout.into_iter().fold(command, pty::Command::stdout);

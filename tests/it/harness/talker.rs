@@ -67,7 +67,7 @@ fn lines(lines: &[&str]) -> Vec<String> {
     lines.iter().map(|&line| line.to_owned()).collect()
 }
 
-/// A file of this test's own, removed when the test is done with it.
+/// A file or folder of this test's own, removed when the test is done with it.
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
@@ -83,10 +83,19 @@ impl Scratch {
         fs::write(&scratch.0, content).unwrap();
         scratch
     }
+
+    /// An empty folder.
+    #[track_caller]
+    pub(crate) fn folder(name: &str) -> Scratch {
+        let scratch = Scratch::path(name);
+        fs::create_dir(&scratch.0).unwrap();
+        scratch
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_dir(&self.0);
     }
 }

@@ -1,0 +1,86 @@
+//! One address over one protocol, and what is found out about it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::client::link::Link;
+use crate::process::limits::Shortage;
+use crate::reactor::Key;
+use crate::transcript::instrument::Word;
+use crate::wire::{Protocol, Reply};
+
+/// What was found out about one address.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) word: Word,
+    pub(super) rtt: Option<Duration>,
+    pub(super) text: Option<Vec<u8>>,
+}
+
+impl Finding {
+    pub(super) fn of(word: Word) -> Finding {
+        Finding { word, rtt: None, text: None }
+    }
+
+    pub(super) fn of_error(error: &io::Error) -> Finding {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidData, TimedOut};
+        Finding::of(match error.kind() {
+            ConnectionRefused => Word::Refused,
+            ConnectionReset | ConnectionAborted | BrokenPipe => Word::Reset,
+            TimedOut => Word::Silent,
+            InvalidData => Word::WrongAnswer,
+            _ => Word::Unreachable,
+        })
+    }
+
+    /// Nothing more comes by `link`: the beginning of a reply is a wrong answer, but no silence.
+    pub(super) fn of_silence(link: &Link) -> Finding {
+        match link.unfinished() {
+            Some(rest) => Finding { text: Some(rest.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+            None => Finding::of(Word::Silent),
+        }
+    }
+
+    pub(super) fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
+        match reply {
+            Reply::Ack => Finding { word: Word::Open, rtt: Some(rtt), text: None },
+            Reply::Notice(notice) => Finding { text: Some(notice.text().into()), ..Finding::of(Word::Closed) },
+            Reply::Wrong(wrong) => Finding { text: Some(wrong.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+        }
+    }
+}
+
+/// One address, asked over one protocol.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) protocol: Protocol,
+    pub(super) address: SocketAddr,
+    /// The socket of the present try.
+    pub(super) link: Option<Key>,
+    pub(super) tries: u32,
+    pub(super) began: Instant,
+    pub(super) connect: Option<Duration>,
+    pub(super) asked: Option<Instant>,
+    pub(super) finding: Option<Finding>,
+    /// Why it could not be asked: a shortage of our own, which is no finding.
+    pub(super) shortage: Option<io::Error>,
+    pub(super) told: bool,
+}
+
+impl Case {
+    pub(super) fn is_decided(&self) -> bool {
+        self.finding.is_some() || self.shortage.is_some()
+    }
+
+    pub(super) fn is(&self, word: Word) -> bool {
+        self.finding.as_ref().is_some_and(|finding| finding.word == word)
+    }
+
+    pub(super) fn fail(&mut self, error: io::Error) {
+        match Shortage::is(&error) {
+            true => self.shortage = Some(error),
+            false => self.finding = Some(Finding::of_error(&error)),
+        }
+    }
+}

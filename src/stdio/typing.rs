@@ -1,0 +1,114 @@
+//! What a person types where we print: the terminal shows it without asking us, and what we print must not be glued to it.
+//!
+//! The key of a signal is echoed (`^C`), and the signal tells of it. Half a typed line is known to the terminal alone, which
+//! keeps it until Enter. So the terminal is left to decide: as many spaces as it has columns end on the next line
+//! unless they began at the start of one. (zsh puts its prompt on a line of its own in the same way.)
+
+use std::ffi::OsStr;
+use std::io::{self, Stdin};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The typing at the standard input, shared by the screens on the same terminal.
+#[derive(Debug)]
+pub struct Typing {
+    /// The echo of a key stands there, and nothing behind it.
+    echoed: AtomicBool,
+    /// The terminal wraps lines and erases what it is told to.
+    wraps: bool,
+}
+
+impl Typing {
+    /// The typing at a terminal of this kind (`TERM`).
+    #[must_use]
+    pub fn new(kind: Option<&OsStr>) -> Typing {
+        let wraps = kind.is_some_and(|kind| !kind.is_empty() && kind != "dumb");
+        Typing { echoed: AtomicBool::new(false), wraps }
+    }
+
+    /// A signal came for which there is a key: the terminal may have shown it.
+    pub fn note_signal(&self) {
+        if platform::echoes(&io::stdin()) {
+            self.echoed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What stood there is overwritten.
+    pub(crate) fn forget(&self) {
+        self.echoed.store(false, Ordering::Relaxed);
+    }
+
+    /// Appends to `queue` what lets `lines` begin at the start of a line.
+    pub(crate) fn begin_line(&self, queue: &mut Vec<u8>, is_first: bool, lines: &str) {
+        let echoed = self.echoed.swap(false, Ordering::Relaxed);
+        if let Some(columns) = self.columns().filter(|_| is_first) {
+            queue.resize(queue.len() + columns, b' ');
+            queue.extend_from_slice(b"\r\x1b[K");
+        } else if echoed && !lines.starts_with('\n') {
+            queue.push(b'\n');
+        }
+    }
+
+    /// How wide the terminal is, where a person may have begun a line there.
+    fn columns(&self) -> Option<usize> {
+        let stdin = io::stdin();
+        if self.wraps && platform::echoes(&stdin) { platform::columns(&stdin) } else { None }
+    }
+}
+
+/// Whether the standard output is the terminal that is the standard input.
+#[must_use]
+pub fn is_at_stdout() -> bool {
+    platform::is_same(&io::stdin(), &io::stdout())
+}
+
+/// Whether the standard error output is the terminal that is the standard input.
+#[must_use]
+pub fn is_at_stderr() -> bool {
+    platform::is_same(&io::stdin(), &io::stderr())
+}
+
+#[cfg(unix)]
+mod platform {
+    use super::Stdin;
+
+    use std::io::IsTerminal;
+    use std::os::fd::AsFd;
+
+    use nix::sys::stat::fstat;
+    use nix::sys::termios::{LocalFlags, tcgetattr};
+    use nix::unistd::{getpgrp, tcgetpgrp};
+
+    /// Whether it is a terminal that shows what is typed, and we are who it is typed to.
+    pub(super) fn echoes(stdin: &Stdin) -> bool {
+        let shown = LocalFlags::ECHO | LocalFlags::ICANON;
+        tcgetattr(stdin).is_ok_and(|settings| settings.local_flags.contains(shown)) && tcgetpgrp(stdin) == Ok(getpgrp())
+    }
+
+    pub(super) fn columns(stdin: &Stdin) -> Option<usize> {
+        let (width, _) = terminal_size::terminal_size_of(stdin)?;
+        Some(usize::from(width.0)).filter(|&columns| columns > 0)
+    }
+
+    pub(super) fn is_same(stdin: &Stdin, output: &impl AsFd) -> bool {
+        let device = |fd| fstat(fd).ok().map(|stat| stat.st_rdev);
+        stdin.is_terminal() && output.as_fd().is_terminal() && device(stdin.as_fd()) == device(output.as_fd())
+    }
+}
+
+/// Nothing is read from the standard input here.
+#[cfg(not(unix))]
+mod platform {
+    use super::Stdin;
+
+    pub(super) fn echoes(_: &Stdin) -> bool {
+        false
+    }
+
+    pub(super) fn columns(_: &Stdin) -> Option<usize> {
+        None
+    }
+
+    pub(super) fn is_same<T>(_: &Stdin, _: &T) -> bool {
+        false
+    }
+}

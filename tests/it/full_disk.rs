@@ -1,0 +1,221 @@
+//! A disk that is full, and a file that may not grow: the client ends with 2 and a sentence, the server goes on.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal::SIGTERM;
+
+use crate::harness::{
+    FarTcp, Input, Launch, Namespace, Output, Peer, Process, Scratch, ServerBuilder, client_to, have, private_loopback,
+    server, timed, wait_until,
+};
+
+/// Each mode in a way that ends soon where stdout takes everything.
+const MODES: [&str; 7] = [
+    "-m hello",
+    "-u -m hello",
+    "-ztu",
+    "--ping -c 3 -i 0.01",
+    "--ping -q -c 3 -i 0.01",
+    "--find-idle 0.1",
+    "--find-idle 0.1 -u",
+];
+
+const NO_SPACE: &str = "reactor-client: cannot write to stdout: No space left on device";
+const TOO_LARGE: &str = "reactor-client: cannot write to stdout: File too large";
+
+/// It must end soon, with 2 and this sentence, once.
+#[track_caller]
+fn expect_failure(what: &str, launch: Launch, sentence: &str) {
+    let mut client = launch.start();
+    let (code, took) = timed(|| client.wait_exit());
+    let said = client.stderr.to_end();
+    assert_eq!((code, said.iter().filter(|line| *line == sentence).count()), (2, 1), "{what}: {said:?}");
+    assert!(took < Duration::from_secs(3), "{what} took {took:?}");
+}
+
+fn full() -> Output {
+    Output::Given(File::options().write(true).open("/dev/full").unwrap().into())
+}
+
+#[test]
+fn a_full_device_ends_every_mode_with_exit_2_and_a_sentence() {
+    let server = server("-q");
+    for mode in MODES {
+        for format in ["text", "json"] {
+            let words = format!("{mode} --format {format}");
+            expect_failure(&words, client_to(server.tcp(), &words).stdout(full()), NO_SPACE);
+        }
+    }
+    expect_failure("a name", Launch::client(&["-z", "no-such-name.invalid"]).stdout(full()), NO_SPACE);
+}
+
+#[test]
+fn a_client_that_waits_for_its_user_ends_at_once_on_a_full_device() {
+    let server = server("-q");
+    let mut client = client_to(server.tcp(), "").stdin(Input::Pipe).stdout(full()).start();
+    let (code, took) = timed(|| client.wait_exit());
+    assert_eq!((code, client.stderr.to_end()), (2, vec![NO_SPACE.to_owned()]));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn an_endless_ping_ends_at_once_on_a_full_device() {
+    let server = server("-q");
+    expect_failure("an endless ping", client_to(server.tcp(), "--ping -i 0.01").stdout(full()), NO_SPACE);
+}
+
+#[test]
+fn a_line_torn_by_a_full_disk_ends_it_and_nothing_spins() {
+    let disk = Scratch::folder("small-disk");
+    let mount = format!("mount -t tmpfs -o size=8k none {}", disk.0.display());
+    let Some(namespace) = Namespace::new(&mount) else { return };
+    let server = env!("CARGO_BIN_EXE_reactor-server");
+    for options in ["", "--format json", "--framing lines --window 64", "--ping -i 0 -c 2000", "-z", "--find-idle 0.1"]
+    {
+        // What prints one line finds the disk full but for a few bytes.
+        let spare = if options.contains("-z") || options.contains("find") { 8190 } else { 0 };
+        let script = format!(
+            "{server} -q -p 6666 {framing} < /dev/null > /dev/null &
+             until grep -q :1A0A /proc/net/tcp && grep -q :1A0A /proc/net/udp; do sleep 0.02; done
+             head -c {spare} /dev/zero > {disk}/out
+             seq 2000 | \"$0\" \"$@\" >> {disk}/out",
+            disk = disk.0.display(),
+            framing = if options.contains("lines") { "--framing lines" } else { "" },
+        );
+        expect_failure(options, namespace.run(env!("CARGO_BIN_EXE_reactor-client"), options, &script), NO_SPACE);
+    }
+}
+
+#[test]
+fn a_file_size_limit_ends_every_mode_with_exit_2_and_a_sentence() {
+    let server = server("-q");
+    for mode in MODES {
+        let file = Scratch::file("limited", "");
+        let stdout = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
+        let limited = client_to(server.tcp(), mode).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
+        expect_failure(mode, limited.stdout(stdout), TOO_LARGE);
+        assert_eq!(fs::read(&file.0).unwrap(), b"");
+    }
+}
+
+#[test]
+fn a_sentence_for_a_file_that_may_not_grow_kills_nobody() {
+    for program in [env!("CARGO_BIN_EXE_reactor-client"), env!("CARGO_BIN_EXE_reactor-server")] {
+        let file = Scratch::file("limited-stderr", "");
+        let stderr = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
+        let launch = Launch::program(program, &["--no-such-option"]).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
+        assert_eq!(launch.stderr(stderr).start().wait_exit(), 2, "{program}");
+    }
+}
+
+#[test]
+fn a_closed_stdout_ends_an_instrument_with_exit_1_though_it_has_nothing_to_say_yet() {
+    let silent = FarTcp::new();
+    for mode in ["-z -W 30", "--ping -W 30", "--find-idle 30 -W 30"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut client = client_to(silent.address(), mode).stdout(Output::Given(writer.into())).start();
+        let _caller = silent.accept();
+        drop(reader);
+        let (code, took) = timed(|| client.wait_exit());
+        assert_eq!(code, 1, "{mode}");
+        assert!(took < Duration::from_secs(2), "{mode}: {took:?}");
+        let said = client.stderr.to_end().concat();
+        assert!(!said.contains("interrupted"), "{mode}: {said}");
+    }
+}
+
+/// A server whose transcript may not grow beyond 4096 bytes, with an operator; and the transcript.
+#[track_caller]
+fn limited_server(name: &str) -> (Process, SocketAddr, Scratch) {
+    let log = Scratch::file(name, "");
+    let stdout = Output::Given(File::options().append(true).open(&log.0).unwrap().into());
+    let (host, script) = (private_loopback(), "ulimit -S -f 8; exec \"$0\" \"$@\"");
+    let launch = Launch::server(&["-u", "--host", &host.to_string(), "-p", "7002"]).through_shell(script);
+    let process = launch.stdin(Input::Pipe).stdout(stdout).start();
+    wait_until("the server", || (!fs::read(&log.0).unwrap().is_empty()).then_some(()));
+    (process, (host, 7002).into(), log)
+}
+
+/// What the transcript accounts for: the lines with this in them, and what its gaps count.
+fn account(text: &str, wanted: &str) -> (usize, u64) {
+    let gaps = text.lines().filter_map(|line| line.strip_prefix("… lines dropped: ")?.parse::<u64>().ok());
+    (text.lines().filter(|line| line.contains(wanted)).count(), gaps.sum())
+}
+
+#[test]
+fn a_transcript_that_may_not_grow_is_a_stalled_one_and_goes_on_when_there_is_room() {
+    const MESSAGES: usize = 500;
+    let (mut server, address, log) = limited_server("limited-transcript");
+    let peer = Peer::connect(address);
+    for number in 0..MESSAGES {
+        peer.check(format!("message {number}"));
+    }
+    assert_eq!(fs::metadata(&log.0).unwrap().len(), 4096);
+    server.type_in("stats\nnonsense\n");
+    let before = server.proc().cpu();
+    thread::sleep(Duration::from_millis(1500));
+    let spent = server.proc().cpu().checked_sub(before).unwrap();
+    assert!(spent <= Duration::from_millis(20), "it spins: {spent:?}");
+    peer.check("one more");
+    let before_room = fs::read_to_string(&log.0).unwrap();
+
+    // Nothing happens but that there is room: the torn line, the gap and the answers come by themselves.
+    File::options().write(true).open(&log.0).unwrap().set_len(0).unwrap();
+    let text = wait_until("the account", || {
+        let text = before_room.clone() + &fs::read_to_string(&log.0).unwrap();
+        let (printed, dropped) = account(&text, " sent a datagram: ");
+        (printed as u64 + dropped == MESSAGES as u64 + 1).then_some(text)
+    });
+    assert!(text.contains(&format!(" datagrams_in={MESSAGES} ")), "{text}");
+    assert!(text.contains("\nunknown command: nonsense, try help\n"), "{text}");
+
+    peer.check("and on");
+    wait_until("the next line", || {
+        fs::read_to_string(&log.0).unwrap().ends_with("sent a datagram: and on\n").then_some(())
+    });
+    server.signal(SIGTERM);
+    assert_eq!(server.wait_exit(), 0);
+}
+
+#[test]
+fn a_limit_that_is_raised_lets_the_transcript_go_on() {
+    if !have("prlimit") {
+        return;
+    }
+    let (mut server, address, log) = limited_server("raised-limit");
+    let peer = Peer::connect(address);
+    for _ in 0..100 {
+        peer.check("x".repeat(100));
+    }
+    let (id, whole) = (server.id().to_string(), |text: &str| account(text, " sent a datagram: xxx"));
+    let raised = Command::new("prlimit").args(["--pid", &id, "--fsize=1000000:"]).status().unwrap();
+    assert!(raised.success());
+    wait_until("the gap", || {
+        let (printed, dropped) = whole(&fs::read_to_string(&log.0).unwrap());
+        (printed as u64 + dropped == 100 && dropped > 0).then_some(())
+    });
+    server.signal(SIGTERM);
+    assert_eq!(server.wait_exit(), 0);
+    assert!(fs::read_to_string(&log.0).unwrap().ends_with("\nserver is shutting down\n"));
+}
+
+#[test]
+fn diagnostics_that_may_not_grow_stall_nobody_and_go_on_when_there_is_room() {
+    let log = Scratch::file("limited-diagnostics", "");
+    let stderr = Output::Given(File::options().append(true).open(&log.0).unwrap().into());
+    let script = "ulimit -S -f 8; exec \"$0\" \"$@\"";
+    let server =
+        ServerBuilder::new("-t -q").with(|launch| launch.env("RUST_LOG", "trace").stderr(stderr).through_shell(script));
+    let server = server.start();
+    // Each newcomer is a line or two.
+    for _ in 0..100 {
+        server.quiet_client().exchange("hello", "ACK");
+    }
+    assert_eq!(fs::metadata(&log.0).unwrap().len(), 4096);
+    File::options().write(true).open(&log.0).unwrap().set_len(0).unwrap();
+    wait_until("the gap", || fs::read_to_string(&log.0).unwrap().contains("… lines dropped: ").then_some(()));
+}

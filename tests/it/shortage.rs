@@ -1,0 +1,112 @@
+//! What this machine lacks says nothing of the path: it is named, and the exit code is 2.
+
+use crate::harness::{Ended, Namespace, client_to, have, run, server, server_under_test};
+
+/// Each mode in a way that ends soon.
+const MODES: [&str; 8] =
+    ["-m hello", "-u -m hello", "-z", "-zu", "--ping -c 1", "--ping -c 1 -u", "--find-idle 0.1", "--find-idle 0.1 -u"];
+
+#[track_caller]
+fn expect_shortage(mode: &str, ended: &Ended, what: &str) {
+    let said = ended.complaint();
+    assert!(ended.code == 2 && said.contains(what), "{mode}: {} {:?} {said:?}", ended.code, ended.out);
+    let words = ["unreachable", "refused", "silent", "could not send"];
+    assert!(!words.iter().any(|word| ended.out.concat().contains(word)), "{mode} judges: {:?}", ended.out);
+}
+
+#[test]
+fn a_low_descriptor_limit_is_named_in_every_mode_wherever_it_strikes() {
+    let server = server("-q");
+    for mode in MODES {
+        let mut enough = 0;
+        for limit in 4..12 {
+            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            let ended = run(client_to(server.tcp(), mode).through_shell(&script));
+            match ended.code {
+                0 => enough += 1,
+                // All of them at once ask for more than one alone.
+                _ => expect_shortage(&format!("{mode} with {limit}"), &ended, "oo many open files"),
+            }
+        }
+        assert!((1..8).contains(&enough), "{mode}: {enough} limits are enough");
+    }
+}
+
+#[test]
+fn what_could_not_be_asked_has_no_verdict_and_the_rest_has() {
+    let server = server("-q");
+    let both = |limit| {
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        run(client_to(server.tcp(), "-ztu").through_shell(&script))
+    };
+    let ended = (8..12).map(both).find(|ended| !ended.out.is_empty()).unwrap();
+    let open = format!("tcp {} open ", server.tcp());
+    assert!(ended.code == 2 && ended.out.len() == 1 && ended.out[0].starts_with(&open), "{:?}", ended.out);
+    let expected = format!("reactor-client: cannot try udp {}: too many open files", server.tcp());
+    assert_eq!(ended.err, [expected]);
+}
+
+/// A network in which every source port is taken.
+fn without_source_ports() -> Option<Namespace> {
+    let server = server_under_test();
+    Namespace::new(&format!(
+        "echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range
+         {server} -q -p 40000 < /dev/null > /dev/null &
+         until grep -q :9C40 /proc/net/tcp && grep -q :9C40 /proc/net/udp; do sleep 0.02; done"
+    ))
+}
+
+#[test]
+fn exhausted_source_ports_are_named_in_every_mode() {
+    let Some(namespace) = without_source_ports() else { return };
+    for mode in MODES {
+        let ended = run(namespace.client(&format!("127.0.0.1 6666 {mode}")));
+        expect_shortage(mode, &ended, "no source port is left");
+    }
+}
+
+#[test]
+fn what_is_prohibited_here_is_named_in_every_mode() {
+    let Some(namespace) = Namespace::new("ip route add prohibit 10.9.9.9/32") else { return };
+    for mode in MODES {
+        expect_shortage(mode, &run(namespace.client(&format!("10.9.9.9 6666 {mode}"))), "not permitted");
+    }
+}
+
+#[test]
+fn a_local_firewall_is_named() {
+    if !have("nft") {
+        return;
+    }
+    let rule = "nft 'table inet t { chain c { type filter hook output priority 0; udp dport 6666 drop; }; }'";
+    let Some(namespace) = Namespace::new(rule) else { return };
+    for mode in MODES.into_iter().filter(|mode| mode.contains('u')) {
+        expect_shortage(mode, &run(namespace.client(&format!("127.0.0.1 6666 {mode}"))), "not permitted");
+    }
+}
+
+#[test]
+fn a_family_that_this_machine_has_no_address_of_is_no_shortage() {
+    let Some(namespace) = Namespace::new("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6") else { return };
+    for (mode, protocol) in [("-z", "tcp"), ("-zu", "udp")] {
+        let ended = run(namespace.client(&format!("::1 6666 {mode}")));
+        assert_eq!((ended.code, ended.out), (1, vec![format!("{protocol} [::1]:6666 unreachable")]), "{:?}", ended.err);
+    }
+    for mode in ["-m hello", "-u -m hello", "--ping -c 1", "--ping -c 1 -u", "--find-idle 0.1"] {
+        let ended = run(namespace.client(&format!("::1 6666 {mode}")));
+        assert_eq!(ended.code, 1, "{mode}: {:?} {:?}", ended.out, ended.err);
+    }
+}
+
+#[test]
+fn a_udp_socket_never_talks_to_itself() {
+    let Some(namespace) = Namespace::new("echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range") else { return };
+    for host in ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"] {
+        // The one port that there is to leave from is the one to go to.
+        let ended = run(namespace.client(&format!("{host} 40000 -u -m check")));
+        assert_eq!(ended.code, 1, "{host}: {:?} {:?}", ended.out, ended.err);
+        assert!(ended.out.concat().ends_with("onnection refused"), "{host}: {:?}", ended.out);
+        let ended = run(namespace.client(&format!("{host} 40000 -zu")));
+        assert!(ended.code == 1 && ended.out.concat().ends_with(" refused"), "{host}: {:?}", ended.out);
+    }
+}
