@@ -45,6 +45,7 @@ mod ping_connections;
 mod ping_files;
 mod ping_honesty;
 mod ping_late;
+mod ping_legs;
 mod ping_output;
 mod ping_run;
 mod ping_schedule;

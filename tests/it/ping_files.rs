@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{FarUdp, Launch, Scratch, client_to, run, server};
+use crate::harness::{FarUdp, Launch, Scratch, calm, client_to, run, server};
 
 #[test]
 fn the_distributions_of_both_times_are_written() {
@@ -10,7 +10,7 @@ fn the_distributions_of_both_times_are_written() {
     let (hgrm, plot) = (Scratch::path("times.hgrm"), Scratch::path("times.svg"));
     let response = Scratch(format!("{}.response", hgrm.0.display()).into());
     let options = format!("--ping -q -c 200 -i 0.001 --hgrm {} --plot {}", hgrm.0.display(), plot.0.display());
-    let ended = run(client_to(server.tcp(), &options));
+    let ended = calm(|| client_to(server.tcp(), &options));
     assert_eq!(ended.code, 0, "{:?}", ended.err);
     let mut totals = Vec::new();
     for file in [&hgrm, &response] {
@@ -62,7 +62,7 @@ fn a_file_that_cannot_be_written_is_known_before_the_run() {
 #[test]
 fn a_file_that_could_not_be_written_after_all_is_no_success() {
     let server = server("-u");
-    let ended = run(client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/full"));
+    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/full"));
     assert_eq!(ended.code, 1);
     assert!(ended.out[2].starts_with("2 sent, 2 acknowledged"), "{:?}", ended.out);
     assert!(ended.complaint().contains("'/dev/full'"), "{:?}", ended.err);
@@ -71,7 +71,8 @@ fn a_file_that_could_not_be_written_after_all_is_no_success() {
 #[test]
 fn a_plot_tells_of_the_lost_which_no_curve_shows() {
     let (far, plot) = (FarUdp::new(), Scratch::path("lost.svg"));
-    let ended = run(client_to(far.address(), &format!("--ping -u -q -c 2 -i 0 -W 0.05 --plot {}", plot.0.display())));
+    let ended =
+        calm(|| client_to(far.address(), &format!("--ping -u -q -c 2 -i 0 -W 0.05 --plot {}", plot.0.display())));
     assert_eq!(ended.code, 1);
     let svg = fs::read_to_string(&plot.0).unwrap();
     assert!(svg.contains(&format!("{} udp acknowledgement, 2 of 2 lost", far.address())), "{svg}");

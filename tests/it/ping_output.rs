@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
-use crate::harness::{FarUdp, Lines, Output, client_to, end_of, last_object, run, server};
+use crate::harness::{FarUdp, Lines, Output, calm, client_to, end_of, last_object, server};
 
 fn keys(object: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
@@ -18,7 +18,7 @@ fn keys(object: &Value) -> Vec<&str> {
 fn replies_and_the_summary_are_events() {
     let server = server("");
     for (options, protocol) in [("", "tcp"), ("-u", "udp")] {
-        let ended = run(client_to(server.tcp(), &format!("--ping -c 3 -i 0.01 --flows 2 --format json {options}")));
+        let ended = calm(|| client_to(server.tcp(), &format!("--ping -c 3 -i 0.01 --flows 2 --format json {options}")));
         assert_eq!((ended.code, ended.out.len()), (0, 4), "{:?}", ended.out);
         for (line, seq) in ended.out[..3].iter().zip(1_u64..) {
             let reply: Value = serde_json::from_str(line).unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    FarTcp, FarUdp, Launch, client_to, closed_port, end_of, last_object, number, one_of_five, private_loopback, run,
+    FarTcp, FarUdp, Launch, calm, client_to, closed_port, end_of, last_object, number, one_of_five, private_loopback,
     server, shape, sooner_than, timed, wait_until,
 };
 
@@ -13,7 +13,7 @@ use crate::harness::{
 fn a_line_a_reply_and_the_statistics_over_tcp() {
     let server = server("-t");
     let name = server.tcp().to_string();
-    let ended = run(client_to(server.tcp(), "--ping -c 3 -i 0.02 --lang zh"));
+    let ended = calm(|| client_to(server.tcp(), "--ping -c 3 -i 0.02 --lang zh"));
     assert_eq!(ended.code, 0, "{:?}", ended.err);
     let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
     let expected = [
@@ -40,7 +40,7 @@ fn a_line_a_reply_and_the_statistics_over_tcp() {
 fn over_udp_it_is_check_and_there_is_no_connect_line() {
     let server = server("-u");
     let name = server.udp().to_string();
-    let ended = run(client_to(server.udp(), "--ping -u --plain -c 2 -i 0.02"));
+    let ended = calm(|| client_to(server.udp(), "--ping -u --plain -c 2 -i 0.02"));
     assert_eq!(ended.code, 0, "{:?}", ended.err);
     let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
     let expected = [
@@ -59,7 +59,7 @@ fn over_udp_it_is_check_and_there_is_no_connect_line() {
 #[test]
 fn quiet_prints_the_statistics_alone() {
     let server = server("-t");
-    let ended = run(client_to(server.tcp(), "--ping -q -c 3 -i 0.01"));
+    let ended = calm(|| client_to(server.tcp(), "--ping -q -c 3 -i 0.01"));
     assert_eq!((ended.code, ended.out.len()), (0, 6), "{:?}", ended.out);
     assert!(ended.out[1].starts_with("--- "), "{:?}", ended.out);
 }
@@ -70,7 +70,7 @@ fn time_stamps_are_the_time_of_day() {
     let today = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     one_of_five(|| {
         let before = today();
-        let ended = run(client_to(server.udp(), "--ping -u -D -c 3 -i 0.15"));
+        let ended = calm(|| client_to(server.udp(), "--ping -u -D -c 3 -i 0.15"));
         let after = today();
         let stamps: Vec<f64> = ended.out[1..4].iter().map(|line| number(&line.replace(']', " "), "[")).collect();
         for (line, stamp) in ended.out[1..].iter().zip(&stamps) {
@@ -109,7 +109,7 @@ fn a_probe_has_the_size_that_was_asked_for() {
 fn every_framing_can_be_timed() {
     for framing in ["lines", "length"] {
         let server = server(&format!("-t --framing {framing}"));
-        let ended = run(client_to(server.tcp(), &format!("--ping -q -c 20 -i 0.005 -s 20000 --framing {framing}")));
+        let ended = calm(|| client_to(server.tcp(), &format!("--ping -q -c 20 -i 0.005 -s 20000 --framing {framing}")));
         assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
         assert!(ended.out[2].starts_with("20 sent, 20 acknowledged, 0 lost"), "{:?}", ended.out);
     }
@@ -120,7 +120,8 @@ fn a_deadline_ends_it() {
     let server = server("");
     for option in ["", "-u"] {
         one_of_five(|| {
-            let (ended, took) = timed(|| run(client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
+            let (ended, took) =
+                timed(|| calm(|| client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
             // The last one is due 0.02 s before the end: it may be in flight then, and was sent.
             assert!(ended.out[2].starts_with("9 sent, "), "{:?} {:?}", ended.out, ended.err);
             assert!(ended.out[2].contains(" 0 lost (0%), "), "{:?} {:?}", ended.out, ended.err);
@@ -137,7 +138,7 @@ fn a_percentile_is_printed_only_where_the_sample_carries_it() {
     for (count, carried) in
         [(1, "0/0/-/-/0"), (99, "0/0/-/-/0"), (100, "0/0/0/-/0"), (999, "0/0/0/-/0"), (1000, "0/0/0/0/0")]
     {
-        let ended = run(client_to(server.udp(), &format!("--ping -u -q -i 0 -c {count}")));
+        let ended = calm(|| client_to(server.udp(), &format!("--ping -u -q -i 0 -c {count}")));
         for name in ["rtt     ", "response"] {
             let line = ended.out.iter().find(|line| line.starts_with(name)).unwrap();
             let expected = format!("{name} min/p0/p0/p0/max = {carried} ms");
@@ -191,13 +192,13 @@ fn with_nothing_acknowledged_it_is_exit_1() {
 #[test]
 fn a_closed_tcp_port_refuses_every_probe_and_the_run_goes_on() {
     let closed = closed_port(private_loopback());
-    let ended = run(client_to(closed, "--ping -c 3 -i 0.05"));
+    let ended = calm(|| client_to(closed, "--ping -c 3 -i 0.05"));
     assert_eq!((ended.code, ended.err.len()), (1, 0), "{:?}", ended.err);
     for (line, seq) in ended.out[1..].iter().zip(1..=3) {
         assert_eq!(line, &format!("no ACK from {closed}: seq={seq} lost (refused)"));
     }
     assert!(ended.out[6].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0."), "{:?}", ended.out);
-    let summary = last_object(&run(client_to(closed, "--ping -c 3 -i 0.05 --format json")).out);
+    let summary = last_object(&calm(|| client_to(closed, "--ping -c 3 -i 0.05 --format json")).out);
     assert_eq!((&summary["lost"], summary["connect_ns"].is_null()), (&3.into(), true), "{summary}");
 }
 
@@ -218,7 +219,7 @@ fn a_tcp_port_that_opens_later_is_found() {
 #[test]
 fn a_closed_udp_port_refuses_every_probe() {
     let closed = closed_port(private_loopback());
-    let ended = run(client_to(closed, "--ping -u -c 3 -i 0.05"));
+    let ended = calm(|| client_to(closed, "--ping -u -c 3 -i 0.05"));
     assert_eq!(ended.code, 1);
     for (line, seq) in ended.out[1..].iter().zip(1..=3) {
         assert_eq!(line, &format!("no check from {closed}: seq={seq} lost (refused)"));
@@ -231,12 +232,12 @@ fn a_closed_udp_port_refuses_every_probe() {
 fn a_deadline_holds_before_the_connection_stands_too() {
     let mute = crate::harness::Mute::on((private_loopback(), 0).into());
     sooner_than(Duration::from_secs(1), || {
-        let (ended, took) = timed(|| run(client_to(mute.address(), "--ping -W 0 -w 0.3")));
+        let (ended, took) = timed(|| calm(|| client_to(mute.address(), "--ping -W 0 -w 0.3")));
         assert_eq!((ended.code, ended.err.len()), (1, 0), "{:?}", ended.err);
         assert!(ended.out[4].starts_with("1 sent, 0 acknowledged, 1 lost (100%)"), "{:?}", ended.out);
         took
     });
-    let ended = run(client_to(mute.address(), "--ping -W 0.3 -c 1"));
+    let ended = calm(|| client_to(mute.address(), "--ping -W 0.3 -c 1"));
     assert_eq!(ended.code, 1);
     assert!(ended.out[1].ends_with("seq=1 lost (no connection in time)"), "{:?}", ended.out);
 }
@@ -246,7 +247,7 @@ fn what_is_out_at_the_end_is_awaited_and_then_lost() {
     let far = FarUdp::new();
     for (wait, least) in [("0.4", 0.6), ("0", 0.0)] {
         let options = format!("--ping -u --plain -i 0.05 -w 0.22 -W {wait}");
-        let (ended, took) = timed(|| run(client_to(far.address(), &options)));
+        let (ended, took) = timed(|| calm(|| client_to(far.address(), &options)));
         let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
         assert!(figures.starts_with("5 sent, 0 acknowledged, 5 lost (100%), 0 late, "), "{:?}", ended.out);
         assert!(took >= Duration::from_secs_f64(least) && ended.code == 1, "{took:?}");

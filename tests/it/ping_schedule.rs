@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGINT;
 
 use crate::harness::{
-    FarTcp, ack, client_to, end_of, heard, last_object, number, one_of_five, run, server, sooner_than, tcp_service,
-    timed, udp_service,
+    FarTcp, ack, calm, client_to, end_of, heard, last_object, number, one_of_five, run, server, sooner_than,
+    tcp_service, timed, udp_service,
 };
 
 #[test]
@@ -20,7 +20,7 @@ fn a_schedule_is_kept_however_long_the_answers_take() {
         }
     });
     one_of_five(|| {
-        let (ended, took) = timed(|| run(client_to(far, "--ping -q -c 50 -i 0.01 --flows 10")));
+        let (ended, took) = timed(|| calm(|| client_to(far, "--ping -q -c 50 -i 0.01 --flows 10")));
         let kept = ended.code == 0 && took < Duration::from_millis(900);
         if kept { Ok(()) } else { Err((took, ended.err)) }
     });
@@ -36,7 +36,7 @@ fn where_flows_are_too_few_others_are_opened_and_nobody_waits() {
         }
     });
     one_of_five(|| {
-        let ended = run(client_to(far, "--ping -q -c 12 -i 0.02 --format json"));
+        let ended = calm(|| client_to(far, "--ping -q -c 12 -i 0.02 --format json"));
         let summary = last_object(&ended.out);
         let ms = |kind: &str, figure: &str| summary[kind][figure].as_f64().unwrap_or_default() / 1e6;
         let prompt = ms("rtt_ns", "min") >= 100.0 && ms("response_ns", "max") < 200.0;
@@ -128,7 +128,7 @@ fn a_schedule_finer_than_milliseconds_is_not_rounded() {
     let server = server("-u");
     one_of_five(|| {
         // What a busy machine answers late is awaited: it is the half that is in time that tells.
-        let ended = run(client_to(server.udp(), "--ping -u -q -c 150 -i 0.0041 -W 10 --format json"));
+        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 150 -i 0.0041 -W 10 --format json"));
         let summary = last_object(&ended.out);
         assert_eq!(summary["sent"], 150, "{summary}");
         let p50 = summary["response_ns"]["p50"].as_f64().unwrap() / 1e6;
@@ -140,7 +140,7 @@ fn a_schedule_finer_than_milliseconds_is_not_rounded() {
 fn a_run_of_many_probes_a_millisecond_takes_its_time_and_no_more() {
     let server = server("-u --quiet");
     one_of_five(|| {
-        let ended = run(client_to(server.udp(), "--ping -u -q -c 2000 -i 0.00025 --format json"));
+        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2000 -i 0.00025 --format json"));
         let summary = last_object(&ended.out);
         assert_eq!(summary["sent"], 2000, "{summary}");
         let seconds = summary["seconds"].as_f64().unwrap();
@@ -153,7 +153,7 @@ fn a_run_of_many_probes_a_millisecond_takes_its_time_and_no_more() {
 fn a_closed_loop_goes_as_fast_as_it_can() {
     let server = server("-t --quiet");
     sooner_than(Duration::from_secs(3), || {
-        let (ended, took) = timed(|| run(client_to(server.tcp(), "--ping -q -i 0 -c 2000")));
+        let (ended, took) = timed(|| calm(|| client_to(server.tcp(), "--ping -q -i 0 -c 2000")));
         assert_eq!(ended.code, 0, "{:?}", ended.err);
         assert!(ended.out[2].starts_with("2000 sent, 2000 acknowledged"), "{:?}", ended.out);
         took
@@ -163,7 +163,7 @@ fn a_closed_loop_goes_as_fast_as_it_can() {
 #[test]
 fn an_interval_beyond_all_counting_is_one_for_every_flow() {
     let server = server("-u");
-    let ended = run(client_to(server.udp(), "--ping -u -q -c 1 -i 1e19 --flows 3"));
+    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 1 -i 1e19 --flows 3"));
     assert!(ended.code == 0 && !ended.complaint().contains("--flows"), "{:?}", ended.err);
     assert!(ended.out[2].starts_with("1 sent, 1 acknowledged"), "{:?}", ended.out);
 }
