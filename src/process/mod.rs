@@ -25,6 +25,7 @@ use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
 use crate::stdio::typing::{self, Typing};
 use crate::stdio::{block_signals, is_io_failure};
+use crate::transcript::client::Event;
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
 
@@ -182,6 +183,18 @@ impl<S: Ends> Process<S> {
         complain(&mut self.diagnostics, sentence);
     }
 
+    /// The same for what ends the run or kept it from starting. To a program stdout alone tells it, quiet or not.
+    pub fn fail(&mut self, sentence: impl fmt::Display) {
+        let sentence = sentence.to_string();
+        self.tell_failure(&sentence);
+        self.complain(sentence);
+    }
+
+    /// The same where stdout tells it to people, too.
+    pub fn tell_failure(&mut self, sentence: &str) {
+        self.journal.answer(&Event::Error { text: &escape(sentence.as_bytes()).to_string() });
+    }
+
     /// Whether a person may be watching stderr.
     pub fn is_terminal_err(&self) -> bool {
         self.diagnostics.with(|screen| screen.is_terminal())
@@ -190,8 +203,9 @@ impl<S: Ends> Process<S> {
     /// Shows a line of progress on stderr, which the next line overwrites. An
     /// empty one takes it away at once: stdout may be about to print there.
     pub fn show_live(&mut self, line: &str) {
+        let shown = self.journal.spelled(line.to_owned());
         self.diagnostics.with(|screen| {
-            screen.live(line);
+            screen.live(&shown);
             if line.is_empty() {
                 screen.flush();
             }
