@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::Interest;
 use mio::net::{TcpStream, UdpSocket};
+use socket2::SockRef;
 
 pub use self::listening::{Last, Listening};
 use super::stage::Source;
@@ -14,6 +15,9 @@ use crate::connection::{Connection, Inbox, Pulled};
 use crate::process::limits::Shortage;
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
 use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
+
+/// What may wait to be received at a port of stamped probes.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A reply, once the buffer it stood in is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +116,17 @@ impl Link {
     /// Whether it is a connection.
     pub fn is_stream(&self) -> bool {
         matches!(self.way, Way::Tcp { .. })
+    }
+
+    /// Lets as many datagrams wait to be received as the system grants: a far end that was frozen answers all at once.
+    pub fn make_room(&self) {
+        if let Way::Udp(socket) = &self.way {
+            let socket = SockRef::from(socket);
+            if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE_BUFFER) {
+                // Whoever may not has what there is.
+                let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+            }
+        }
     }
 
     /// The port of our end.

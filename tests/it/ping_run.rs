@@ -124,12 +124,11 @@ fn a_deadline_ends_it() {
         one_of_five(|| {
             let (ended, took) =
                 timed(|| calm(|| client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
-            // The last one is due 0.02 s before the end: it may be in flight then, and was sent.
-            assert!(ended.out[2].starts_with("9 sent, "), "{:?} {:?}", ended.out, ended.err);
-            assert!(ended.out[2].contains(" 0 lost (0%), "), "{:?} {:?}", ended.out, ended.err);
-            assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-            let answered = ended.out[2].starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, 0.4");
-            if answered && took < Duration::from_secs(1) { Ok(()) } else { Err((ended.out, took)) }
+            // The last one is due 0.02 s before the end, and is awaited.
+            let figures = &ended.out[2];
+            let answered = figures.starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, ");
+            let in_time = figures.contains(", 0.4") && ended.code == 0 && took < Duration::from_secs(1);
+            if answered && in_time { Ok(()) } else { Err((ended.out, took)) }
         });
     }
 }
@@ -161,7 +160,8 @@ fn an_interrupt_loses_none_of_the_figures() {
         let replies = ended.out.iter().filter(|line| line.contains(" from ")).count();
         let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
         assert_eq!(number(figures, "sent, "), replies as f64, "{:?}", ended.out);
-        assert!(replies >= 5 && ended.out.last().unwrap().starts_with("response min/p50"), "{:?}", ended.out);
+        let has_times = ended.out.iter().any(|line| line.starts_with("response min/p50"));
+        assert!(replies >= 5 && has_times, "{:?}", ended.out);
     }
 }
 

@@ -60,6 +60,15 @@ pub(super) struct Socket {
     waits: bool,
 }
 
+impl Socket {
+    /// Stamps are understood here: it carries any number of probes from now on.
+    pub(super) fn settle(&mut self) {
+        if !std::mem::replace(&mut self.is_settled, true) {
+            self.link.make_room();
+        }
+    }
+}
+
 /// Which socket is to carry the next probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -234,7 +243,7 @@ impl Flows {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.flow = flow;
             socket.order.clear();
-            socket.is_settled = true;
+            socket.settle();
         }
         self.homes[flow] = Some(key);
         self.put_in_ring(flow);

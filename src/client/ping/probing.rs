@@ -101,7 +101,9 @@ impl Ping {
             let Some(socket) = self.flows.get(key) else {
                 return Ok(());
             };
-            socket.is_settled |= stamps == Stamps::Known;
+            if stamps == Stamps::Known {
+                socket.settle();
+            }
             if stamps != Stamps::Off {
                 let port = socket.port.get_or_insert_with(|| Box::new(Port::new()));
                 if let Some(header) = self.message.first_chunk_mut::<STAMPED>() {
