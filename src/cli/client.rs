@@ -1,6 +1,7 @@
 //! The client's command line, and the mode that it asks for.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -197,7 +198,9 @@ impl ClientArgs {
     fn ping_settings(self) -> Result<ping::Settings, Error> {
         let (protocol, timeout) = (self.protocol(), self.instrument_timeout());
         let deadline = self.deadline.and_then(Seconds::or_never);
-        self.probes.settings(protocol, self.framing.into(), timeout, deadline, self.quiet)
+        let target = Target::parse(self.host.as_deref(), self.port.as_deref())?;
+        let name = target.host.parse::<IpAddr>().is_err().then_some(target.host);
+        self.probes.settings(protocol, self.framing.into(), timeout, deadline, self.quiet, name)
     }
 
     fn chat_settings(self) -> Result<chat::Settings, Error> {

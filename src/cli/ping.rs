@@ -10,7 +10,7 @@ use crate::client::chat::longest_message;
 use crate::client::ping::{self, MOST_FLOWS, Output};
 use crate::error::Error;
 use crate::escape::escape;
-use crate::wire::{Framing, Protocol};
+use crate::wire::{Framing, Protocol, STAMPED};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "With --ping")]
@@ -26,12 +26,15 @@ pub(super) struct PingArgs {
         allow_hyphen_values = true
     )]
     interval: Option<Seconds>,
-    /// Bytes in a probe [default: 5]
+    /// Bytes in a probe [default: 5; over UDP 72, fewer mean --plain]
     #[arg(short, value_name = "BYTES", value_parser = parse_count, allow_hyphen_values = true)]
     size: Option<usize>,
-    /// Spread the probes over so many connections or source ports, and name the worst [default: 1]
+    /// Spread the probes over so many connections or source ports at the least, and name the worst [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_flows, allow_hyphen_values = true)]
     flows: Option<usize>,
+    /// Send datagrams that any server understands: no loss by leg, no server times
+    #[arg(long)]
+    plain: bool,
     /// At the end write the round trips to FILE, and the response times beside it (FILE.response; a pipe or a device
     /// takes both), as HdrHistogram percentiles
     #[arg(long, value_name = "FILE")]
@@ -76,8 +79,12 @@ impl PingArgs {
         timeout: Option<Duration>,
         deadline: Option<Duration>,
         quiet: bool,
+        name: Option<String>,
     ) -> Result<ping::Settings, Error> {
-        let size = self.size.unwrap_or(5);
+        if self.plain && protocol == Protocol::Tcp {
+            return Err(Error::Usage("--plain is for datagrams: give -u, too".to_owned()));
+        }
+        let size = self.size.unwrap_or(if protocol == Protocol::Udp && !self.plain { STAMPED } else { 5 });
         let longest = longest_message(protocol, framing);
         if size > longest {
             let remedy = match (protocol, framing) {
@@ -103,6 +110,8 @@ impl PingArgs {
             count: self.count.map(|count| count as u64),
             interval,
             size,
+            plain: self.plain,
+            name,
             deadline,
             timeout,
             flows: self.flows.unwrap_or(1),

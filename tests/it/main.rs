@@ -52,6 +52,7 @@ mod ping_files;
 mod ping_files_special;
 mod ping_honesty;
 mod ping_late;
+mod ping_legs;
 mod ping_output;
 mod ping_run;
 mod ping_schedule;

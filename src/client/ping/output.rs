@@ -4,7 +4,6 @@ use std::io;
 use std::time::Instant;
 
 use super::Ping;
-use super::tally::Tally;
 use crate::client::result_file::{ResultFile, write_all};
 use crate::error::Error;
 use crate::escape::{cause, escape};
@@ -71,7 +70,8 @@ fn find(name: &str) -> Result<ResultFile, Error> {
 impl Ping {
     /// Writes the distributions where they were asked for.
     pub(super) fn save(&mut self) -> bool {
-        let Tally { sent, lost, rtt, response, .. } = &self.tally;
+        let (sent, lost) = (self.account.sent, self.account.lost);
+        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
         let mut sets = Vec::new();
         if let Some(Output { files }) = self.settings.hgrm.take() {
             let mut texts = [rtt, response].map(hgrm).to_vec();
@@ -83,7 +83,7 @@ impl Ping {
         if let Some(Output { files }) = self.settings.plot.take() {
             let mut title = format!("{} {} acknowledgement", Address::new(self.route.peer()), self.settings.protocol);
             // A curve shows what was answered alone.
-            if *lost > 0 {
+            if lost > 0 {
                 title += &format!(", {lost} of {sent} lost");
             }
             let curves = [Curve { name: "rtt", latencies: rtt }, Curve { name: "response", latencies: response }];

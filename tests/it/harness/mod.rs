@@ -15,6 +15,7 @@ mod path;
 mod proc;
 mod process;
 mod server;
+mod stamping;
 mod talker;
 mod tcp;
 mod udp;
@@ -38,6 +39,10 @@ pub(crate) use path::{Counts, Path};
 pub(crate) use proc::Proc;
 pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
 pub(crate) use server::{Server, ServerBuilder, server};
+#[allow(unused_imports, reason = "not every tree of tests pings")]
+pub(crate) use stamping::{Fate, stamping};
+#[allow(unused_imports, reason = "not every tree of tests pings")]
+pub(crate) use talker::calm;
 pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};
 pub(crate) use tcp::Client;
 pub(crate) use udp::Peer;
