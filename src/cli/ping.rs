@@ -66,6 +66,7 @@ impl PingArgs {
             (self.hgrm.is_some(), "--hgrm"),
             (self.plot.is_some(), "--plot"),
             (self.dated, "-D"),
+            (self.plain, "--plain"),
             (self.max_loss.is_some(), "--max-loss"),
         ];
         given.into_iter().map(|(given, name)| Special { given, name, homes: &[Asked::Ping] })

@@ -8,7 +8,7 @@ use crate::harness::{Launch, Scratch, client_to, run, server};
 const MODES: [&str; 4] = ["", "-z", "--ping", "--find-idle"];
 
 /// Every option that has modes of its own: how it is given, its names, and the modes that know it.
-const OPTIONS: [(&str, &str, &[&str]); 12] = [
+const OPTIONS: [(&str, &str, &[&str]); 13] = [
     ("-m hi", "-m --message", &[""]),
     ("--window 1", "--window", &[""]),
     ("-w 0.2", "-w", &["-z", "--ping"]),
@@ -19,6 +19,7 @@ const OPTIONS: [(&str, &str, &[&str]); 12] = [
     ("--hgrm FILE", "--hgrm", &["--ping"]),
     ("--plot FILE", "--plot", &["--ping"]),
     ("-D", "-D", &["--ping"]),
+    ("--plain -u", "--plain", &["--ping"]),
     ("--max-loss 1", "--max-loss", &["--ping"]),
     ("--message hi", "-m --message", &[""]),
 ];

@@ -114,6 +114,8 @@ impl Ping {
         let name = self.settings.name.take();
         let (protocol, peer, interval) = (self.settings.protocol, self.route.peer(), self.settings.interval);
         self.tell(&Event::Begin { protocol, peer, name: name.as_deref(), bytes: self.message.len(), interval });
+        // Before the first probe leaves.
+        self.stage.flush();
         self.settings.name = name;
     }
 }

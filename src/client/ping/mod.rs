@@ -229,7 +229,8 @@ impl Ping {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),
-                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
+                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                    Source::Console | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }
