@@ -6,9 +6,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 pub use self::figures::{Figures, FlowFigures};
 use super::address::Address;
 use super::json::Object;
+use super::stamp::local;
 use super::{Format, Render, Stamp, Style, push, push_line, visible};
 use crate::escape::shown_of;
 use crate::latency::Millis;
@@ -168,11 +171,10 @@ fn acknowledgement(protocol: Protocol) -> &'static str {
     std::str::from_utf8(word).unwrap_or_default()
 }
 
-/// The time of day as ping(8) gives it, where it is asked for.
+/// The time of day, where it is asked for.
 fn push_date(out: &mut String, dated: bool) {
     if dated {
-        let now = jiff::Timestamp::now();
-        push!(out, "[{}.{:06}] ", now.as_second(), now.subsec_microsecond());
+        push!(out, "[{}] ", local(Timestamp::now()));
     }
 }
 

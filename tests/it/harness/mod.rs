@@ -11,6 +11,7 @@ mod instrument;
 mod lines;
 mod names;
 mod namespace;
+mod path;
 mod proc;
 mod process;
 mod server;
@@ -33,6 +34,7 @@ pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_s
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 pub(crate) use namespace::Namespace;
+pub(crate) use path::{Counts, Path};
 pub(crate) use proc::Proc;
 pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
 pub(crate) use server::{Server, ServerBuilder, server};
