@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
 
-use crate::harness::{FarTcp, Input, Output, Scratch, client_to, end_of, piped_to, run, server, sooner_than, timed};
+use crate::harness::{FarTcp, Input, Output, Scratch, client_to, end_of, run, server, sooner_than, timed};
 
 #[test]
 fn a_burst_of_replies_into_a_file_is_written_whole() {
