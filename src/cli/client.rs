@@ -1,27 +1,25 @@
 //! The client's command line, and the mode that it asks for.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
 
-use super::ping::{OF_PING, PingArgs};
+use super::modes::{Asked, Special, refuse_strays};
+use super::ping::PingArgs;
 use super::{FramingWord, Seconds, StyleArgs, parse_count};
 use crate::client::chat::{self, Chat, longest_message};
 use crate::client::find_idle::{self, FindIdle};
 use crate::client::ping::{self, Ping};
 use crate::client::stage::Stage;
 use crate::client::target::{Family, Target};
-use crate::client::verdict::{self, Verdict};
+use crate::client::verdict::{self, Asking, Verdict};
 use crate::error::Error;
-use crate::process::complain;
 use crate::process::signals::OnQuit;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
 use crate::wire::{Framing, Protocol};
-
-/// Options that only the chat knows.
-const OF_CHAT: [&str; 2] = ["messages", "window"];
 
 /// Send each line of stdin to a reactor-server and show how it is acknowledged
 ///
@@ -71,16 +69,10 @@ pub(super) struct ClientArgs {
     quiet: bool,
 
     /// Is the path open? One line for each protocol and address, exit 0 if it is
-    #[arg(
-        short = 'z',
-        group = "mode",
-        help_heading = "As an instrument",
-        conflicts_with_all = OF_CHAT,
-        conflicts_with_all = OF_PING
-    )]
+    #[arg(short = 'z', group = "mode", help_heading = "As an instrument")]
     verdict: bool,
     /// How long does an acknowledgement take? Probes on a fixed schedule, whatever the answers do
-    #[arg(long, group = "mode", help_heading = "As an instrument", conflicts_with_all = OF_CHAT)]
+    #[arg(long, group = "mode", help_heading = "As an instrument")]
     ping: bool,
     /// When is a silent path cut? Tries silences up to so many seconds, side by side
     #[arg(
@@ -89,11 +81,18 @@ pub(super) struct ClientArgs {
         help_heading = "As an instrument",
         value_name = "SECONDS",
         value_parser = Seconds::parse,
-        allow_hyphen_values = true,
-        conflicts_with_all = OF_CHAT,
-        conflicts_with_all = OF_PING
+        allow_hyphen_values = true
     )]
     find_idle: Option<Seconds>,
+    /// With --ping stop after so long; with -z ask again, once a second, until the path is open or so long is over
+    #[arg(
+        short = 'w',
+        help_heading = "As an instrument",
+        value_name = "SECONDS",
+        value_parser = Seconds::parse,
+        allow_hyphen_values = true
+    )]
+    deadline: Option<Seconds>,
 
     #[command(flatten)]
     probes: PingArgs,
@@ -126,13 +125,29 @@ pub(super) struct Settings {
 
 impl ClientArgs {
     pub(super) fn settings(self) -> Result<Settings, Error> {
+        self.refuse_strays()?;
         Ok(Settings {
             target: Target::parse(self.host.as_deref(), self.port.as_deref())?,
             family: if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) },
-            style: self.style.style(),
+            style: self.style.style()?,
             quiet: self.quiet,
             mode: self.mode()?,
         })
+    }
+
+    fn refuse_strays(&self) -> Result<(), Error> {
+        let asked = match self.find_idle {
+            _ if self.verdict => Asked::Verdict,
+            _ if self.ping => Asked::Ping,
+            Some(_) => Asked::FindIdle,
+            None => Asked::Chat,
+        };
+        let own = [
+            Special { given: !self.messages.is_empty(), name: "-m", homes: &[Asked::Chat] },
+            Special { given: self.window.is_some(), name: "--window", homes: &[Asked::Chat] },
+            Special { given: self.deadline.is_some(), name: "-w", homes: &[Asked::Verdict, Asked::Ping] },
+        ];
+        refuse_strays(asked, &own.into_iter().chain(self.probes.special()).collect::<Vec<_>>())
     }
 
     fn mode(self) -> Result<Mode, Error> {
@@ -145,6 +160,11 @@ impl ClientArgs {
                 },
                 framing: self.framing.into(),
                 timeout: self.instrument_timeout(),
+                asking: match self.deadline.map(Seconds::or_never) {
+                    None => Asking::Once,
+                    Some(None) => Asking::ForEver,
+                    Some(Some(span)) => Asking::For(span),
+                },
             }));
         }
         if self.tcp && self.udp {
@@ -177,7 +197,10 @@ impl ClientArgs {
 
     fn ping_settings(self) -> Result<ping::Settings, Error> {
         let (protocol, timeout) = (self.protocol(), self.instrument_timeout());
-        self.probes.settings(protocol, self.framing.into(), timeout, self.quiet)
+        let deadline = self.deadline.and_then(Seconds::or_never);
+        let target = Target::parse(self.host.as_deref(), self.port.as_deref())?;
+        let name = target.host.parse::<IpAddr>().is_err().then_some(target.host);
+        self.probes.settings(protocol, self.framing.into(), timeout, deadline, self.quiet, name)
     }
 
     fn chat_settings(self) -> Result<chat::Settings, Error> {
@@ -219,16 +242,21 @@ fn check_message(message: &[u8], protocol: Protocol, framing: Framing) -> Result
 
 impl Settings {
     /// Resolves the name and does what was asked for. Returns the exit code.
-    pub(super) fn run(self, mut diagnostics: Diagnostics) -> Result<u8, Error> {
+    pub(super) fn run(self, diagnostics: Diagnostics) -> Result<u8, Error> {
         let Settings { target, family, style, quiet, mode } = self;
+        if let Mode::Verdict(settings) = &mode
+            && settings.asking != Asking::Once
+        {
+            let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
+            return verdict::wait(stage, settings.clone(), &target, family);
+        }
         // Before the signal handlers: a resolver that hangs can still be interrupted.
         let addresses = match target.resolve(family) {
             Ok(addresses) => addresses,
             Err(error) => {
                 if let Mode::Verdict(settings) = mode {
-                    complain(&mut diagnostics, &error);
                     let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
-                    return Ok(verdict::tell_unresolved(stage, &settings, &target));
+                    return Ok(verdict::tell_unresolved(stage, &settings, &target, &error));
                 }
                 return Err(error);
             }

@@ -1,52 +1,32 @@
 //! The command lines: words in, settings out; and how both programs begin and end.
 
 mod client;
+mod modes;
 mod ping;
+mod seconds;
 mod server;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, ValueEnum};
 use env_logger::{Env, Target as LogTarget};
 
 use self::client::ClientArgs;
+use self::seconds::Seconds;
 use self::server::ServerArgs;
 use crate::error::{Error, exit};
 use crate::escape::escape;
 use crate::server::Server;
 use crate::stdio::block_signals;
-use crate::stdio::diagnostics::Diagnostics;
+use crate::stdio::diagnostics::{Diagnostics, Spelling};
 use crate::stdio::screen::Screen;
-use crate::transcript::journal::LAST_LINES;
-use crate::transcript::{Format, Lang, Style, gap};
+use crate::transcript::client::Event;
+use crate::transcript::journal::{Journal, LAST_LINES};
+use crate::transcript::locale::{Locale, spelled};
+use crate::transcript::{Charset, Format, Lang, Style, gap};
 use crate::wire::Framing;
-
-/// A span of time given in seconds; `None` is for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seconds(Option<Duration>);
-
-impl Seconds {
-    /// Seconds as people write them; a span too long to count means for ever.
-    fn parse(word: &str) -> Result<Seconds, String> {
-        const FORM: &str = "give seconds, such as 30 or 0.5";
-        let seconds: f64 = word.trim().parse().map_err(|_| FORM.to_owned())?;
-        let is_number = word.bytes().any(|byte| byte.is_ascii_digit());
-        if !is_number || seconds.is_nan() || seconds < 0.0 {
-            return Err(FORM.to_owned());
-        }
-        let span = Duration::try_from_secs_f64(seconds).ok();
-        // What is not 0 must not become it, which means something else.
-        let least = if seconds > 0.0 { Duration::from_nanos(1) } else { Duration::ZERO };
-        Ok(Seconds(span.map(|span| span.max(least))))
-    }
-
-    /// The same, where 0 means for ever as well.
-    fn or_never(self) -> Option<Duration> {
-        self.0.filter(|span| !span.is_zero())
-    }
-}
 
 fn parse_port(word: &str) -> Result<u16, String> {
     word.parse().map_err(|_| "give a number from 0 (the system chooses) to 65535".to_owned())
@@ -97,52 +77,70 @@ struct StyleArgs {
     /// Print sentences, or one JSON object a line
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: FormatWord,
-    /// The language of the sentences; auto follows LC_ALL, LC_MESSAGES and LANG
+    /// The language of the sentences; auto follows LC_ALL, LC_MESSAGES and LANG (zh needs UTF-8)
     #[arg(long, value_name = "LANG", default_value = "auto")]
     lang: LangWord,
 }
 
 impl StyleArgs {
-    fn style(self) -> Style {
-        Style {
+    fn style(self) -> Result<Style, Error> {
+        let locale = locale();
+        if let (LangWord::Zh, Some(other)) = (self.lang, &locale.other_charset) {
+            let other = escape(other.as_bytes());
+            return Err(Error::Usage(format!(
+                "--lang zh needs a terminal that takes UTF-8, and {other} says otherwise"
+            )));
+        }
+        Ok(Style {
             format: match self.format {
                 FormatWord::Text => Format::Text,
                 FormatWord::Json => Format::Json,
             },
             lang: match self.lang {
-                LangWord::Auto => Lang::auto(|name| std::env::var_os(name)),
+                LangWord::Auto => locale.lang,
                 LangWord::En => Lang::En,
                 LangWord::Zh => Lang::Zh,
             },
-        }
+            charset: locale.charset(),
+        })
     }
+}
+
+fn locale() -> Locale {
+    Locale::of(|name| std::env::var_os(name))
 }
 
 /// The server, from its command line to its exit code.
 pub fn run_server() -> ExitCode {
     let serve = |args: ServerArgs, diagnostics| {
-        Server::start(args.settings(), diagnostics)?.run()?;
+        Server::start(args.settings()?, diagnostics)?.run()?;
         Ok(exit::DONE)
     };
-    run(serve, Error::exit_code)
+    run(serve, Error::exit_code, |_| {})
 }
 
 /// The client, from its command line to its exit code.
 pub fn run_client() -> ExitCode {
     // Whatever fails here says nothing of the path.
-    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics), |_| exit::UNTRIED)
+    run(|args: ClientArgs, diagnostics| args.settings()?.run(diagnostics), |_| exit::UNTRIED, tell_failure)
 }
 
 /// Parses the command line and runs what it asks for; any failure is one sentence on stderr.
-fn run<A: Parser>(
+///
+/// This is how every program on this library begins and ends, an example's too.
+pub fn run<A: Parser>(
     program: impl FnOnce(A, Diagnostics) -> Result<u8, Error>,
     code_of: impl FnOnce(&Error) -> u8,
+    tell_failure: impl Fn(&str),
 ) -> ExitCode {
     let name = A::command().get_name().to_owned();
-    let mut diagnostics = Diagnostics::new(Screen::stderr(Box::new(|lines| gap(Style::default(), lines))));
+    let style = Style { charset: locale().charset(), ..Style::default() };
+    let screen = Screen::stderr(Box::new(move |lines| gap(style, lines)));
+    let ascii: Spelling = |text| spelled(Charset::Ascii, Format::Text, text);
+    let mut diagnostics = Diagnostics::new(screen).spelled_by((style.charset == Charset::Ascii).then_some(ascii));
     // The first word on stderr may meet a file that may not grow. Who goes on from here is told what fails.
     let _ = block_signals();
-    start_log(diagnostics.clone());
+    start_log(name.clone(), diagnostics.clone());
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => {
@@ -151,17 +149,36 @@ fn run<A: Parser>(
             return ExitCode::from(exit::DONE);
         }
         Err(error) => {
-            complain(&mut diagnostics, &name, &usage(&error));
+            let sentence = usage(&error);
+            tell_failure(&sentence);
+            complain(&mut diagnostics, &name, &sentence);
             return ExitCode::from(exit::UNTRIED);
         }
     };
     match program(args, diagnostics.clone()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&mut diagnostics, &name, &error.to_string());
+            let sentence = error.to_string();
+            tell_failure(&sentence);
+            complain(&mut diagnostics, &name, &sentence);
             ExitCode::from(code_of(&error))
         }
     }
+}
+
+/// What kept the client from running, as an event where those are asked for.
+fn tell_failure(sentence: &str) {
+    if asks_for_json(std::env::args_os()) {
+        let mut journal = Journal::new(Style { format: Format::Json, ..Style::default() }, false);
+        journal.answer(&Event::Error { text: sentence });
+        journal.finish(LAST_LINES);
+    }
+}
+
+/// Whether a command line asks for JSON, even one that makes no sense otherwise.
+fn asks_for_json(words: impl Iterator<Item = OsString>) -> bool {
+    let words: Vec<OsString> = words.take_while(|word| word != "--").collect();
+    words.iter().any(|word| word == "--format=json") || words.windows(2).any(|pair| pair == ["--format", "json"])
 }
 
 fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
@@ -176,14 +193,19 @@ fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
     diagnostics.finish(LAST_LINES);
 }
 
-/// The log goes where nothing can hold up the loop, and passes nothing on raw.
-fn start_log(diagnostics: Diagnostics) {
+/// The log goes where nothing can hold up the loop, and passes nothing on raw. What is not asked for with `RUST_LOG` is a
+/// sentence like any other: it tells of a far end or of this machine, not of the program.
+fn start_log(name: String, diagnostics: Diagnostics) {
     let mut log = env_logger::Builder::from_env(Env::default().default_filter_or("warn"));
     log.target(LogTarget::Pipe(Box::new(diagnostics)));
-    log.format(|out, record| {
+    log.format(move |out, record| {
         let text = record.args().to_string();
+        let text = escape(text.as_bytes());
+        if record.level() <= log::Level::Warn {
+            return writeln!(out, "{name}: {text}");
+        }
         let time = out.timestamp_micros();
-        writeln!(out, "{time} {:5} {} {}", record.level(), record.target(), escape(text.as_bytes()))
+        writeln!(out, "{time} {:5} {} {text}", record.level(), record.target())
     });
     log.init();
 }
@@ -209,20 +231,6 @@ mod tests {
     fn the_command_lines_are_well_formed() {
         ServerArgs::command().debug_assert();
         ClientArgs::command().debug_assert();
-    }
-
-    #[test]
-    fn seconds_are_understood_as_people_write_them() {
-        for (word, expected) in [("30", 30.0), ("0.5", 0.5), (".5", 0.5), ("1e1", 10.0), ("0", 0.0)] {
-            assert_eq!(Seconds::parse(word), Ok(Seconds(Some(Duration::from_secs_f64(expected)))), "{word}");
-        }
-        assert_eq!(Seconds::parse("1e-12"), Ok(Seconds(Some(Duration::from_nanos(1)))));
-        for never in ["1e30", "1e400", "18446744073709551616"] {
-            assert_eq!(Seconds::parse(never), Ok(Seconds(None)), "{never}");
-        }
-        for wrong in ["", "-1", "-0.5", "nan", "inf", "-inf", "infinity", "ten", "5s", "1,5"] {
-            assert!(Seconds::parse(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

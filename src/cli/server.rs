@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::{FramingWord, Seconds, StyleArgs, parse_bytes, parse_count, parse_port};
+use crate::error::Error;
 use crate::server;
 use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 
@@ -68,8 +69,8 @@ fn parse_host(word: &str) -> Result<String, String> {
 }
 
 impl ServerArgs {
-    pub(super) fn settings(self) -> server::Settings {
-        server::Settings {
+    pub(super) fn settings(self) -> Result<server::Settings, Error> {
+        Ok(server::Settings {
             host: self.host,
             port: self.port,
             tcp: self.tcp || !self.udp,
@@ -81,7 +82,7 @@ impl ServerArgs {
             grace: self.grace.0,
             busy_poll: self.busy_poll,
             quiet: self.quiet,
-            style: self.style.style(),
-        }
+            style: self.style.style()?,
+        })
     }
 }

@@ -7,13 +7,17 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mio::Interest;
 use mio::net::{TcpStream, UdpSocket};
+use socket2::SockRef;
 
 pub use self::listening::{Last, Listening};
 use super::stage::Source;
 use crate::connection::{Connection, Inbox, Pulled};
 use crate::process::limits::Shortage;
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
-use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply};
+use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
+
+/// What may wait to be received at a port of stamped probes.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A reply, once the buffer it stood in is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,19 @@ impl From<Reply<'_>> for Answer {
             Reply::Wrong(_) => Answer::Wrong,
         }
     }
+}
+
+/// What a datagram says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datagram {
+    /// A message was acknowledged.
+    Check,
+    /// A stamped probe was.
+    Stamp(Stamp),
+    /// The server's last word.
+    Notice(Notice),
+    /// Anything else.
+    Wrong,
 }
 
 /// A socket towards one address.
@@ -94,6 +111,22 @@ impl Link {
     /// The source that its events are.
     pub fn source(&self) -> Source {
         Source::Link(self.key)
+    }
+
+    /// Whether it is a connection.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.way, Way::Tcp { .. })
+    }
+
+    /// Lets as many datagrams wait to be received as the system grants: a far end that was frozen answers all at once.
+    pub fn make_room(&self) {
+        if let Way::Udp(socket) = &self.way {
+            let socket = SockRef::from(socket);
+            if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE_BUFFER) {
+                // Whoever may not has what there is.
+                let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+            }
+        }
     }
 
     /// The port of our end.
@@ -179,6 +212,37 @@ impl Link {
             Way::Tcp { inbox, .. } => inbox.decoder.unfinished(),
             Way::Udp(_) => None,
         }
+    }
+
+    /// The next datagram (UDP); `None` where there is none for now, or the slice is over.
+    ///
+    /// # Errors
+    /// One of ours was refused at the far end. There may be more to receive.
+    pub fn receive(&mut self, buffer: &mut [u8], budget: &mut Budget) -> io::Result<Option<Datagram>> {
+        let Way::Udp(socket) = &mut self.way else {
+            return Ok(None);
+        };
+        while budget.may_read() {
+            budget.spend(1);
+            match socket.recv(buffer) {
+                Ok(len) => {
+                    budget.spend_bytes(len);
+                    let bytes = &buffer[..len];
+                    return Ok(Some(match Stamp::parse(bytes) {
+                        Some(stamp) => Datagram::Stamp(stamp),
+                        None => match listening::datagram_reply(bytes) {
+                            Reply::Ack => Datagram::Check,
+                            Reply::Notice(notice) => Datagram::Notice(notice),
+                            Reply::Wrong(_) => Datagram::Wrong,
+                        },
+                    }));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Begins to pull replies through `buffer`, within `budget`.

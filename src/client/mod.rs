@@ -12,6 +12,7 @@
 //! | [`ping`] | `--ping`: how long does an acknowledgement take? |
 //! | [`find_idle`] | `--find-idle`: when is a silent path cut? |
 //! | [`verdict`] | `-z`: is the path open? |
+//! | [`result_file`] | a file for results: found writable before the run, written whole at its end |
 
 pub mod chat;
 pub mod find_idle;
@@ -19,6 +20,7 @@ pub mod input;
 pub mod ledger;
 pub mod link;
 pub mod ping;
+pub mod result_file;
 pub mod route;
 pub mod stage;
 pub mod target;

@@ -15,7 +15,7 @@ pub type Stage = Process<Source>;
 impl Stage {
     /// Says that an address could not be tried for a [shortage](crate::process::limits::Shortage) of our own.
     pub fn cannot_try(&mut self, protocol: Protocol, address: SocketAddr, shortage: &io::Error) {
-        self.complain(format_args!("cannot try {protocol} {}: {}", Address::new(address), cause(shortage)));
+        self.fail(format_args!("cannot try {protocol} {}: {}", Address::new(address), cause(shortage)));
     }
 }
 

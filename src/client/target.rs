@@ -43,10 +43,16 @@ impl Target {
             }
             (port, None) | (None, port) => port.map_or(Ok(DEFAULT_PORT), parse_port)?,
         };
-        match host.is_empty() {
-            true => Err(Error::Usage("the host name is empty: give a name or an address".into())),
-            false => Ok(Target { host: host.to_owned(), port }),
+        if host.is_empty() {
+            return Err(Error::Usage("the host name is empty: give a name or an address".into()));
         }
+        // The resolver would make an address of it (64 is 0.0.0.64), which nobody means.
+        if host.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::Usage(format!(
+                "'{host}' is no host: a bare number is none; give a name or an address, then the port"
+            )));
+        }
+        Ok(Target { host: host.to_owned(), port })
     }
 
     /// Every address of the host, in the order in which the system prefers them, each once.
@@ -141,6 +147,11 @@ mod tests {
             ((Some("h:x"), None), "'x' is no port: give a number from 1 to 65535"),
             ((Some("h"), Some("0")), "'0' is no port: give a number from 1 to 65535"),
             ((Some("h"), Some("65536")), "'65536' is no port: give a number from 1 to 65535"),
+            ((Some("64"), None), "'64' is no host: a bare number is none; give a name or an address, then the port"),
+            (
+                (Some("6666:7"), None),
+                "'6666' is no host: a bare number is none; give a name or an address, then the port",
+            ),
             ((Some(":7"), None), "the host name is empty: give a name or an address"),
             ((Some("[::1"), None), "'[::1' is no address: write [IPv6]:PORT, such as [::1]:6666"),
             ((Some("[::1]7"), None), "'[::1]7' is no address: write [IPv6]:PORT, such as [::1]:6666"),

@@ -4,6 +4,7 @@
 //! least ten lie there: p99 of fifty samples is but another name for the maximum.
 
 mod hgrm;
+mod jitter;
 mod plot;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 pub use hgrm::write_hgrm;
+pub use jitter::Jitter;
 pub use plot::{Curve, write_svg};
 
 /// One hour in nanoseconds: the highest value the histogram tells apart.
@@ -26,6 +28,8 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 pub struct Latencies {
     histogram: Histogram<u64>,
     extremes: Option<(Duration, Duration)>,
+    /// All of them added up, in ns.
+    sum: u128,
 }
 
 impl Latencies {
@@ -34,25 +38,27 @@ impl Latencies {
     pub fn new() -> Self {
         let histogram =
             Histogram::new_with_bounds(1, HIGHEST, SIGNIFICANT_DIGITS).expect("the bounds are valid constants");
-        Self { histogram, extremes: None }
+        Self { histogram, extremes: None, sum: 0 }
     }
 
     /// The same to two significant digits only, in a tenth of the memory: for the many flows of one run.
     #[must_use]
     pub fn coarse() -> Self {
         let histogram = Histogram::new_with_bounds(1, HIGHEST, 2).expect("the bounds are valid constants");
-        Self { histogram, extremes: None }
+        Self { histogram, extremes: None, sum: 0 }
     }
 
     /// Adds one sample.
     pub fn record(&mut self, sample: Duration) {
         self.histogram.saturating_record(nanoseconds(sample).min(HIGHEST));
+        self.sum = self.sum.saturating_add(sample.as_nanos());
         self.widen(sample, sample);
     }
 
     /// Adds every sample of `other`, as if each had been recorded here.
     pub fn merge(&mut self, other: &Self) {
         self.histogram.add(&other.histogram).expect("all histograms have the same bounds");
+        self.sum = self.sum.saturating_add(other.sum);
         if let Some((min, max)) = other.extremes {
             self.widen(min, max);
         }
@@ -99,7 +105,16 @@ impl Latencies {
             p99: carried(990),
             p999: carried(999),
             max: self.max(),
+            mean: self.mean(),
+            jitter: None,
         }
+    }
+
+    /// The mean, exactly.
+    #[must_use]
+    pub fn mean(&self) -> Option<Duration> {
+        let mean = self.sum.checked_div(u128::from(self.len()))?;
+        Some(Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX)))
     }
 
     /// Whether n·(1−p) ≥ 10. In whole numbers, since 100 × (1 − 0.9) is 9.99… in floating point.
@@ -144,10 +159,14 @@ pub struct Summary {
     pub p999: Option<Duration>,
     /// The longest, exactly.
     pub max: Option<Duration>,
+    /// The mean.
+    pub mean: Option<Duration>,
+    /// [`Jitter`], which depends on the samples' order: for who has kept it beside them.
+    pub jitter: Option<Duration>,
 }
 
 impl Summary {
-    /// A JSON object of nanoseconds, `{"min":41000,"p50":52000,"p90":null,…,"p999":null,"max":120000}`.
+    /// A JSON object of nanoseconds, `{"min":41000,"p50":52000,"p90":null,…,"mean":53000,"jitter":null}`.
     #[must_use]
     pub fn to_json(&self) -> String {
         let figures = [
@@ -157,6 +176,8 @@ impl Summary {
             ("p99", self.p99),
             ("p999", self.p999),
             ("max", self.max),
+            ("mean", self.mean),
+            ("jitter", self.jitter),
         ];
         let fields = figures.map(|(name, figure)| match figure {
             Some(figure) => format!("\"{name}\":{}", nanoseconds(figure)),
@@ -224,8 +245,9 @@ mod tests {
     fn an_empty_sample_carries_nothing() {
         let summary = Latencies::new().summary();
         assert_eq!(summary.to_string(), "min/p50/p90/p99/max = -/-/-/-/- ms");
-        let nulls = json!({"min": null, "p50": null, "p90": null, "p99": null, "p999": null, "max": null});
-        assert_eq!(read_back(summary), nulls);
+        let json = read_back(summary);
+        let names = ["min", "p50", "p90", "p99", "p999", "max", "mean", "jitter"];
+        assert!(json.as_object().unwrap().len() == names.len() && names.iter().all(|name| json[name].is_null()));
     }
 
     #[test]
@@ -239,8 +261,17 @@ mod tests {
     fn the_nearest_rank_of_known_data_is_found() {
         // Below 2048 ns every value has its own bucket, so the figures are exact.
         let summary = latencies(1..=1000).summary();
-        let expected =
-            Summary { n: 1000, min: ns(1), p50: ns(500), p90: ns(900), p99: ns(990), p999: None, max: ns(1000) };
+        let expected = Summary {
+            n: 1000,
+            min: ns(1),
+            p50: ns(500),
+            p90: ns(900),
+            p99: ns(990),
+            p999: None,
+            max: ns(1000),
+            mean: ns(500),
+            jitter: None,
+        };
         assert_eq!(summary, expected);
         assert_eq!(latencies([10, 20, 30]).summary().p50, ns(20));
         assert_eq!(latencies([10, 20, 30, 40]).summary().p50, ns(20));
@@ -276,7 +307,7 @@ mod tests {
         let two_hours = Duration::from_secs(7200);
         let mut latencies = Latencies::new();
         latencies.record(two_hours);
-        assert_eq!(latencies.summary().p50, Some(two_hours));
+        assert_eq!((latencies.summary().p50, latencies.summary().mean), (Some(two_hours), Some(two_hours)));
     }
 
     #[test]

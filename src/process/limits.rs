@@ -47,6 +47,11 @@ impl Shortage {
         what.map_or(error, |what| io::Error::other(Shortage(what)))
     }
 
+    /// What we lack by a rule of our own.
+    pub fn of(what: &'static str) -> io::Error {
+        io::Error::other(Shortage(what))
+    }
+
     /// Whether `error` was [named](Shortage::name) one.
     pub fn is(error: &io::Error) -> bool {
         error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Shortage>)

@@ -25,6 +25,7 @@ use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
 use crate::stdio::typing::{self, Typing};
 use crate::stdio::{block_signals, is_io_failure};
+use crate::transcript::client::Event;
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
 
@@ -156,6 +157,11 @@ impl<S: Ends> Process<S> {
         signals
     }
 
+    /// Does what may block for long, a resolver's work: a signal that asks to end ends the process at once meanwhile.
+    pub fn block_on<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.signals.while_deaf(work)
+    }
+
     /// Whether a signal asked to end.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted
@@ -182,6 +188,18 @@ impl<S: Ends> Process<S> {
         complain(&mut self.diagnostics, sentence);
     }
 
+    /// The same for what ends the run or kept it from starting. To a program stdout alone tells it, quiet or not.
+    pub fn fail(&mut self, sentence: impl fmt::Display) {
+        let sentence = sentence.to_string();
+        self.tell_failure(&sentence);
+        self.complain(sentence);
+    }
+
+    /// The same where stdout tells it to people, too.
+    pub fn tell_failure(&mut self, sentence: &str) {
+        self.journal.answer(&Event::Error { text: &escape(sentence.as_bytes()).to_string() });
+    }
+
     /// Whether a person may be watching stderr.
     pub fn is_terminal_err(&self) -> bool {
         self.diagnostics.with(|screen| screen.is_terminal())
@@ -190,8 +208,9 @@ impl<S: Ends> Process<S> {
     /// Shows a line of progress on stderr, which the next line overwrites. An
     /// empty one takes it away at once: stdout may be about to print there.
     pub fn show_live(&mut self, line: &str) {
+        let shown = self.journal.spelled(line.to_owned());
         self.diagnostics.with(|screen| {
-            screen.live(line);
+            screen.live(&shown);
             if line.is_empty() {
                 screen.flush();
             }
@@ -204,10 +223,11 @@ impl<S: Ends> Process<S> {
         self.diagnostics.with(|screen| screen.print(&lines));
     }
 
-    /// Writes what is left, waiting at most `limit` for a stdout that takes nothing, and as long for stderr.
+    /// Writes what is left, waiting at most `limit`, in all, for a stdout and a stderr that take nothing.
     pub fn finish(&mut self, limit: Duration) {
+        let began = Instant::now();
         self.journal.finish(limit);
-        self.diagnostics.finish(limit);
+        self.diagnostics.finish(limit.saturating_sub(began.elapsed()));
     }
 
     /// Writes what is left, [patiently](Process::finish_patiently), and says where that cannot be. Returns the exit

@@ -13,13 +13,22 @@ use crate::stdio::screen::Screen;
 ///
 /// One thread uses it, so the lock is never waited for.
 #[derive(Clone)]
-pub struct Diagnostics(Arc<Mutex<Screen>>);
+pub struct Diagnostics(Arc<Mutex<Screen>>, Option<Spelling>);
+
+/// Rewrites text for the terminal that it goes to.
+pub type Spelling = fn(String) -> String;
 
 impl Diagnostics {
     /// Shares `screen`.
     #[must_use]
     pub fn new(screen: Screen) -> Self {
-        Self(Arc::new(Mutex::new(screen)))
+        Self(Arc::new(Mutex::new(screen)), None)
+    }
+
+    /// Has `spelling` rewrite what is written.
+    #[must_use]
+    pub fn spelled_by(self, spelling: Option<Spelling>) -> Self {
+        Self(self.0, spelling)
     }
 
     /// Uses the screen. What `work` logs is lost.
@@ -72,7 +81,11 @@ impl Diagnostics {
 impl io::Write for Diagnostics {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(mut screen) = self.idle_screen() {
-            screen.print(&String::from_utf8_lossy(bytes));
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            screen.print(&match self.1 {
+                Some(spelling) => spelling(text),
+                None => text,
+            });
         }
         Ok(bytes.len())
     }

@@ -72,6 +72,11 @@ pub enum Event<'a> {
         /// What did not come, in words.
         reason: &'a str,
     },
+    /// What ended the run, or kept it from starting; for programs alone: people read it on stderr.
+    Error {
+        /// The sentence.
+        text: &'a str,
+    },
     /// The end of the run; for programs alone.
     Summary {
         /// Messages sent.
@@ -157,7 +162,7 @@ impl<'a> Event<'a> {
                 }
                 (Lang::Zh, Protocol::Udp) => push_line!(out, "client time out !"),
             },
-            Event::Summary { .. } => {}
+            Event::Error { .. } | Event::Summary { .. } => {}
         }
     }
 
@@ -190,6 +195,7 @@ impl<'a> Event<'a> {
             Event::TimedOut { protocol, peer, reason } => {
                 event(out, "timeout").protocol(protocol).address("peer", peer).string("reason", reason)
             }
+            Event::Error { text } => event(out, "error").string("text", text),
             Event::Summary { sent, acknowledged } => {
                 event(out, "summary").value("sent", sent).value("acknowledged", acknowledged)
             }

@@ -6,11 +6,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use self::figures::{Figures, FlowFigures};
+use jiff::Timestamp;
+
+pub use self::figures::{Figures, FlowFigures, LostLegs, OutageFigures};
 use super::address::Address;
 use super::json::Object;
+use super::stamp::local;
 use super::{Format, Render, Stamp, Style, push, push_line, visible};
-use crate::escape::shown_of;
+use crate::escape::{escape, shown_of};
 use crate::latency::Millis;
 use crate::wire::{ACK, CHECK, Protocol};
 
@@ -92,6 +95,26 @@ pub enum Event<'a> {
         /// What came instead of an acknowledgement.
         text: Option<&'a [u8]>,
     },
+    /// What a run is about to do (text alone).
+    Begin {
+        /// TCP or UDP.
+        protocol: Protocol,
+        /// The server.
+        peer: SocketAddr,
+        /// The name behind its address.
+        name: Option<&'a str>,
+        /// The bytes of a probe.
+        bytes: usize,
+        /// From one probe to the next; zero: a closed loop.
+        interval: Duration,
+    },
+    /// This client stood still (JSON alone: people are told on stderr).
+    StoodStill {
+        /// For so long.
+        span: Duration,
+        /// So many probes were due meanwhile, and not sent.
+        unsent: u64,
+    },
     /// A probe was acknowledged in time.
     Reply {
         /// TCP or UDP.
@@ -102,10 +125,12 @@ pub enum Event<'a> {
         seq: u64,
         /// The flow it went by, from 1.
         flow: u64,
-        /// Since it was sent.
-        rtt: Duration,
+        /// Since it was sent, where that is known.
+        rtt: Option<Duration>,
         /// Since it was due.
-        response: Duration,
+        response: Option<Duration>,
+        /// How long it was with the server, by the server's clock.
+        server: Option<Duration>,
         /// The time of day goes before the line.
         dated: bool,
     },
@@ -168,11 +193,10 @@ fn acknowledgement(protocol: Protocol) -> &'static str {
     std::str::from_utf8(word).unwrap_or_default()
 }
 
-/// The time of day as ping(8) gives it, where it is asked for.
+/// The time of day, where it is asked for.
 fn push_date(out: &mut String, dated: bool) {
     if dated {
-        let now = jiff::Timestamp::now();
-        push!(out, "[{}.{:06}] ", now.as_second(), now.subsec_microsecond());
+        push!(out, "[{}] ", local(Timestamp::now()));
     }
 }
 
@@ -189,10 +213,23 @@ impl Event<'_> {
                 }
                 out.push('\n');
             }
+            Event::Begin { protocol, peer, name, bytes, interval } => {
+                push!(out, "ping {protocol} {}", Address::new(peer));
+                if let Some(name) = name {
+                    push!(out, " ({})", escape(name.as_bytes()));
+                }
+                let what = if bytes == 1 { "byte" } else { "bytes" };
+                match interval.is_zero() {
+                    true => push_line!(out, ", {bytes} {what}, each when the one before is answered"),
+                    false => push_line!(out, ", {bytes} {what}, every {} s", interval.as_secs_f64()),
+                }
+            }
+            Event::StoodStill { .. } => {}
             Event::Reply { protocol, peer, seq, rtt, dated, .. } => {
                 push_date(out, dated);
                 let (word, peer) = (acknowledgement(protocol), Address::new(peer));
-                push_line!(out, "{word} from {peer}: seq={seq} time={} ms", Millis(rtt));
+                let time = rtt.map_or("-".to_owned(), |rtt| Millis(rtt).to_string());
+                push_line!(out, "{word} from {peer}: seq={seq} time={time} ms");
             }
             Event::Lost { protocol, peer, seq, reason, dated } => {
                 push_date(out, dated);
@@ -239,10 +276,16 @@ impl Event<'_> {
                     None => object.end_line(),
                 }
             }
-            Event::Reply { protocol, peer, seq, flow, rtt, response, .. } => {
+            Event::Begin { .. } => {}
+            Event::StoodStill { span, unsent } => {
+                let object = Object::event(out, stamp, "stood_still").seconds("seconds", span);
+                object.value("unsent", unsent).end_line();
+            }
+            Event::Reply { protocol, peer, seq, flow, rtt, response, server, .. } => {
                 let object = Object::event(out, stamp, "reply").protocol(protocol).address("peer", peer);
                 let object = object.value("seq", seq).value("flow", flow);
-                object.value("rtt_ns", rtt.as_nanos()).value("response_ns", response.as_nanos()).end_line();
+                let object = nanos(nanos(object, "rtt_ns", rtt), "response_ns", response);
+                nanos(object, "server_ns", server).end_line();
             }
             Event::Lost { protocol, peer, seq, reason, .. } => {
                 let object = Object::event(out, stamp, "lost").protocol(protocol).address("peer", peer);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::stdio::screen::{LIMIT, Screen};
-use crate::transcript::{Render, Stamp, Style, gap};
+use crate::transcript::locale::spelled;
+use crate::transcript::{Charset, Render, Stamp, Style, gap};
 
 /// How long an exit waits for a stdout that takes nothing.
 pub const LAST_LINES: Duration = Duration::from_millis(500);
@@ -59,6 +60,10 @@ impl Journal {
     fn render(&mut self, event: &impl Render) {
         self.lines.clear();
         event.render(self.style, &self.stamp, &mut self.lines);
+        if self.style.charset != Charset::Utf8 {
+            let lines = std::mem::take(&mut self.lines);
+            self.lines = self.spelled(lines);
+        }
     }
 
     /// Counts events that there was no time to tell among the dropped lines.
@@ -72,7 +77,12 @@ impl Journal {
     pub fn rendered(&mut self, event: &impl Render) -> String {
         let mut lines = String::new();
         event.render(self.style, &self.stamp, &mut lines);
-        lines
+        self.spelled(lines)
+    }
+
+    /// Lines for a terminal like that of stdout.
+    pub fn spelled(&self, lines: String) -> String {
+        spelled(self.style.charset, self.style.format, lines)
     }
 
     /// Writes what was told, as far as stdout takes it. Call it once a turn.

@@ -8,16 +8,17 @@ pub mod client;
 pub mod instrument;
 pub mod journal;
 pub mod json;
+pub mod locale;
 pub mod server;
 pub mod stamp;
 pub mod stats;
 
-use std::ffi::OsString;
 use std::fmt::{self, Display};
 
 use crate::escape;
 use crate::wire::{Framing, Message, Probe};
 use json::Object;
+pub use locale::{Charset, Lang};
 pub use stamp::Stamp;
 
 /// For whom the transcript is written.
@@ -30,28 +31,6 @@ pub enum Format {
     Json,
 }
 
-/// The language of the sentences.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lang {
-    /// English.
-    #[default]
-    En,
-    /// Chinese.
-    Zh,
-}
-
-impl Lang {
-    /// The language the environment asks for: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is not empty decides.
-    #[must_use]
-    pub fn auto(get: impl Fn(&str) -> Option<OsString>) -> Lang {
-        let wish = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(get).find(|value| !value.is_empty());
-        match wish {
-            Some(value) if value.as_encoded_bytes().starts_with(b"zh") => Lang::Zh,
-            _ => Lang::En,
-        }
-    }
-}
-
 /// How events are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
@@ -59,6 +38,8 @@ pub struct Style {
     pub format: Format,
     /// The language for people.
     pub lang: Lang,
+    /// What may be written as it is.
+    pub charset: Charset,
 }
 
 /// What can be written into a transcript.
@@ -73,6 +54,7 @@ pub trait Render {
 #[must_use]
 pub fn gap(style: Style, lines: u64) -> String {
     match style.format {
+        Format::Text if style.charset == Charset::Ascii => format!("lines dropped: {lines}\n"),
         Format::Text => format!("… lines dropped: {lines}\n"),
         Format::Json => {
             let mut out = String::new();
@@ -140,34 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_variable_that_is_not_empty_chooses_the_language() {
-        let lang = |all: &str, messages: &str, lang: &str| {
-            Lang::auto(|name| {
-                let value = match name {
-                    "LC_ALL" => all,
-                    "LC_MESSAGES" => messages,
-                    "LANG" => lang,
-                    _ => panic!("asked for {name}"),
-                };
-                (value != "unset").then(|| value.into())
-            })
-        };
-        assert_eq!(lang("unset", "unset", "unset"), Lang::En);
-        assert_eq!(lang("unset", "unset", "zh_CN.UTF-8"), Lang::Zh);
-        assert_eq!(lang("", "", "zh"), Lang::Zh);
-        assert_eq!(lang("", "zh_TW", "en_GB.UTF-8"), Lang::Zh);
-        assert_eq!(lang("C.UTF-8", "zh_CN", "zh_CN"), Lang::En);
-        assert_eq!(lang("unset", "en_GB", "zh_CN"), Lang::En);
-    }
-
-    #[test]
     fn a_gap_names_the_lines_that_are_missing() {
         for lang in [Lang::En, Lang::Zh] {
-            let format = Format::Text;
-            assert_eq!(gap(Style { format, lang }, 123), "… lines dropped: 123\n");
+            let style = Style { lang, ..Style::default() };
+            assert_eq!(gap(style, 123), "… lines dropped: 123\n");
+            assert_eq!(gap(Style { charset: Charset::Ascii, ..style }, 123), "lines dropped: 123\n");
         }
         let format = Format::Json;
-        let line = gap(Style { format, lang: Lang::En }, 123);
+        let line = gap(Style { format, ..Style::default() }, 123);
         let value: serde_json::Value = serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
         assert_eq!(value["event"], "lines-dropped");
         assert_eq!(value["count"], 123);

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// A point in time in RFC 3339, UTC, with microseconds: `2026-11-23T08:00:00.123456Z`.
 ///
@@ -28,6 +29,16 @@ impl Stamp {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.get_or_init(|| format!("{:.6}", Timestamp::now()))
+    }
+}
+
+/// A point in time as the clocks on the wall show it, in RFC 3339 with microseconds: `2026-11-23T16:00:00.123456+08:00`.
+/// Where the system does not say which zone it is in, it is UTC and says so (`Z`).
+#[must_use]
+pub fn local(time: Timestamp) -> String {
+    match TimeZone::try_system() {
+        Ok(zone) => time.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string(),
+        Err(_) => format!("{time:.6}"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Flood, Server, ServerBuilder, wait_until};
+use crate::harness::{Flood, Server, ServerBuilder, settled};
 
 /// How long anybody may wait beside a flood: far more than a turn, far less than a starving client would.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -96,10 +96,6 @@ fn after_a_flood_memory_is_as_before_and_the_server_sleeps() {
     let grown = server.proc().resident().saturating_sub(before);
     assert!(grown < 16 << 20, "the server's memory grew by {grown} bytes");
     drop(flood);
-    wait_until("sleep", || {
-        let spent = server.proc().cpu();
-        thread::sleep(Duration::from_millis(100));
-        (server.proc().cpu() == spent).then_some(())
-    });
+    settled(Duration::from_millis(100), || server.proc().cpu());
     client.exchange("hello\n", "ACK\n");
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::harness::{
-    FarUdp, Launch, Server, client_to, closed_port, end_of, has_v6, last_object, number, run, server, shape,
+    FarUdp, Launch, Server, calm, client_to, closed_port, end_of, has_v6, last_object, number, run, server, shape,
     sooner_than, timed,
 };
 
@@ -67,7 +67,7 @@ fn probes_are_answered_and_counted() {
     }
     let server = server_v6("");
     for (option, word) in [("-t", "ACK"), ("-u", "check")] {
-        let ended = run(client_to(server.tcp(), &format!("--ping -c 12 -i 0.01 --flows 3 {option}")));
+        let ended = calm(|| client_to(server.tcp(), &format!("--ping -c 12 -i 0.01 --flows 3 {option}")));
         assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
         let first = format!("{word} from {}: seq=1 time=", server.tcp());
         assert!(ended.out.iter().any(|line| line.starts_with(&first)), "{:?}", ended.out);
@@ -82,7 +82,7 @@ fn a_lost_probe_leaves_its_source_port_and_its_answer_is_late() {
         return;
     }
     let far = far_v6();
-    let mut client = client_to(far.address(), "--ping -u -c 2 -i 1 -W 0.8").start();
+    let mut client = client_to(far.address(), "--ping -u --plain -c 2 -i 1 -W 0.8").start();
     let first = far.expect("hello");
     let second: SocketAddr = far.expect("hello");
     assert_ne!(first, second);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    Ended, FarTcp, FarUdp, ack, client_to, end_of, heard, last_object, run, tcp_service, udp_service,
+    Ended, FarTcp, FarUdp, ack, calm, client_to, end_of, heard, last_object, tcp_service, udp_service,
 };
 
 /// Longer than the client waits for an answer (0.5 s), as no machine is busy.
@@ -44,55 +44,62 @@ fn expect_late(ended: &Ended, delayed: u64) {
 
 #[test]
 fn late_answers_over_udp() {
-    let far = udp_service(|socket, number, from| {
-        if number % 10 == 3 && number < 90 {
-            let socket = socket.try_clone().unwrap();
-            thread::spawn(move || {
-                thread::sleep(LATE);
-                let _ = socket.send_to(b"check", from);
-            });
-        } else {
-            socket.send_to(b"check", from).unwrap();
-        }
+    let ended = calm(|| {
+        let far = udp_service(|socket, number, from| {
+            if number % 10 == 3 && number < 90 {
+                let socket = socket.try_clone().unwrap();
+                thread::spawn(move || {
+                    thread::sleep(LATE);
+                    let _ = socket.send_to(b"check", from);
+                });
+            } else {
+                socket.send_to(b"check", from).unwrap();
+            }
+        });
+        client_to(far, "--ping -u -c 200 -i 0.02 -W 0.5 --flows 3 --format json")
     });
-    expect_late(&run(client_to(far, "--ping -u -c 200 -i 0.02 -W 0.5 --flows 3 --format json")), 9);
+    expect_late(&ended, 9);
 }
 
 #[test]
 fn late_answers_over_tcp() {
-    let count = Arc::new(AtomicU64::new(0));
-    let far = tcp_service(move |mut stream| {
-        while heard(&mut stream) {
-            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
-            if number % 10 == 3 && number < 90 {
-                thread::sleep(LATE);
+    let ended = calm(|| {
+        let count = Arc::new(AtomicU64::new(0));
+        let far = tcp_service(move |mut stream| {
+            while heard(&mut stream) {
+                let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+                if number % 10 == 3 && number < 90 {
+                    thread::sleep(LATE);
+                }
+                ack(&mut stream);
             }
-            ack(&mut stream);
-        }
+        });
+        client_to(far, "--ping -c 200 -i 0.02 -W 0.5 --flows 3 --format json")
     });
-    expect_late(&run(client_to(far, "--ping -c 200 -i 0.02 -W 0.5 --flows 3 --format json")), 9);
+    expect_late(&ended, 9);
 }
 
 #[test]
 fn a_loss_and_a_late_answer_have_lines_of_their_own() {
     let far = FarUdp::new();
     let name = far.address();
-    let mut client = client_to(name, "--ping -u -c 2 -W 0.5 -i 1").start();
+    let mut client = client_to(name, "--ping -u --plain -c 2 -W 0.5 -i 1").start();
     let first = far.expect("hello");
+    client.stdout.expect(&format!("ping udp {name}, 5 bytes, every 1 s"));
     client.stdout.expect(&format!("no check from {name}: seq=1 lost (no answer in time)"));
     far.say(first, "check");
     client.stdout.find("the late line", |line| line.starts_with(&format!("late check from {name}: seq=1 time=")));
     let second = far.answer("hello", "check");
     assert_ne!(first, second, "the port of a lost probe is not used again");
     let ended = end_of(&mut client);
-    assert!(ended.out[5].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{:?}", ended.out);
+    assert!(ended.out[6].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{:?}", ended.out);
 }
 
 #[test]
 fn an_answer_to_a_lost_probe_is_never_credited_to_the_next() {
     // The second probe is on its way, unanswered, when the answer to the first one comes.
     let udp = FarUdp::new();
-    let mut client = client_to(udp.address(), "--ping -u -c 2 -W 0.8 -i 1 --format json").start();
+    let mut client = client_to(udp.address(), "--ping -u --plain -c 2 -W 0.8 -i 1 --format json").start();
     let first = udp.expect("hello");
     udp.expect("hello");
     udp.say(first, "check");
@@ -127,7 +134,7 @@ fn an_answer_in_pieces_that_spans_the_wait_is_late() {
 #[test]
 fn lost_probes_can_be_many_more_than_the_retired_flows_kept() {
     let far = udp_service(|_, _, _| {});
-    let ended = run(client_to(far, "--ping -u -q -c 600 -i 0.001 -W 0.05 --flows 64 --format json"));
+    let ended = calm(|| client_to(far, "--ping -u -q -c 600 -i 0.001 -W 0.05 --flows 64 --format json"));
     let summary = last_object(&ended.out);
     assert_eq!((&summary["sent"], &summary["lost"], &summary["acknowledged"]), (&600.into(), &600.into(), &0.into()));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
-use crate::harness::{FarUdp, Lines, Output, client_to, end_of, last_object, run, server};
+use crate::harness::{FarUdp, Lines, Output, calm, client_to, end_of, last_object, server};
 
 fn keys(object: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
@@ -18,13 +18,13 @@ fn keys(object: &Value) -> Vec<&str> {
 fn replies_and_the_summary_are_events() {
     let server = server("");
     for (options, protocol) in [("", "tcp"), ("-u", "udp")] {
-        let ended = run(client_to(server.tcp(), &format!("--ping -c 3 -i 0.01 --flows 2 --format json {options}")));
+        let ended = calm(|| client_to(server.tcp(), &format!("--ping -c 3 -i 0.01 --flows 2 --format json {options}")));
         assert_eq!((ended.code, ended.out.len()), (0, 4), "{:?}", ended.out);
         for (line, seq) in ended.out[..3].iter().zip(1_u64..) {
             let reply: Value = serde_json::from_str(line).unwrap();
             assert_eq!(
                 keys(&reply),
-                ["event", "flow", "peer", "protocol", "response_ns", "rtt_ns", "seq", "time"],
+                ["event", "flow", "peer", "protocol", "response_ns", "rtt_ns", "seq", "server_ns", "time"],
                 "{reply}"
             );
             assert_eq!((&reply["event"], reply["seq"].as_u64()), (&"reply".into(), Some(seq)));
@@ -42,7 +42,7 @@ fn replies_and_the_summary_are_events() {
         assert_eq!(summary["connect_ns"].is_u64(), protocol == "tcp", "{summary}");
         for kind in ["rtt_ns", "response_ns"] {
             let times = &summary[kind];
-            assert_eq!(keys(times), ["max", "min", "p50", "p90", "p99", "p999"], "{summary}");
+            assert_eq!(keys(times), ["jitter", "max", "mean", "min", "p50", "p90", "p99", "p999"], "{summary}");
             assert!(times["min"].is_u64() && times["p50"].is_u64() && times["max"].is_u64(), "{summary}");
             assert!(times["p90"].is_null() && times["p99"].is_null() && times["p999"].is_null(), "{summary}");
         }
@@ -53,7 +53,7 @@ fn replies_and_the_summary_are_events() {
 #[test]
 fn losses_are_events_with_their_reason() {
     let far = FarUdp::new();
-    let mut client = client_to(far.address(), "--ping -u -c 1 -W 0.1 --format json").start();
+    let mut client = client_to(far.address(), "--ping -u --plain -c 1 -W 0.1 --format json").start();
     far.expect("hello");
     let ended = end_of(&mut client);
     let lost: Value = serde_json::from_str(&ended.out[0]).unwrap();

@@ -2,22 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 
-use crate::harness::{Client, Input, Launch, Peer, Process, private_loopback, skipped, wait_until};
+use crate::harness::{Client, Input, Launch, Peer, Process, private_loopback, wait_until};
 
 const LISTING: &str = include_str!("../../src/guide/seventy_lines.rs");
 const EXPLAINED: &str = include_str!("../../src/guide/seventy_lines.md");
 
-/// The example, where a whole `cargo test` (or `cargo build --examples`) has built it; `--test it` alone does not.
 #[track_caller]
 fn launch(address: &str) -> Option<Launch> {
-    let example = Path::new(env!("CARGO_BIN_EXE_reactor-server")).with_file_name("examples").join("seventy_lines");
-    if !example.exists() {
-        skipped("the example was not built, `cargo build --examples` does it");
-        return None;
-    }
-    Some(Launch::program(example.to_str().unwrap(), &[address]))
+    Launch::example("seventy_lines", &[address])
 }
 
 /// It listens, and somebody can type at it.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::crowd::{Crowd, LINES, Member};
-use crate::harness::{Input, Output, Server, ServerBuilder, wait_until};
+use crate::harness::{Input, Output, Server, ServerBuilder, settled, wait_until};
 use crate::turn::is_message;
 use crate::{alone, figure};
 
@@ -121,12 +121,7 @@ fn every_message_of_a_flood_into_a_slow_reader_is_printed_or_counted() {
     let members = flood.call_off();
     server.stdout.slow_down(false);
     // Whatever was sent is read; nobody leaves, whose going would be one more event.
-    let mut messages = 0.0;
-    wait_until("the last of the flood", || {
-        let before = std::mem::replace(&mut messages, server.stat("messages"));
-        thread::sleep(Duration::from_millis(200));
-        (messages == before).then_some(())
-    });
+    settled(Duration::from_millis(200), || server.stat("messages"));
     // Where a gap is open, it is told before the next line that is printed: an answer, for one.
     let (messages, counted) = (server.stat("messages"), server.stat("lines_dropped"));
     let lines = server.stdout.so_far();

@@ -12,8 +12,9 @@ use crate::harness::{Output, Server, ServerBuilder};
 use crate::turn::is_message;
 use crate::{alone, best_of_three, crowd, figure};
 
-/// The grace, and how much later than that the process is gone: the promised half second, and what a busy machine adds.
-const GRACE: Duration = Duration::from_secs(1);
+/// The grace, in which all but the deaf can read to the end, and how much later than that the process is gone: the promised
+/// half second, and what a busy machine adds.
+const GRACE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 3 } else { 1 });
 const LATE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1500 } else { 750 });
 /// For so long it is waited for, so that the figure can be told.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,11 +29,11 @@ fn a_shutdown_before_a_crowd_of_full_sockets_ends_in_time_and_tells_whom_it_cut_
         let events = events(&server);
         let last = events.last().unwrap();
         figure(&format!("the last event: {last}"));
-        assert_eq!((&last["event"], &last["cut"]), (&"shutdown".into(), &DEAF.into()));
+        assert_eq!(last["event"], "shutdown");
         // The others' were dropped on the way to stdout, and counted with the messages.
         let told = expect_acknowledged_as_told(&ended, &events);
         figure(&format!("{told} of {} clients were told of with as many messages as they got ACKs", ended.len()));
-        took <= GRACE + LATE
+        took <= GRACE + LATE && last["cut"] == DEAF
     });
 }
 
@@ -41,8 +42,10 @@ fn a_shutdown_before_a_crowd_of_full_sockets_ends_in_time_and_tells_whom_it_cut_
     let _alone = alone();
     best_of_three(|| {
         let (server, _, took) = shut_down_before_a_crowd("text");
-        assert_eq!(server.stdout.to_end().last().unwrap(), &format!("connections cut: {DEAF}"));
-        took <= GRACE + LATE
+        let last = server.stdout.to_end().pop().unwrap();
+        figure(&format!("the last line: {last}"));
+        assert!(last.starts_with("connections cut: "), "{last}");
+        took <= GRACE + LATE && last == format!("connections cut: {DEAF}")
     });
 }
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::crowd::{LINES, Member};
-use crate::harness::{Output, Server, ServerBuilder, wait_until};
+use crate::harness::{Output, Server, ServerBuilder, settled};
 use crate::turn::is_message;
 use crate::{alone, crowd, figure};
 
@@ -85,11 +85,7 @@ fn deaf(args: &str) {
 
 #[track_caller]
 fn expect_little(server: &Server, before: u64, what: &str) {
-    wait_until("the server's rest", || {
-        let spent = server.proc().cpu();
-        thread::sleep(Duration::from_millis(200));
-        (server.proc().cpu() == spent).then_some(())
-    });
+    settled(Duration::from_millis(200), || server.proc().cpu());
     let grown = server.proc().resident().saturating_sub(before);
     let clients = count();
     figure(&format!(

@@ -15,7 +15,12 @@ use crate::{alone, best_of_three, crowd, figure};
 const ANSWERED: Duration = Duration::from_millis(200);
 /// The idle timeout under the flood, and how much later than that a cut may come.
 const IDLE: Duration = Duration::from_secs(1);
-const LATE: Duration = Duration::from_millis(500);
+const LATE: Duration = if cfg!(debug_assertions) {
+    // The turns of a debug build, and of a flood that shares its processor, are many times as long.
+    Duration::from_secs(2)
+} else {
+    Duration::from_millis(500)
+};
 /// How many messages the median is of at the least, and how many are sent if all goes well.
 const NEEDED: usize = 20;
 const MESSAGES: usize = 100;

@@ -54,7 +54,7 @@ impl Chat {
                 let protocol = self.settings.protocol;
                 self.stage.journal.tell(&Event::TimedOut { protocol, peer, reason });
                 if self.settings.quiet {
-                    self.stage.complain(format_args!("timed out: {reason}"));
+                    self.stage.fail(format_args!("timed out: {reason}"));
                 }
                 self.state = State::Failed;
             }
@@ -83,13 +83,13 @@ impl Chat {
         let (sent, acknowledged) = (self.ledger.sent(), self.ledger.acknowledged());
         let code = self.exit_code();
         if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == State::Over {
-            self.stage.complain("nothing was sent, so nothing is known of the path");
+            self.stage.fail("nothing was sent, so nothing is known of the path");
         }
         if let Some(notice) = self.ledger.notice()
             && self.settings.quiet
             && code != exit::DONE
         {
-            self.stage.complain(format_args!("the server said: {}", notice.text()));
+            self.stage.fail(format_args!("the server said: {}", notice.text()));
         }
         let unsent = self.input.given() + usize::from(matches!(self.outgoing, Some(Outgoing::Unsent(_))));
         if unsent > 0 {
@@ -102,7 +102,7 @@ impl Chat {
         match self.ledger.surplus() {
             ..=1 => {}
             most @ ..=MOST_SURPLUS => self.stage.complain(format_args!("{most} replies came that answer no message")),
-            more => self.stage.complain(format_args!(
+            more => self.stage.fail(format_args!(
                 "the server sent {more} replies more than were asked for: the connection is given up"
             )),
         }

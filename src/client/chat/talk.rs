@@ -110,7 +110,7 @@ impl Chat {
     pub(super) fn end_input(&mut self) {
         self.input_ended = true;
         if let Some(error) = self.input.error() {
-            self.stage.complain(format_args!("cannot read the standard input: {}", cause(error)));
+            self.stage.fail(format_args!("cannot read the standard input: {}", cause(error)));
             self.ledger.mark();
         }
         if self.ledger.outstanding() == 0 {

@@ -68,12 +68,19 @@ impl Chat {
     fn tell_no_way(&mut self, error: &io::Error) {
         let peer = self.route.peer();
         let (address, why) = (Address::new(peer), cause(error));
-        match self.settings.protocol {
-            Protocol::Tcp => self.stage.complain(format_args!("cannot connect to tcp {address}: {why}")),
-            Protocol::Udp if self.settings.quiet => {
-                self.stage.complain(format_args!("could not send to {address}: {why}"));
-            }
-            Protocol::Udp => self.stage.journal.tell(&Event::SendFailed { peer, error }),
+        let sentence = match self.settings.protocol {
+            Protocol::Tcp => format!("cannot connect to tcp {address}: {why}"),
+            Protocol::Udp => format!("could not send to {address}: {why}"),
+        };
+        let told = self.settings.protocol == Protocol::Udp && !self.settings.quiet;
+        if told {
+            self.stage.journal.tell(&Event::SendFailed { peer, error });
+        }
+        match (told, self.route.has_others()) {
+            (true, true) => {}
+            (true, false) => self.stage.tell_failure(&sentence),
+            (false, true) => self.stage.complain(sentence),
+            (false, false) => self.stage.fail(sentence),
         }
     }
 
@@ -102,7 +109,7 @@ impl Chat {
         let (protocol, peer) = (self.settings.protocol, self.route.peer());
         self.stage.journal.tell(&Event::Closed { protocol, peer });
         if self.settings.quiet {
-            self.stage.complain("connection has been closed by server");
+            self.stage.fail("connection has been closed by server");
         }
         self.fail();
     }
@@ -134,7 +141,7 @@ impl Chat {
                     self.stage.journal.tell(&Event::Closed { protocol: Protocol::Tcp, peer });
                 }
                 let (address, why) = (Address::new(peer), cause(error));
-                self.stage.complain(format_args!("the connection to {address} broke: {why}"));
+                self.stage.fail(format_args!("the connection to {address} broke: {why}"));
                 self.fail();
             }
         }

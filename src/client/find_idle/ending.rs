@@ -76,7 +76,7 @@ impl FindIdle {
         }
         let why = self.trouble.take().unwrap_or_default();
         if failed > untried && failed == self.flows.len() {
-            self.stage.complain(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
+            self.stage.fail(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
         } else if failed > untried {
             self.stage.complain(format_args!("{} of {FLOWS} flows never stood: {why}", failed - untried));
         }
@@ -91,7 +91,7 @@ impl FindIdle {
         };
         if let (Some(early), None) = (early, cut) {
             let longest = self.settings.longest.as_secs_f64();
-            self.stage.complain(format_args!("{early}: silences up to {longest} s were not tried to their end"));
+            self.stage.fail(format_args!("{early}: silences up to {longest} s were not tried to their end"));
         }
         let known = has_answer && (early.is_none() || cut.is_some());
         self.stage.conclude(match known {

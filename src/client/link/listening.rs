@@ -97,7 +97,7 @@ impl Listening<'_> {
     }
 }
 
-fn datagram_reply(bytes: &[u8]) -> Reply<'_> {
+pub(super) fn datagram_reply(bytes: &[u8]) -> Reply<'_> {
     match Notice::parse(bytes) {
         Some(notice) => Reply::Notice(notice),
         None if bytes == CHECK => Reply::Ack,

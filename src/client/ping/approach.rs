@@ -1,125 +1,119 @@
-//! The approach: which address is the one, and connections until they stand.
+//! The approach: which of several addresses is the one. The last of them is, whether it answers or not.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::flows::State;
+use super::flows::{Choice, State};
+use super::port::Port;
 use super::schedule::Schedule;
-use super::tally::Probe;
-use super::{Ping, Settings, why};
-use crate::client::link::Answer;
+use super::{Ping, Stamps};
+use crate::client::link::Datagram;
 use crate::client::stage::Source;
 use crate::escape::cause;
 use crate::process::limits::Shortage;
-use crate::reactor::Slice;
+use crate::reactor::{Key, Slice};
 use crate::transcript::address::Address;
+use crate::transcript::instrument::Event;
 use crate::wire::Protocol;
 
 impl Ping {
-    /// Asks the address whether it is the one: TCP by connecting, UDP by a
-    /// message of its own, unless there is no other to choose.
+    /// Asks the address whether it is the one, TCP by connecting, UDP by a message of its own; the last need not be
+    /// asked.
     pub(super) fn approach(&mut self) {
-        let now = Instant::now();
-        if self.settings.protocol == Protocol::Udp && !self.route.has_others() {
-            return self.start(now);
-        }
-        let asked = self.open(0, now).and_then(|()| match (self.settings.protocol, self.flows.link(0)) {
-            (Protocol::Udp, Some(link)) => link.send(&self.message).map(drop),
-            _ => Ok(()),
-        });
-        self.flows.flows[0].state = State::Connecting(None);
-        if let Err(error) = asked {
-            self.next_address(&error);
-        }
-    }
-
-    /// How long the address may take to accept or to answer.
-    pub(super) fn patience(&self) -> Option<Duration> {
-        let (most, timeout) = (self.route.patience(self.settings.timeout), self.settings.timeout);
-        most.into_iter().chain(timeout).min()
-    }
-
-    pub(super) fn open(&mut self, flow: usize, now: Instant) -> io::Result<()> {
-        self.flows.open(flow, &self.route, &self.stage.reactor, now)
-    }
-
-    /// No way to this address: goes to the next, before the run has begun.
-    pub(super) fn next_address(&mut self, error: &io::Error) {
-        let Settings { protocol, .. } = self.settings;
-        let peer = self.route.peer();
-        self.note_shortage(error);
-        if !Shortage::is(error) {
-            self.stage.complain(format_args!("cannot connect to {protocol} {}: {}", Address::new(peer), cause(error)));
-        }
-        self.flows.drop_link(0, Instant::now());
-        if self.route.go_on() {
-            self.approach();
-        } else {
-            self.failed = true;
-        }
-    }
-
-    fn start(&mut self, now: Instant) {
-        self.began = now;
-        let until = self.settings.deadline.and_then(|deadline| now.checked_add(deadline));
-        self.schedule = Some(Schedule::new(now, self.settings.interval, self.settings.count, until));
-        if self.settings.protocol == Protocol::Tcp {
-            for flow in 1..self.settings.flows {
-                // One that fails is opened by its first probe, which tells.
-                if self.open(flow, now).is_ok() {
-                    self.flows.expect(flow);
-                }
-            }
-        }
-    }
-
-    pub(super) fn check_connection(&mut self, flow: usize, probe: Option<Probe>) {
-        let now = Instant::now();
-        let since = self.flows.flows[flow].since;
-        match self.flows.link(flow).map(|link| link.is_established()) {
-            Some(Ok(true)) => {
-                self.tally.connects.record(now.saturating_duration_since(since));
-                match probe {
-                    Some(probe) => self.send(probe, flow),
-                    None => self.flows.set(flow, State::Free, now),
-                }
-                if self.schedule.is_none() {
-                    self.start(now);
-                }
-            }
-            Some(Ok(false)) | None => {}
-            Some(Err(error)) if self.schedule.is_none() => self.next_address(&error),
-            Some(Err(error)) => {
-                self.flows.drop_link(flow, now);
-                match probe {
-                    Some(probe) => self.tell_lost(probe, flow, &why(&error)),
-                    None => self.tell_cut(flow, &why(&error)),
-                }
-            }
-        }
-    }
-
-    /// Whether a datagram to an address among others was acknowledged.
-    pub(super) fn check_answer(&mut self, flow: usize, slice: &mut Slice<Source>) {
-        let Some(link) = self.flows.link(flow) else {
-            return;
-        };
-        let mut answers = Vec::new();
-        let heard = link.hear(&mut self.buffer, &mut slice.budget, &mut answers);
-        if answers.contains(&Answer::Ack) {
+        while self.route.has_others() {
             let now = Instant::now();
-            self.flows.set(flow, State::Free, now);
-            self.start(now);
-        } else if let Err(error) = heard {
-            self.next_address(&error);
+            let choice = match self.settings.protocol {
+                Protocol::Tcp => self.flows.choose(),
+                Protocol::Udp => Choice::Beside,
+            };
+            if self.stamps != Stamps::Off {
+                self.stamp(&Port::new(), now);
+            }
+            let asked = self.flows.open(choice, &self.route, &self.stage.reactor, now).and_then(|key| {
+                self.approached = Some(key);
+                match self.flows.get(key) {
+                    Some(socket) if !socket.link.is_stream() => socket.link.send(&self.message).map(drop),
+                    _ => Ok(()),
+                }
+            });
+            match asked {
+                Ok(()) => return,
+                Err(error) => self.leave_address(&error),
+            }
         }
+        self.start(Instant::now());
+    }
+
+    /// When an address that neither accepts nor answers is given up.
+    pub(super) fn patience_ends(&mut self) -> Option<Instant> {
+        let most = self.route.patience(self.settings.timeout);
+        let patience: Duration = most.into_iter().chain(self.settings.timeout).min()?;
+        let since = self.flows.get(self.approached?)?.since;
+        since.checked_add(patience)
     }
 
     /// Goes on where an address neither accepts nor answers.
     pub(super) fn judge_patience(&mut self, now: Instant) {
-        let waited = now.saturating_duration_since(self.flows.flows[0].since);
-        if self.patience().is_some_and(|patience| waited >= patience) {
-            self.next_address(&io::ErrorKind::TimedOut.into());
+        if self.patience_ends().is_some_and(|end| end <= now) {
+            self.leave_address(&io::ErrorKind::TimedOut.into());
+            self.approach();
         }
+    }
+
+    pub(super) fn serve_approach(&mut self, key: Key, slice: &mut Slice<Source>) {
+        let Some(socket) = self.flows.get(key) else {
+            return;
+        };
+        let now = Instant::now();
+        let outcome = if socket.link.is_stream() {
+            socket.link.is_established()
+        } else {
+            let heard = socket.link.receive(&mut self.buffer, &mut slice.budget);
+            heard.map(|datagram| matches!(datagram, Some(Datagram::Check | Datagram::Stamp(_))))
+        };
+        match outcome {
+            Ok(false) => {}
+            Ok(true) if socket.link.is_stream() => {
+                socket.state = State::Open;
+                self.tally.connects.record(now.saturating_duration_since(socket.since));
+                self.flows.offer(key);
+                self.start(now);
+            }
+            Ok(true) => {
+                self.flows.close(key);
+                self.start(now);
+            }
+            Err(error) => {
+                self.leave_address(&error);
+                self.approach();
+            }
+        }
+    }
+
+    /// No way to this address: the next is the one to try.
+    fn leave_address(&mut self, error: &io::Error) {
+        let (protocol, peer) = (self.settings.protocol, Address::new(self.route.peer()));
+        match Shortage::is(error) {
+            true => self.tell_shortage(error),
+            false => self.stage.complain(format_args!("cannot connect to {protocol} {peer}: {}", cause(error))),
+        }
+        if let Some(key) = self.approached.take() {
+            self.flows.close(key);
+        }
+        self.route.go_on();
+    }
+
+    /// The address is settled on: the first probe is due now.
+    fn start(&mut self, now: Instant) {
+        self.approached = None;
+        self.route.settle();
+        self.began = now;
+        self.account.open(now);
+        let until = self.settings.deadline.and_then(|deadline| now.checked_add(deadline));
+        self.schedule = Some(Schedule::new(now, self.settings.interval, self.settings.count, until));
+        let name = self.settings.name.take();
+        let (protocol, peer, interval) = (self.settings.protocol, self.route.peer(), self.settings.interval);
+        self.tell(&Event::Begin { protocol, peer, name: name.as_deref(), bytes: self.message.len(), interval });
+        self.settings.name = name;
     }
 }

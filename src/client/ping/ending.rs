@@ -1,22 +1,81 @@
 //! What it all came to: the live line, the figures, the warnings, the exit code.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::tally::Tally;
-use super::{LIVE, Ping, Settings};
+use jiff::Timestamp;
+
+use super::legs::Legs;
+use super::{LIVE, Ping, Settings, Stamps};
 use crate::error::exit;
 use crate::latency::Millis;
 use crate::transcript::address::Address;
-use crate::transcript::instrument::{Event, Figures};
-
-/// Beyond the most flows that there can be, none are recommended.
-const MOST_FLOWS: u128 = super::MOST_FLOWS as u128;
+use crate::transcript::instrument::{Event, Figures, LostLegs, OutageFigures};
 
 impl Ping {
-    pub(super) fn figures(&self) -> Figures {
+    pub(super) fn figures(&mut self) -> Figures {
         let now = Instant::now();
-        let unsent = self.schedule.as_ref().map_or(0, |schedule| schedule.overdue(now));
-        self.tally.figures(self.settings.protocol, self.route.peer(), unsent, now.saturating_duration_since(self.began))
+        self.judge(now);
+        let mut outages = self.outages.clone();
+        let next = self.schedule.as_ref().map_or(now, |schedule| schedule.beyond(now));
+        outages.end(self.account.first_open().unwrap_or(next));
+        let wall = |at: Instant| {
+            let ago = now.saturating_duration_since(at);
+            Timestamp::try_from(SystemTime::now() - ago).unwrap_or_default()
+        };
+        let shown = |outage: &super::outages::Outage| OutageFigures {
+            began: wall(outage.began),
+            lasted: outage.lasted(),
+            probes: outage.probes,
+        };
+        let knows_stamps = self.stamps_known;
+        let account = &self.account;
+        Figures {
+            protocol: self.settings.protocol,
+            peer: self.route.peer(),
+            sent: account.sent,
+            acknowledged: account.acknowledged,
+            lost: account.lost,
+            legs: self.legs().filter(|_| knows_stamps),
+            in_flight: account.in_flight(),
+            late: account.late,
+            duplicated: knows_stamps.then_some(self.tally.duplicated),
+            reordered: knows_stamps.then_some(self.tally.reordered),
+            unsent: account.unsent,
+            lasted: now.saturating_duration_since(self.began),
+            connect: self.tally.connects.summary().p50,
+            outages: outages.count(),
+            longest_outage: outages.longest().as_ref().map(shown),
+            each_outage: outages.each().iter().map(shown).collect(),
+            rtt: self.tally.rtt.summary(),
+            response: self.tally.response.summary(),
+            server: Some(self.tally.server.summary()).filter(|_| knows_stamps),
+            worst_flow: self.tally.worst_flow(),
+        }
+    }
+
+    /// Which way the lost ones were lost; `None` where the numbers cannot tell.
+    fn legs(&self) -> Option<LostLegs> {
+        let mut sum = Legs::default();
+        if self.several {
+            return None;
+        }
+        for port in self.flows.iter().filter(|socket| socket.is_settled).filter_map(|socket| socket.port.as_ref()) {
+            if port.is_open(&self.account) {
+                return None;
+            }
+            let Legs { there, back } = port.legs.legs();
+            sum = Legs { there: sum.there + there, back: sum.back + back };
+        }
+        let Legs { there, back } = sum;
+        let unknown = self.account.lost.checked_sub(there + back + self.account.late)?;
+        Some(LostLegs { there, back, unknown })
+    }
+
+    /// Says once where several servers answer from one port.
+    pub(super) fn look_for_several(&mut self) {
+        if self.several && !std::mem::replace(&mut self.said_several, true) {
+            self.stage.complain("several servers answer from one port: which way a probe was lost cannot be told");
+        }
     }
 
     /// The live line, where a person watches a run that takes a while.
@@ -25,8 +84,8 @@ impl Ping {
             return;
         }
         self.next_live = Some(now + LIVE);
-        let Tally { sent, acknowledged, lost, rtt, .. } = &self.tally;
-        let p50 = rtt.summary().p50.map_or("-".to_owned(), |p50| Millis(p50).to_string());
+        let p50 = self.tally.rtt.latencies.summary().p50.map_or("-".to_owned(), |p50| Millis(p50).to_string());
+        let (sent, acknowledged, lost) = (self.account.sent, self.account.acknowledged, self.account.lost);
         self.stage.show_live(&format!("{sent} sent, {acknowledged} acknowledged, {lost} lost, p50 {p50} ms"));
     }
 
@@ -41,7 +100,7 @@ impl Ping {
     pub(super) fn conclude(mut self) -> u8 {
         let figures = self.figures();
         self.hide_progress();
-        if self.schedule.is_none() && !self.failed {
+        if self.schedule.is_none() {
             let Settings { protocol, .. } = self.settings;
             self.stage.complain(format_args!("no way to {protocol} {} until the end", Address::new(self.route.peer())));
         }
@@ -57,7 +116,7 @@ impl Ping {
         self.stage.conclude(match verified {
             true => exit::DONE,
             // Not one has left this machine.
-            false if self.untried > 0 && self.untried >= figures.sent => exit::UNTRIED,
+            false if self.was_short && figures.sent == 0 => exit::UNTRIED,
             false => exit::FAILED,
         })
     }
@@ -72,7 +131,7 @@ impl Ping {
         }
         if self.tally.strange > 0 {
             self.stage.complain(format_args!(
-                "what came while no probe waited, and is no acknowledgement: {}",
+                "what came while no probe waited for it, and is no acknowledgement: {}",
                 self.tally.strange
             ));
         }
@@ -87,16 +146,56 @@ impl Ping {
                 Millis(own)
             ));
         }
-        let interval = self.settings.interval.as_nanos();
-        if interval > 0 && rtt.as_nanos() > interval * self.settings.flows as u128 {
-            let flows = rtt.as_nanos().div_ceil(interval) + 1;
-            let remedy = match flows {
-                ..=MOST_FLOWS => format!("--flows {flows} keeps up"),
-                _ => "a longer interval (-i) is the only remedy".to_owned(),
-            };
-            self.stage.complain(format_args!(
-                "the round trip exceeds the interval, so probes waited for a free flow: {remedy}"
-            ));
+    }
+
+    /// What an answer tells of the server, said where it is news.
+    pub(super) fn learn(&mut self, stamps: Stamps) {
+        if self.stamps == stamps || self.stamps == Stamps::Off {
+            return;
         }
+        let was = std::mem::replace(&mut self.stamps, stamps);
+        self.stamps_known |= stamps == Stamps::Known;
+        let news = match (was, stamps) {
+            (Stamps::Unknown, Stamps::Refuted) => "the server knows no stamps",
+            (_, Stamps::Refuted) => "the server knows no stamps any more",
+            (Stamps::Refuted, Stamps::Known) => "the server knows stamps now",
+            _ => return,
+        };
+        // Two servers that take turns would say so for ever.
+        self.news += 1;
+        if self.news <= super::NEWS {
+            self.stage.complain(news);
+        }
+    }
+
+    /// The server's last word to a port; what is out there may yet be answered by another.
+    pub(super) fn tell_last_word(&mut self, text: &str) {
+        self.news += 1;
+        if self.news <= super::NEWS {
+            self.stage.complain(format_args!("the server says: {text}"));
+        }
+    }
+
+    /// This client stood still for so long: nothing of that is the path's doing.
+    pub(super) fn stand_still(&mut self, span: Duration, now: Instant) {
+        let Some(schedule) = &mut self.schedule else {
+            return;
+        };
+        let unsent = schedule.skip(now);
+        if unsent == 0 && self.account.in_flight() == 0 {
+            return;
+        }
+        self.account.unsent += unsent;
+        self.account.stand_still(span);
+        self.is_stale = true;
+        let seconds = span.as_secs_f64();
+        match unsent {
+            0 => self.stage.complain(format_args!("this client stood still for {seconds:.1} s")),
+            1 => self.stage.complain(format_args!("this client stood still for {seconds:.1} s: 1 probe was not sent")),
+            _ => self
+                .stage
+                .complain(format_args!("this client stood still for {seconds:.1} s: {unsent} probes were not sent")),
+        }
+        self.tell(&Event::StoodStill { span, unsent });
     }
 }

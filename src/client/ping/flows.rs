@@ -1,198 +1,275 @@
-//! The flows: connections or source ports, each with one probe in flight at most.
+//! The flows: the sockets that probes leave by.
 //!
-//! A bare `check` says not which probe it answers; the port that it comes to
-//! does. So a flow whose probe was lost is retired and another socket takes
-//! over: a later answer finds the retired one, and is never taken for an
-//! answer to another probe.
+//! So many flows are used in turn, each with a socket of its own, its home. A connection carries as many probes as it
+//! can tell apart by their order: one with `bytes`, many with a framing. Where all are busy another is opened beside.
+//! A port of stamped probes carries any number. A plain datagram has its port to itself until it is answered: a bare
+//! `check` says not which probe it answers, the port that it comes to does. For the same reason a socket whose only probe
+//! was lost is retired: a later answer finds it there, and is never taken for an answer to another probe.
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::tally::Probe;
+use super::port::Port;
 use crate::client::link::Link;
 use crate::client::route::Route;
 use crate::client::stage::Source;
-use crate::reactor::lru::Lru;
+use crate::process::limits::Shortage;
 use crate::reactor::{Key, Reactor, Slots};
-use crate::wire::Protocol;
+use crate::wire::{Framing, Protocol};
 
-/// Retired sockets kept at most; the newest stay.
-const RETIRED: usize = 256;
+/// Sockets at most, retired ones included.
+const MOST: usize = super::MOST_FLOWS;
+/// Probes that a connection with a framing carries at most.
+const IN_ORDER: usize = 64;
+/// A connection beside the flows is closed when it was of no use for so long.
+const IDLE: Duration = Duration::from_secs(1);
 
-/// What a socket is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// It carries this flow.
-    Flow(usize),
-    /// It may yet bring the answer to this lost probe.
-    Retired(Probe),
-}
-
-/// Where a flow stands.
+/// Where a socket stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It has no socket; the next probe opens one.
-    Absent,
-    /// It is being connected, for a probe that waits or for the next one.
-    Connecting(Option<Probe>),
-    /// It can carry a probe.
-    Free,
-    /// It carries one.
-    Busy(Probe),
+    /// Its connection was begun.
+    Connecting,
+    /// Probes leave by it.
+    Open,
+    /// It may yet bring a late answer.
+    Retired,
 }
 
-/// One flow.
+/// A socket of a flow.
 #[derive(Debug)]
-pub(super) struct Flow {
-    /// Its socket.
-    pub(super) key: Option<Key>,
+pub(super) struct Socket {
+    /// What it is.
+    pub(super) link: Link,
     /// Where it stands.
     pub(super) state: State,
-    /// Since when it stands there.
+    /// Whose it is.
+    pub(super) flow: usize,
+    /// When it was opened, or of use for the last time.
     pub(super) since: Instant,
+    /// Our end.
+    pub(super) source_port: u16,
+    /// The probes that it carries, in the order in which they are answered, lost ones included; none where the stamps
+    /// tell them apart.
+    pub(super) order: VecDeque<u64>,
+    /// What its probes are stamped with ...
+    pub(super) port: Option<Box<Port>>,
+    /// ... and whether that is understood, so that it carries any number.
+    pub(super) is_settled: bool,
+    /// It waits beside the flows to be used.
+    waits: bool,
 }
 
-#[derive(Debug)]
-struct Endpoint {
-    link: Link,
-    role: Role,
+impl Socket {
+    /// Stamps are understood here: it carries any number of probes from now on.
+    pub(super) fn settle(&mut self) {
+        if !std::mem::replace(&mut self.is_settled, true) {
+            self.link.make_room();
+        }
+    }
 }
 
-/// All flows and the sockets they use and have used.
+/// Which socket is to carry the next probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// This one.
+    Use(Key),
+    /// A new home for this flow.
+    Home(usize),
+    /// A new one beside.
+    Beside,
+}
+
+/// All sockets.
 #[derive(Debug)]
 pub(super) struct Flows {
-    protocol: Protocol,
-    /// The flows themselves, by number.
-    pub(super) flows: Vec<Flow>,
-    endpoints: Slots<Endpoint>,
-    /// Flows without a probe, in the order in which they are to be used. Entries may be outdated.
-    ready: VecDeque<usize>,
-    /// Flows that wait for an answer or for their connection, the one that has waited for longest first.
-    awaiting: Lru,
+    sockets: Slots<Socket>,
+    homes: Vec<Option<Key>>,
+    /// The flows whose home has room or is still to be opened, in the order in which they are used; each once.
+    ring: VecDeque<usize>,
+    in_ring: Vec<bool>,
+    /// Connections beside them that have room, the last of use at the end. Entries may be outdated.
+    beside: VecDeque<Key>,
     retired: VecDeque<(Instant, Key)>,
+    /// How many probes a connection carries.
+    room: usize,
+    /// How many sockets without a home there were.
+    turns: usize,
 }
 
 impl Flows {
     /// So many flows, none of them open yet.
-    pub(super) fn new(count: usize, protocol: Protocol, now: Instant) -> Flows {
-        let flow = |_| Flow { key: None, state: State::Absent, since: now };
+    pub(super) fn new(count: usize, protocol: Protocol, framing: Framing) -> Flows {
+        let room = match (protocol, framing) {
+            (Protocol::Udp, _) | (_, Framing::Bytes) => 1,
+            (Protocol::Tcp, Framing::Lines | Framing::Length) => IN_ORDER,
+        };
         Flows {
-            protocol,
-            flows: (0..count).map(flow).collect(),
-            endpoints: Slots::new(),
-            ready: (0..count).collect(),
-            awaiting: Lru::default(),
+            sockets: Slots::new(),
+            homes: vec![None; count],
+            ring: (0..count).collect(),
+            in_ring: vec![true; count],
+            beside: VecDeque::new(),
             retired: VecDeque::new(),
+            room,
+            turns: 0,
         }
     }
 
-    /// Opens a socket for `flow`; a UDP flow is then free, a TCP one connecting.
+    /// The socket of `key`, unless it is gone.
+    pub(super) fn get(&mut self, key: Key) -> Option<&mut Socket> {
+        self.sockets.get_mut(key)
+    }
+
+    /// All sockets.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter().map(|(_, socket)| socket)
+    }
+
+    /// The socket for the next probe: the flows in turn, then what is beside them. It is to be opened or used at once.
+    pub(super) fn choose(&mut self) -> Choice {
+        if let Some(flow) = self.ring.pop_front() {
+            self.in_ring[flow] = false;
+            return self.homes[flow].map_or(Choice::Home(flow), Choice::Use);
+        }
+        while let Some(key) = self.beside.pop_back() {
+            if let Some(socket) = self.sockets.get_mut(key)
+                && socket.state != State::Retired
+            {
+                socket.waits = false;
+                return Choice::Use(key);
+            }
+        }
+        Choice::Beside
+    }
+
+    /// Opens a socket for a probe, as it was [chosen](Flows::choose) or, for a plain datagram, beside.
     ///
     /// # Errors
-    /// There is no socket, or no way; the flow is then absent.
+    /// There is no socket, or no way; the flow's turn comes again.
     pub(super) fn open(
         &mut self,
-        flow: usize,
+        choice: Choice,
         route: &Route,
         reactor: &Reactor<Source>,
         now: Instant,
-    ) -> io::Result<()> {
-        self.flows[flow].since = now;
-        let key = self
-            .endpoints
-            .insert_with(|key| Ok(Endpoint { link: route.open(key, reactor)?, role: Role::Flow(flow) }))?;
-        self.flows[flow].key = Some(key);
-        self.flows[flow].state = match self.protocol {
-            Protocol::Tcp => State::Connecting(None),
-            Protocol::Udp => State::Free,
+    ) -> io::Result<Key> {
+        let flow = match choice {
+            Choice::Home(flow) => flow,
+            Choice::Use(_) | Choice::Beside => self.next_turn(),
         };
-        Ok(())
-    }
-
-    /// Puts a flow where it now stands; one without a probe waits its turn for the next.
-    pub(super) fn set(&mut self, flow: usize, state: State, now: Instant) {
-        self.flows[flow].state = state;
-        self.flows[flow].since = now;
-        if matches!(state, State::Absent | State::Free) {
-            self.awaiting.remove(number(flow));
-            self.ready.push_back(flow);
-        }
-    }
-
-    /// From now on `flow` waits, for an answer or for its connection.
-    pub(super) fn expect(&mut self, flow: usize) {
-        self.awaiting.touch(number(flow));
-    }
-
-    /// The flow that has waited for longest, and since when.
-    pub(super) fn longest_awaited(&self) -> Option<(usize, Instant)> {
-        let number = self.awaiting.front()? as usize;
-        let flow = &self.flows[number];
-        Some(match flow.state {
-            State::Busy(probe) | State::Connecting(Some(probe)) => (number, probe.sent),
-            _ => (number, flow.since),
-        })
-    }
-
-    /// Whether a flow could carry a probe.
-    pub(super) fn has_ready(&mut self) -> bool {
-        while let Some(&flow) = self.ready.front() {
-            if matches!(self.flows[flow].state, State::Absent | State::Free) {
-                return true;
+        let room = self.make_room();
+        let opened = room.and_then(|()| {
+            self.sockets.insert_with(|key| {
+                let link = route.open(key, reactor)?;
+                Ok(Socket {
+                    source_port: link.local_port().unwrap_or_default(),
+                    state: if link.is_stream() { State::Connecting } else { State::Open },
+                    link,
+                    flow,
+                    since: now,
+                    order: VecDeque::new(),
+                    port: None,
+                    is_settled: false,
+                    waits: false,
+                })
+            })
+        });
+        if choice == Choice::Home(flow) {
+            match opened {
+                Ok(key) => self.homes[flow] = Some(key),
+                Err(_) => self.put_in_ring(flow),
             }
-            self.ready.pop_front();
         }
-        false
+        opened
     }
 
-    /// The flow whose turn it is to carry a probe, if any can.
-    pub(super) fn take_ready(&mut self) -> Option<usize> {
-        if self.has_ready() { self.ready.pop_front() } else { None }
-    }
-
-    /// The socket of `key` and what it is for, unless it is gone.
-    pub(super) fn endpoint(&mut self, key: Key) -> Option<(&mut Link, Role)> {
-        let endpoint = self.endpoints.get_mut(key)?;
-        Some((&mut endpoint.link, endpoint.role))
-    }
-
-    /// The socket of `flow`, if it has one.
-    pub(super) fn link(&mut self, flow: usize) -> Option<&mut Link> {
-        let key = self.flows[flow].key?;
-        self.endpoint(key).map(|(link, _)| link)
-    }
-
-    /// Closes the socket of `key`.
-    pub(super) fn close(&mut self, key: Key) {
-        self.endpoints.remove(key);
-    }
-
-    /// Closes the socket of `flow`; it is absent then.
-    pub(super) fn drop_link(&mut self, flow: usize, now: Instant) {
-        if let Some(key) = self.flows[flow].key.take() {
-            self.close(key);
+    /// The flow of a socket that could not be opened.
+    pub(super) fn flow_of(&self, choice: Choice) -> usize {
+        match choice {
+            Choice::Home(flow) => flow,
+            Choice::Use(_) | Choice::Beside => self.turns.saturating_sub(1) % self.homes.len(),
         }
-        self.set(flow, State::Absent, now);
     }
 
-    /// Retires the socket of `flow`, whose probe is lost: until `until` it may
-    /// still bring the answer. The flow is absent then.
-    pub(super) fn retire(&mut self, flow: usize, probe: Probe, until: Option<Instant>, now: Instant) {
-        let Some(key) = self.flows[flow].key.take() else {
-            return self.set(flow, State::Absent, now);
+    /// The flow that the next socket without a home counts for.
+    fn next_turn(&mut self) -> usize {
+        self.turns += 1;
+        (self.turns - 1) % self.homes.len()
+    }
+
+    /// A probe leaves by it, or will when its connection stands.
+    pub(super) fn carry(&mut self, key: Key, seq: u64, now: Instant) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.since = now;
+            if !socket.is_settled {
+                socket.order.push_back(seq);
+            }
+        }
+        self.offer(key);
+    }
+
+    /// The oldest probe that it carries has its answer.
+    pub(super) fn take_answered(&mut self, key: Key, now: Instant) -> Option<u64> {
+        let socket = self.sockets.get_mut(key)?;
+        let seq = socket.order.pop_front()?;
+        socket.since = now;
+        self.offer(key);
+        Some(seq)
+    }
+
+    /// A probe that waits for its connection waits no longer; whether none waits now.
+    pub(super) fn take_back(&mut self, key: Key, seq: u64) -> bool {
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return false;
         };
-        if let Some(endpoint) = self.endpoints.get_mut(key) {
-            endpoint.role = Role::Retired(probe);
+        socket.order.retain(|&carried| carried != seq);
+        let is_empty = socket.order.is_empty();
+        self.offer(key);
+        is_empty
+    }
+
+    /// Stamps are understood here: this socket carries any number of probes from now on, as a flow's home, if one lacks
+    /// such a one; whether it does.
+    pub(super) fn settle(&mut self, key: Key) -> bool {
+        let settled =
+            |home: Option<Key>| home.and_then(|home| self.sockets.get(home)).is_some_and(|home| home.is_settled);
+        let own = self.sockets.get(key).map(|socket| socket.flow).filter(|&flow| self.homes[flow] == Some(key));
+        let vacant = || self.homes.iter().position(Option::is_none);
+        let unsettled = || self.homes.iter().position(|&home| !settled(home));
+        let Some(flow) = own.or_else(vacant).or_else(unsettled) else {
+            return false;
+        };
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.flow = flow;
+            socket.order.clear();
+            socket.settle();
         }
-        self.set(flow, State::Absent, now);
-        let until = until.unwrap_or(now + Duration::from_secs(3600));
-        self.retired.push_back((until, key));
-        if self.retired.len() > RETIRED
-            && let Some((_, oldest)) = self.retired.pop_front()
-        {
-            self.close(oldest);
+        self.homes[flow] = Some(key);
+        self.put_in_ring(flow);
+        true
+    }
+
+    /// Closes a socket and tells what it carried.
+    pub(super) fn close(&mut self, key: Key) -> Option<Socket> {
+        let socket = self.sockets.remove(key)?;
+        self.vacate(key, socket.flow);
+        Some(socket)
+    }
+
+    /// Keeps a socket for late answers alone, until `until`.
+    pub(super) fn retire(&mut self, key: Key, until: Instant) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.state = State::Retired;
+            let flow = socket.flow;
+            self.vacate(key, flow);
+            self.retired.push_back((until, key));
         }
+    }
+
+    /// Whether it is full of probes.
+    pub(super) fn is_full(&self, key: Key) -> bool {
+        self.sockets.get(key).is_some_and(|socket| socket.order.len() >= self.room)
     }
 
     /// When the next retired socket has been kept long enough.
@@ -200,42 +277,64 @@ impl Flows {
         self.retired.front().map(|retired| retired.0)
     }
 
-    /// Closes the retired sockets that have been kept long enough.
+    /// Closes the retired sockets that have been kept long enough, and connections beside the flows that nobody needs.
     pub(super) fn say_farewell(&mut self, now: Instant) {
-        while let Some(&(until, key)) = self.retired.front() {
-            if until > now {
-                break;
-            }
+        while let Some(&(until, key)) = self.retired.front()
+            && (until <= now || self.sockets.get(key).is_none())
+        {
             self.retired.pop_front();
-            self.close(key);
+            self.sockets.remove(key);
+        }
+        while let Some(&key) = self.beside.front() {
+            match self.sockets.get(key) {
+                Some(socket) if socket.state != State::Retired && !socket.order.is_empty() => break,
+                Some(socket) if socket.state != State::Retired && now < socket.since + IDLE => break,
+                Some(socket) if socket.state != State::Retired => drop(self.sockets.remove(key)),
+                _ => {}
+            }
+            self.beside.pop_front();
         }
     }
-}
 
-/// A flow as the key that it is in a queue.
-fn number(flow: usize) -> u32 {
-    u32::try_from(flow).expect("there are 4096 flows at most")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_unanswered_is_awaited() {
-        let now = Instant::now();
-        let mut flows = Flows::new(2, Protocol::Udp, now);
-        for seq in 1..=3 {
-            let sent = now + Duration::from_millis(seq);
-            for flow in [0, 1] {
-                flows.set(flow, State::Busy(Probe { seq, due: now, sent }), sent);
-                flows.expect(flow);
-            }
-            assert_eq!(flows.longest_awaited(), Some((0, sent)));
-            flows.set(0, State::Free, sent);
-            assert_eq!(flows.longest_awaited(), Some((1, sent)));
-            flows.set(1, State::Absent, sent);
-            assert_eq!(flows.longest_awaited(), None);
+    /// What has room is used again in its turn.
+    pub(super) fn offer(&mut self, key: Key) {
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
+        if socket.order.len() >= self.room || socket.state == State::Retired {
+            return;
         }
+        if self.homes[socket.flow] == Some(key) {
+            let flow = socket.flow;
+            self.put_in_ring(flow);
+        } else if !socket.waits {
+            socket.waits = true;
+            self.beside.push_back(key);
+        }
+    }
+
+    fn put_in_ring(&mut self, flow: usize) {
+        if !self.in_ring[flow] {
+            self.in_ring[flow] = true;
+            self.ring.push_back(flow);
+        }
+    }
+
+    fn vacate(&mut self, key: Key, flow: usize) {
+        if self.homes[flow] == Some(key) {
+            self.homes[flow] = None;
+            self.put_in_ring(flow);
+        }
+    }
+
+    /// Sees to it that there may be one socket more.
+    fn make_room(&mut self) -> io::Result<()> {
+        while self.sockets.len() >= MOST {
+            let Some((_, oldest)) = self.retired.pop_front() else {
+                return Err(Shortage::of("too many sockets"));
+            };
+            self.sockets.remove(oldest);
+        }
+        Ok(())
     }
 }

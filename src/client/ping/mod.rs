@@ -1,37 +1,48 @@
-//! `--ping`: how long does an acknowledgement take?
+//! `--ping`: how long does an acknowledgement take, and which way are they lost?
 //!
-//! An open loop: probes are due on a fixed schedule, whatever the answers do,
-//! and `response` counts from the moment a probe was due, so a server that
-//! froze shows. A closed loop would stop asking just then, and report the
-//! outage as one slow probe (coordinated omission).
+//! An open loop: what is due is sent, whatever became of the probes before. A closed loop would stop asking just when
+//! the path is broken, and report the outage as one slow probe (coordinated omission).
 //!
 //! | room | what it does |
 //! |---|---|
 //! | `schedule` | when probes are due |
-//! | `flows` | the sockets that carry them |
-//! | `approach` | which address is the one; connections until they stand |
+//! | `account` | what became of each |
+//! | `outages`, `legs` | losses in a row; losses on the way there and back |
+//! | `still` | whether this client itself stood still |
+//! | `flows`, `port` | the sockets that carry the probes; a port of stamped ones |
+//! | `approach` | which address is the one |
 //! | `probing` | sends what is due, loses what is overdue |
 //! | `answers` | what comes back |
-//! | `tally` | counts all of it |
+//! | `tally` | the times of all of it |
 //! | `ending` | what it all came to |
 //! | `output` | the files for the figures |
 
+mod account;
 mod answers;
 mod approach;
 mod ending;
 mod flows;
+mod legs;
+mod outages;
 mod output;
+#[cfg(test)]
+mod path;
+mod port;
 mod probing;
 mod schedule;
+mod still;
 mod tally;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use self::account::Account;
 use self::flows::Flows;
+use self::outages::Outages;
 pub use self::output::Output;
 use self::schedule::Schedule;
+use self::still::Watch;
 use self::tally::Tally;
 use super::link::Answer;
 use super::route::Route;
@@ -41,15 +52,19 @@ use crate::error::Error;
 use crate::escape::cause;
 use crate::process::limits::raise_descriptor_limit;
 use crate::process::signals::Signal;
-use crate::reactor::Source as _;
 use crate::reactor::timer::Alarm;
+use crate::reactor::{Key, Source as _};
 use crate::transcript::instrument::Event;
-use crate::wire::{Framing, Protocol};
+use crate::wire::{Framing, Protocol, STAMPED};
 
-/// The most flows that one run spreads its probes over.
+/// The most flows that one run spreads its probes over, and the most sockets that it has.
 pub const MOST_FLOWS: usize = 4096;
 /// The live line is written anew so often.
 const LIVE: Duration = Duration::from_millis(500);
+/// What is said of the server as it becomes known is said so often at most.
+const NEWS: u32 = 8;
+/// With no limit to the wait the last probes of a closed loop get so long.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What the command line asks of a ping.
 #[derive(Debug)]
@@ -58,17 +73,21 @@ pub struct Settings {
     pub protocol: Protocol,
     /// How TCP streams are cut into messages.
     pub framing: Framing,
+    /// The name behind the addresses, where it is one.
+    pub name: Option<String>,
     /// How many probes to send; `None`: until interrupted.
     pub count: Option<u64>,
     /// The time from one probe to the next; zero: a closed loop.
     pub interval: Duration,
     /// The bytes of a probe.
     pub size: usize,
-    /// How long the run may take.
+    /// Probes without stamps (UDP).
+    pub plain: bool,
+    /// For how long probes are sent.
     pub deadline: Option<Duration>,
     /// How long to wait for one answer; `None`: for ever.
     pub timeout: Option<Duration>,
-    /// Connections or source ports.
+    /// Connections or source ports, at the least.
     pub flows: usize,
     /// Losses up to this percentage are no failure.
     pub max_loss: f64,
@@ -82,6 +101,27 @@ pub struct Settings {
     pub dated: bool,
 }
 
+/// What is known of the server's stamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamps {
+    /// They are not asked for.
+    Off,
+    /// Nobody answered yet.
+    Unknown,
+    /// It stamps its answers.
+    Known,
+    /// It answers plainly.
+    Refuted,
+}
+
+/// How a probe went.
+#[derive(Clone, Copy, Debug)]
+struct Via {
+    /// By this socket; by none that was left open, if the system refused it at once.
+    key: Option<Key>,
+    flow: usize,
+}
+
 /// A run of probes.
 pub struct Ping {
     stage: Stage,
@@ -90,22 +130,42 @@ pub struct Ping {
     message: Vec<u8>,
     route: Route,
     flows: Flows,
+    /// The socket that asks one of several addresses whether it is the one.
+    approached: Option<Key>,
     /// The timetable, once an address is settled on.
     schedule: Option<Schedule>,
+    account: Account<Via>,
+    outages: Outages,
     tally: Tally,
+    stamps: Stamps,
+    /// Whether any answer was stamped.
+    stamps_known: bool,
+    news: u32,
+    /// Whether several servers answer from one port ...
+    several: bool,
+    /// ... and that was said.
+    said_several: bool,
+    /// Whether something was due that could not be sent ...
+    was_short: bool,
+    /// ... and when a closed loop tries again.
+    tried_again: Option<Instant>,
     began: Instant,
+    /// Since when nothing more is due.
+    all_sent: Option<Instant>,
+    watch: Watch,
+    /// Whether what is heard may have waited while we stood still ...
+    is_stale: bool,
+    /// ... and whether some of it waits for the next turn.
+    unheard: bool,
     next_live: Option<Instant>,
     buffer: Box<[u8]>,
     /// What one slice brought, before it is looked at.
     answers: Vec<Answer>,
-    failed: bool,
-    /// Probes, or addresses, that could not be tried for want of our own means.
-    untried: u64,
 }
 
 impl Ping {
-    /// Probes to the first of `addresses` that accepts a connection (TCP) or
-    /// answers (UDP); the last of them is probed over UDP whether it does or not.
+    /// Probes to the first of `addresses` that accepts a connection (TCP) or answers (UDP), and to the last of them
+    /// whether it does or not.
     ///
     /// # Errors
     /// No alarm can be set up.
@@ -115,45 +175,65 @@ impl Ping {
         let registered = alarm.register(stage.reactor.registry(), Source::Alarm.token());
         registered.map_err(|error| Error::Setup("the timer", error))?;
         raise_descriptor_limit();
+        let stamped = settings.protocol == Protocol::Udp && !settings.plain && settings.size >= STAMPED;
         Ok(Ping {
             alarm,
             message: b"hello".iter().copied().cycle().take(settings.size).collect(),
             route: Route::new(settings.protocol, settings.framing, addresses),
-            flows: Flows::new(settings.flows, settings.protocol, now),
+            flows: Flows::new(settings.flows, settings.protocol, settings.framing),
+            approached: None,
             schedule: None,
+            account: Account::new(now, settings.timeout),
+            outages: Outages::default(),
             tally: Tally::new(settings.flows),
+            stamps: if stamped { Stamps::Unknown } else { Stamps::Off },
+            stamps_known: false,
+            news: 0,
+            several: false,
+            said_several: false,
+            was_short: false,
+            tried_again: None,
             began: now,
+            all_sent: None,
+            watch: Watch::new(now),
+            is_stale: false,
+            unheard: false,
             next_live: (stage.is_terminal_err()).then_some(now + 2 * LIVE),
             buffer: buffer(),
             answers: Vec::new(),
-            failed: false,
-            untried: 0,
             stage,
             settings,
         })
     }
 
-    /// Probes until all are sent and answered or lost, the deadline is over or
-    /// a signal ends it; then the figures. Returns the exit code.
+    /// Probes until all are sent and answered or lost, or a signal ends it; then the figures. Returns the exit code.
     ///
     /// # Errors
     /// The poll keeps failing.
     pub fn run(mut self) -> Result<u8, Error> {
         self.approach();
         self.send_due();
-        while !self.is_over() {
-            let deadline = self.next_deadline();
-            let deadline = self.alarm.set(deadline);
+        loop {
+            let slept = Instant::now();
+            if self.is_over(slept) {
+                return Ok(self.conclude());
+            }
+            let asked = self.next_deadline(slept);
+            let deadline = self.alarm.set(asked);
             let now = self.stage.wait_while_read(deadline)?;
+            self.unheard = false;
+            if let Some(span) = self.watch.wake(slept, asked, now) {
+                self.stand_still(span, now);
+            }
             while let Some(mut slice) = self.stage.reactor.next_slice() {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),
-                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
-                    Source::Console | Source::Alarm => {}
+                    Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }
+            self.is_stale &= self.unheard;
             let now = now.max(Instant::now());
             match self.schedule {
                 None => self.judge_patience(now),
@@ -162,33 +242,46 @@ impl Ping {
             self.send_due();
             self.show_progress(now);
         }
-        Ok(self.conclude())
     }
 
-    fn is_over(&mut self) -> bool {
-        if self.failed || self.stage.is_interrupted() || self.stage.is_unread() {
+    fn is_over(&mut self, now: Instant) -> bool {
+        if self.stage.is_interrupted() || self.stage.is_unread() {
             return true;
         }
-        let now = Instant::now();
-        let time_is_up = self.settings.deadline.is_some_and(|deadline| now.duration_since(self.began) >= deadline);
-        let in_flight = self.tally.sent - self.tally.acknowledged - self.tally.lost;
-        let all_sent = self.schedule.as_ref().is_some_and(|schedule| schedule.next_due(now).is_none());
-        time_is_up || (all_sent && in_flight == 0)
+        let Some(schedule) = &self.schedule else {
+            return false;
+        };
+        if schedule.next_due(now).is_some() {
+            return false;
+        }
+        self.all_sent.get_or_insert(now);
+        if self.last_wait_ends().is_some_and(|end| end <= now) {
+            while let Some(seq) = self.account.oldest_in_flight() {
+                self.give_up(seq, now);
+            }
+        }
+        self.account.in_flight() == 0
     }
 
-    fn next_deadline(&mut self) -> Option<Instant> {
-        let connecting = match self.schedule {
-            None => self.patience().and_then(|patience| self.flows.flows[0].since.checked_add(patience)),
-            Some(_) => None,
-        };
-        let now = Instant::now();
-        let due = match &self.schedule {
-            Some(schedule) if self.flows.has_ready() => schedule.next_due(now),
-            _ => None,
-        };
-        let over = self.settings.deadline.and_then(|deadline| self.began.checked_add(deadline));
-        let expiry = self.next_expiry().map(|expiry| expiry.0);
-        [connecting, due, over, expiry, self.flows.next_farewell(), self.next_live].into_iter().flatten().min()
+    /// Where a probe may wait for ever, the last ones may not: they have until the end of `-w`, or until another would
+    /// have been due.
+    fn last_wait_ends(&self) -> Option<Instant> {
+        let (schedule, sent) = (self.schedule.as_ref()?, self.all_sent?);
+        if self.settings.timeout.is_some() {
+            return None;
+        }
+        let end = if schedule.is_closed() { sent + LAST_WAIT } else { schedule.beyond(sent) };
+        let until = self.settings.deadline.and_then(|deadline| self.began.checked_add(deadline));
+        Some(until.map_or(end, |until| until.min(end)))
+    }
+
+    fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        let approached = if self.schedule.is_none() { self.patience_ends() } else { None };
+        let (due, expiry) = (self.next_due(now), self.next_expiry());
+        [approached, due, expiry, self.last_wait_ends(), self.flows.next_farewell(), self.next_live]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn heed_signals(&mut self) {
@@ -198,7 +291,7 @@ impl Ping {
         }
     }
 
-    pub(super) fn tell(&mut self, event: &Event<'_>) {
+    fn tell(&mut self, event: &Event<'_>) {
         if !self.settings.quiet {
             self.hide_progress();
             self.stage.journal.tell(event);

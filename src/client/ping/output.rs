@@ -1,68 +1,124 @@
 //! The files for the figures.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
+use std::time::Instant;
 
 use super::Ping;
-use super::tally::Tally;
+use crate::client::result_file::{ResultFile, write_all};
 use crate::error::Error;
-use crate::escape::cause;
+use crate::escape::{cause, escape};
 use crate::latency::{Curve, Latencies, write_hgrm, write_svg};
 use crate::transcript::address::Address;
+use crate::transcript::journal::LAST_LINES;
 
-/// A file for figures, made before the run so that it cannot fail for its name after it.
+/// Files for figures, found writable before the run.
 #[derive(Debug)]
 pub struct Output {
-    path: String,
-    files: Vec<File>,
+    files: Vec<ResultFile>,
 }
 
 impl Output {
-    /// Makes the file.
+    /// For the distributions: `name` and `name.response`. A pipe or a device takes both, one after the other, unless
+    /// there is another beside it.
     ///
     /// # Errors
-    /// It cannot be written: a usage error that names it.
-    pub fn create(paths: &[String]) -> Result<Output, Error> {
-        let create = |path: &String| {
-            File::create(path)
-                .map_err(|error| Error::Usage(format!("cannot write the file '{path}': {}", cause(&error))))
-        };
-        let files = paths.iter().map(create).collect::<Result<_, _>>()?;
-        Ok(Output { path: paths.first().cloned().unwrap_or_default(), files })
+    /// One cannot be written: a usage error that names it.
+    pub fn hgrm(name: &str) -> Result<Output, Error> {
+        refuse_dash("--hgrm", name)?;
+        let mut files = vec![find(name)?];
+        let response = format!("{name}.response");
+        if !files[0].is_special() || std::fs::exists(&response).unwrap_or(false) {
+            files.push(find(&response)?);
+        }
+        Ok(Output { files })
     }
+
+    /// For the plot.
+    ///
+    /// # Errors
+    /// It cannot be written, or its name says that it is no SVG: a usage error that names it.
+    pub fn plot(name: &str) -> Result<Output, Error> {
+        refuse_dash("--plot", name)?;
+        let file = find(name)?;
+        let ending = name.len().checked_sub(4).and_then(|at| name.get(at..));
+        if !file.is_special() && !ending.is_some_and(|ending| ending.eq_ignore_ascii_case(".svg")) {
+            let name = escape(name.as_bytes());
+            return Err(Error::Usage(format!("--plot draws SVG: the name '{name}' must end in .svg")));
+        }
+        Ok(Output { files: vec![file] })
+    }
+
+    /// Whether both would write to one file.
+    pub fn is_same(&self, other: &Output) -> bool {
+        self.files.iter().any(|file| other.files.iter().any(|other| file.is_same(other)))
+    }
+}
+
+fn refuse_dash(option: &str, name: &str) -> Result<(), Error> {
+    match name {
+        "-" => Err(Error::Usage(format!("{option} takes the name of a file, and '-' is none"))),
+        _ => Ok(()),
+    }
+}
+
+fn find(name: &str) -> Result<ResultFile, Error> {
+    ResultFile::find(name).map_err(|error| {
+        Error::Usage(format!("cannot write the file '{}': {}", escape(name.as_bytes()), cause(&error)))
+    })
 }
 
 impl Ping {
     /// Writes the distributions where they were asked for.
     pub(super) fn save(&mut self) -> bool {
-        let Tally { sent, lost, rtt, response, .. } = &self.tally;
-        let both: [&Latencies; 2] = [rtt, response];
-        let mut failures = Vec::new();
-        if let Some(Output { path, files }) = &self.settings.hgrm {
-            for (file, latencies) in files.iter().zip(both) {
-                failures.extend(save(file, |out| write_hgrm(latencies, out)).err().map(|error| (path, error)));
+        let (sent, lost) = (self.account.sent, self.account.lost);
+        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
+        let mut sets = Vec::new();
+        if let Some(Output { files }) = self.settings.hgrm.take() {
+            let mut texts = [rtt, response].map(hgrm).to_vec();
+            if files.len() == 1 {
+                texts = vec![texts.concat()];
             }
+            sets.push((files, texts));
         }
-        if let Some(Output { path, files }) = &self.settings.plot {
+        if let Some(Output { files }) = self.settings.plot.take() {
             let mut title = format!("{} {} acknowledgement", Address::new(self.route.peer()), self.settings.protocol);
             // A curve shows what was answered alone.
-            if *lost > 0 {
+            if lost > 0 {
                 title += &format!(", {lost} of {sent} lost");
             }
             let curves = [Curve { name: "rtt", latencies: rtt }, Curve { name: "response", latencies: response }];
-            for file in files {
-                failures.extend(save(file, |out| write_svg(&title, &curves, out)).err().map(|error| (path, error)));
+            sets.push((files, vec![written(|out| write_svg(&title, &curves, out))]));
+        }
+        if sets.iter().any(|(files, _)| files.iter().any(ResultFile::is_special)) {
+            // Who reads it may read the summary first.
+            self.stage.finish_patiently();
+        }
+        let mut saved = true;
+        for (files, texts) in sets {
+            let texts: Vec<(&ResultFile, Vec<u8>)> = files.iter().zip(texts).collect();
+            let mut until = None;
+            let outcome = write_all(&texts, || {
+                self.stage.signals();
+                let now = Instant::now();
+                self.stage.is_interrupted() && now >= *until.get_or_insert(now + LAST_LINES)
+            });
+            if let Err((name, error)) = outcome {
+                saved = false;
+                let name = name.to_owned();
+                self.stage.fail(format_args!("cannot write the file '{name}': {}", cause(&error)));
             }
         }
-        for (path, error) in &failures {
-            self.stage.complain(format_args!("cannot write the file '{path}': {}", cause(error)));
-        }
-        failures.is_empty()
+        saved
     }
 }
 
-fn save(file: &File, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
-    let mut out = BufWriter::new(file);
-    write(&mut out)?;
-    out.flush()
+fn hgrm(latencies: &Latencies) -> Vec<u8> {
+    written(|out| write_hgrm(latencies, out))
+}
+
+/// What is written into memory, which takes everything.
+fn written(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Vec<u8> {
+    let mut text = Vec::new();
+    let _ = write(&mut text);
+    text
 }

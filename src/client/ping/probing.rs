@@ -1,123 +1,230 @@
 //! The probes: sent when they are due, lost when their time is up.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::flows::State;
-use super::tally::Probe;
-use super::{Ping, Settings, why};
+use super::account::KEPT;
+use super::flows::{Choice, State};
+use super::port::Port;
+use super::{Ping, Settings, Stamps, Via, why};
 use crate::process::limits::Shortage;
 use crate::transcript::instrument::Event;
+use crate::wire::{Framing, Protocol, STAMPED};
 
-/// A lost probe's socket is kept for so many times the wait for one answer.
-const KEPT: u32 = 10;
 /// Probes sent in one turn at most, so that what comes back is heard however many are due.
 const SENDS: usize = 1024;
+/// A closed loop that lacks something tries again so late.
+const SHORTAGE: Duration = Duration::from_millis(10);
+/// Late answers are awaited no longer than that.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 impl Ping {
-    /// Sends what is due by the flows that are free.
+    /// Sends what is due, whatever became of the probes before.
     pub(super) fn send_due(&mut self) {
         for _ in 0..SENDS {
             let now = Instant::now();
-            let Some(schedule) = &mut self.schedule else {
-                return;
-            };
-            if schedule.next_due(now).is_none_or(|due| due > now) {
+            if self.next_due(now).is_none_or(|due| due > now) {
                 return;
             }
-            let Some(flow) = self.flows.take_ready() else {
+            let Some(due) = self.schedule.as_mut().and_then(|schedule| schedule.take(now)) else {
                 return;
             };
-            let Some((seq, due)) = schedule.take(now) else {
-                return;
-            };
-            let (state, free_since) = (self.flows.flows[flow].state, self.flows.flows[flow].since);
-            let probe = Probe { seq, due, sent: now };
-            self.tally.send(probe, flow, free_since);
-            if state == State::Absent
-                && let Err(error) = self.open(flow, now)
-            {
-                self.note_shortage(&error);
-                self.lose(probe, flow, &why(&error), now);
-                continue;
+            if !self.is_closed() {
+                self.tally.own_lateness.record(now.saturating_duration_since(due));
             }
-            match self.flows.flows[flow].state {
-                State::Connecting(_) => {
-                    self.flows.flows[flow].state = State::Connecting(Some(probe));
-                    self.flows.expect(flow);
-                }
-                _ => self.send(probe, flow),
+            if let Err(shortage) = self.dispatch(due, now) {
+                self.account.unsent += 1;
+                self.tried_again = Some(now + SHORTAGE).filter(|_| self.is_closed());
+                self.tell_shortage(&shortage);
             }
         }
     }
 
-    /// Puts a probe on its way.
-    pub(super) fn send(&mut self, probe: Probe, flow: usize) {
-        let Some(link) = self.flows.link(flow) else {
-            return;
+    /// When the next probe is to be sent.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let schedule = self.schedule.as_ref()?;
+        if schedule.is_closed() && self.account.in_flight() >= self.settings.flows as u64 {
+            return None;
+        }
+        let due = schedule.next_due(now)?;
+        Some(self.tried_again.map_or(due, |again| due.max(again)))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.schedule.as_ref().is_some_and(super::Schedule::is_closed)
+    }
+
+    /// Puts a probe on its way, or loses it; an error is our own want, and nothing was sent.
+    fn dispatch(&mut self, due: Instant, now: Instant) -> io::Result<()> {
+        if self.account.is_full() {
+            return Err(Shortage::of("too many probes are out"));
+        }
+        match self.settings.protocol {
+            Protocol::Tcp => self.dispatch_message(due, now),
+            Protocol::Udp => self.dispatch_datagram(due, now),
+        }
+    }
+
+    fn dispatch_message(&mut self, due: Instant, now: Instant) -> io::Result<()> {
+        let key = match self.flows.choose() {
+            Choice::Use(key) => key,
+            choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
+                Ok(key) => key,
+                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
+            },
         };
-        let sent = Instant::now();
-        let outcome = link.send(&self.message);
-        self.tally.flows[flow].source_port = link.local_port().unwrap_or_default();
-        let probe = Probe { sent, ..probe };
-        self.flows.flows[flow].state = State::Busy(probe);
-        match outcome {
-            Ok(true) => self.flows.expect(flow),
-            Ok(false) => self.lose(probe, flow, "no room to send", sent),
-            Err(error) => {
-                self.note_shortage(&error);
-                self.lose(probe, flow, &why(&error), sent);
+        let Some(socket) = self.flows.get(key) else {
+            return Ok(());
+        };
+        let (flow, stands) = (socket.flow, socket.state == State::Open);
+        self.tally.send(flow, socket.source_port);
+        let seq = self.account.send(due, now, Via { key: Some(key), flow });
+        self.flows.carry(key, seq, now);
+        if stands && let Some(Err(error)) = self.flows.get(key).map(|socket| socket.link.send(&self.message)) {
+            self.end(key, &why(&error), now);
+        }
+        Ok(())
+    }
+
+    /// A datagram by the port whose turn it is: any number by one where stamps are understood, else one by each.
+    fn dispatch_datagram(&mut self, due: Instant, now: Instant) -> io::Result<()> {
+        let key = match self.flows.choose() {
+            Choice::Use(key) => key,
+            choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
+                Ok(key) => key,
+                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
+            },
+        };
+        let (stamps, clock, known) = (self.stamps, self.clock(now), self.account.oldest_known());
+        // The first attempt may but tell of an earlier probe that was refused.
+        for is_last in [false, true] {
+            let Some(socket) = self.flows.get(key) else {
+                return Ok(());
+            };
+            if stamps == Stamps::Known {
+                socket.settle();
             }
+            if stamps != Stamps::Off {
+                let port = socket.port.get_or_insert_with(|| Box::new(Port::new()));
+                if let Some(header) = self.message.first_chunk_mut::<STAMPED>() {
+                    port.next_probe(clock).encode(header);
+                }
+            }
+            let (flow, source_port) = (socket.flow, socket.source_port);
+            let error = match socket.link.send(&self.message) {
+                Ok(true) => {
+                    let seq = self.account.send(due, now, Via { key: Some(key), flow });
+                    if let Some(port) = &mut socket.port {
+                        port.sent_as(seq, known);
+                    }
+                    self.tally.send(flow, source_port);
+                    self.flows.carry(key, seq, now);
+                    return Ok(());
+                }
+                Ok(false) => Shortage::of("no room to send"),
+                Err(error) => error,
+            };
+            if is_last || Shortage::is(&error) {
+                self.flows.offer(key);
+                return self.lose_unopened(error, flow, due, now);
+            }
+            if socket.is_settled {
+                self.take_refusal(key, &error, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stamps the message as the next one of `port`.
+    pub(super) fn stamp(&mut self, port: &Port, now: Instant) {
+        let probe = port.next_probe(self.clock(now));
+        if let Some(header) = self.message.first_chunk_mut::<STAMPED>() {
+            probe.encode(header);
         }
     }
 
-    /// Where `error` is a shortage of our own: the first one is said, the others are counted.
-    pub(super) fn note_shortage(&mut self, error: &io::Error) {
-        if Shortage::is(error) {
-            self.untried += 1;
-            if self.untried == 1 {
-                self.stage.cannot_try(self.settings.protocol, self.route.peer(), error);
-            }
-        }
+    /// Our clock, as probes carry it.
+    fn clock(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// When what has been awaited for longest is given up, and by which flow it went.
-    pub(super) fn next_expiry(&self) -> Option<(Instant, usize)> {
-        let (flow, since) = self.flows.longest_awaited()?;
-        Some((since.checked_add(self.settings.timeout?)?, flow))
+    /// The system does not take a probe: it is lost, unless the want is our own.
+    fn lose_unopened(&mut self, error: io::Error, flow: usize, due: Instant, now: Instant) -> io::Result<()> {
+        if Shortage::is(&error) {
+            return Err(error);
+        }
+        self.tally.send(flow, 0);
+        let seq = self.account.send(due, now, Via { key: None, flow });
+        self.lose(seq, &why(&error), None);
+        Ok(())
+    }
+
+    /// When the oldest probe is given up.
+    pub(super) fn next_expiry(&mut self) -> Option<Instant> {
+        self.account.next_expiry()
     }
 
     /// Gives up what was awaited for too long; the sockets stay for a while, for what comes late.
     pub(super) fn expire(&mut self, now: Instant) {
-        while let Some((_, flow)) = self.next_expiry().filter(|expiry| expiry.0 <= now) {
-            match self.flows.flows[flow].state {
-                State::Busy(probe) => {
-                    let kept = self.settings.timeout.and_then(|timeout| timeout.checked_mul(KEPT));
-                    let until = kept.and_then(|kept| now.checked_add(kept));
-                    let unfinished = self.flows.link(flow).is_some_and(|link| link.unfinished().is_some());
-                    let why = if unfinished { "no whole answer in time" } else { "no answer in time" };
-                    self.flows.retire(flow, probe, until, now);
-                    self.tell_lost(probe, flow, why);
-                }
-                State::Connecting(Some(probe)) => self.lose(probe, flow, "no connection in time", now),
-                State::Connecting(None) | State::Absent | State::Free => {
-                    self.flows.drop_link(flow, now);
-                    self.stage.complain(format_args!("flow {} has no connection in time, it is replaced", flow + 1));
-                }
-            }
+        while let Some(seq) = self.account.overdue(now) {
+            self.give_up(seq, now);
         }
+        self.judge(now);
         self.flows.say_farewell(now);
     }
 
-    /// A probe is lost for a reason that leaves nothing to wait for: its socket goes with it.
-    pub(super) fn lose(&mut self, probe: Probe, flow: usize, why: &str, now: Instant) {
-        self.flows.drop_link(flow, now);
-        self.tell_lost(probe, flow, why);
+    /// Tells the fates that are decided to who keeps them in order.
+    pub(super) fn judge(&mut self, now: Instant) {
+        let outages = &mut self.outages;
+        self.account.judge(now, |due, acknowledged| outages.tell(due, acknowledged));
     }
 
-    pub(super) fn tell_lost(&mut self, probe: Probe, flow: usize, reason: &str) {
-        self.tally.lose(flow);
+    /// A probe's time is up.
+    pub(super) fn give_up(&mut self, seq: u64, now: Instant) {
+        let key = self.account.via(seq).and_then(|via| via.key);
+        let kept = self
+            .settings
+            .timeout
+            .and_then(|timeout| timeout.checked_mul(KEPT))
+            .map_or(LONGEST, |kept| kept.min(LONGEST));
+        let Some((key, socket)) = key.and_then(|key| Some((key, self.flows.get(key)?))) else {
+            return self.lose(seq, "no answer in time", None);
+        };
+        let source_port = Some(socket.source_port);
+        if socket.state == State::Connecting {
+            // Nothing was written, so nothing can come late.
+            if self.flows.take_back(key, seq) {
+                self.flows.close(key);
+            }
+            return self.lose(seq, "no connection in time", source_port);
+        }
+        let is_last = socket.order.back() == Some(&seq);
+        let reason = match socket.link.unfinished() {
+            Some(_) => "no whole answer in time",
+            None => "no answer in time",
+        };
+        let bare = !socket.is_settled;
+        let plain = self.settings.protocol == Protocol::Udp || self.settings.framing == Framing::Bytes;
+        if bare && (plain || (is_last && self.flows.is_full(key))) {
+            self.flows.retire(key, now + kept);
+        }
+        self.lose(seq, reason, source_port);
+    }
+
+    /// A probe is lost, if its fate is still open.
+    pub(super) fn lose(&mut self, seq: u64, reason: &str, source_port: Option<u16>) {
+        let Some(Via { flow, .. }) = self.account.lose(seq) else {
+            return;
+        };
+        self.tally.lose(flow, source_port);
         let Settings { protocol, dated, .. } = self.settings;
-        self.tell(&Event::Lost { protocol, peer: self.route.peer(), seq: probe.seq, reason, dated });
+        self.tell(&Event::Lost { protocol, peer: self.route.peer(), seq, reason, dated });
+    }
+
+    /// Says once why a probe, or an address, could not be tried.
+    pub(super) fn tell_shortage(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.was_short, true) {
+            self.stage.cannot_try(self.settings.protocol, self.route.peer(), error);
+        }
     }
 }

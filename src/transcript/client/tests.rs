@@ -13,7 +13,7 @@ fn server() -> SocketAddr {
 
 fn rendered(event: Event<'_>, format: Format, lang: Lang) -> String {
     let mut out = String::new();
-    event.render(Style { format, lang }, &eight_o_clock(), &mut out);
+    event.render(Style { format, lang, ..Style::default() }, &eight_o_clock(), &mut out);
     out
 }
 
@@ -220,4 +220,10 @@ fn the_summary_is_for_programs() {
         "",
         &[json!({"event": "summary", "sent": 7, "acknowledged": 6})],
     );
+}
+
+#[test]
+fn what_ended_the_run_is_for_programs() {
+    let text = "cannot resolve the host name 'x\\u{202e}'";
+    check(Event::Error { text }, "", "", &[json!({"event": "error", "text": text})]);
 }

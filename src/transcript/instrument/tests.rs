@@ -2,7 +2,7 @@
 
 use super::figures::percent;
 use super::*;
-use crate::latency::Latencies;
+use crate::latency::{Latencies, Summary as Percentiles};
 
 fn said(event: &Event<'_>, format: Format) -> String {
     let mut out = String::new();
@@ -19,13 +19,20 @@ fn figures() -> Figures {
         sent: 2000,
         acknowledged: 1999,
         lost: 1,
+        legs: None,
         in_flight: 0,
         late: 0,
+        duplicated: None,
+        reordered: None,
         unsent: 0,
         lasted: Duration::from_millis(19_991),
         connect: Some(Duration::from_micros(43)),
+        outages: 0,
+        longest_outage: None,
+        each_outage: Vec::new(),
         rtt: latencies.summary(),
         response: latencies.summary(),
+        server: None,
         worst_flow: None,
     }
 }
@@ -36,7 +43,7 @@ fn the_summary_has_the_shape_of_ping() {
         --- 127.0.0.1:6666 tcp acknowledgement statistics ---\n\
         2000 sent, 1999 acknowledged, 1 lost (0.05%), 0 late, 19.991 s\n\
         connect  0.043 ms\n\
-        rtt      min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms\n\
+        rtt      min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms, mean 0.052, jitter -\n\
         response min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms\n";
     assert_eq!(said(&Event::Summary(&figures()), Format::Text), expected);
 }
@@ -47,6 +54,59 @@ fn the_summary_says_what_never_came_to_be_and_who_fared_worst() {
     let text = said(&Event::Summary(&Figures { in_flight: 2, unsent: 37, worst_flow, ..figures() }), Format::Text);
     assert!(text.contains("1 lost (0.05%), 2 in flight, 0 late, 19.991 s\n37 due, not sent\n"), "{text}");
     assert!(text.ends_with("worst flow: source port 54321, 63 sent, 4 lost, p50 -\n"), "{text}");
+}
+
+#[test]
+fn over_udp_stamps_tell_the_legs_and_the_server_s_time() {
+    let began = jiff::Timestamp::new(1_795_420_800, 412_345_678).unwrap();
+    let outage = OutageFigures { began, lasted: Duration::from_millis(30), probes: 3 };
+    let rtt = Percentiles { jitter: Some(Duration::from_micros(4)), ..figures().rtt };
+    let figures = Figures {
+        protocol: Protocol::Udp,
+        legs: Some(LostLegs { there: 2, back: 1, unknown: 0 }),
+        lost: 3,
+        acknowledged: 1997,
+        duplicated: Some(5),
+        reordered: Some(6),
+        connect: None,
+        outages: 1,
+        longest_outage: Some(outage),
+        each_outage: vec![outage],
+        server: Some(figures().rtt),
+        rtt,
+        ..figures()
+    };
+    let text = said(&Event::Summary(&figures), Format::Text);
+    let local = began.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S.412").to_string();
+    let expected = format!(
+        "\n--- 127.0.0.1:6666 udp acknowledgement statistics ---\n\
+        2000 sent, 1997 acknowledged, 3 lost (0.15%), 0 late, 5 duplicated, 6 reordered, 19.991 s\n\
+        lost     2 on the way there, 1 on the way back, 0 unknown\n\
+        outages  1: {local} for 0.030 s (3 probes)\n\
+        rtt      min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms, mean 0.052, jitter 0.004\n\
+        response min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms\n\
+        server   min/p50/p90/p99/max = 0.052/0.052/0.052/0.052/0.052 ms\n"
+    );
+    assert_eq!(text, expected);
+    let json: serde_json::Value = serde_json::from_str(&said(&Event::Summary(&figures), Format::Json)).unwrap();
+    assert_eq!((&json["lost_there"], &json["lost_back"], &json["lost_unknown"]), (&2.into(), &1.into(), &0.into()));
+    assert_eq!((&json["duplicated"], &json["reordered"]), (&5.into(), &6.into()));
+    assert_eq!(json["outages"][0]["begin"], "2026-11-23T08:00:00.412345Z");
+    assert_eq!((&json["outages"][0]["seconds"], &json["outages"][0]["probes"]), (&0.03.into(), &3.into()));
+    assert_eq!((&json["rtt_ns"]["jitter"], &json["server_ns"]["mean"]), (&4000.into(), &52_000.into()));
+}
+
+#[test]
+fn a_run_says_what_it_is_about_to_do() {
+    let begin = |name, bytes, interval| {
+        let peer = ([127, 0, 0, 1], 6666).into();
+        said(&Event::Begin { protocol: Protocol::Udp, peer, name, bytes, interval }, Format::Text)
+    };
+    let second = Duration::from_secs(1);
+    assert_eq!(begin(Some("localhost"), 72, second), "ping udp 127.0.0.1:6666 (localhost), 72 bytes, every 1 s\n");
+    assert_eq!(begin(None, 1, second / 100), "ping udp 127.0.0.1:6666, 1 byte, every 0.01 s\n");
+    let closed = begin(None, 5, Duration::ZERO);
+    assert_eq!(closed, "ping udp 127.0.0.1:6666, 5 bytes, each when the one before is answered\n");
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn at(address: &str) -> SocketAddr {
 
 fn rendered(event: Event<'_>, format: Format, lang: Lang) -> String {
     let mut out = String::new();
-    event.render(Style { format, lang }, &eight_o_clock(), &mut out);
+    event.render(Style { format, lang, ..Style::default() }, &eight_o_clock(), &mut out);
     out
 }
 

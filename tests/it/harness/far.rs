@@ -229,6 +229,15 @@ impl FarUdp {
         from
     }
 
+    /// The next datagram and its source.
+    #[allow(dead_code, reason = "not every tree of tests pings")]
+    #[track_caller]
+    pub(crate) fn receive(&self) -> (SocketAddr, Vec<u8>) {
+        let mut buffer = vec![0; 65536];
+        let (count, from) = self.socket.recv_from(&mut buffer).unwrap();
+        (from, buffer[..count].to_vec())
+    }
+
     /// Nothing more comes.
     #[track_caller]
     pub(crate) fn expect_nothing(&self) {

@@ -11,9 +11,11 @@ mod instrument;
 mod lines;
 mod names;
 mod namespace;
+mod path;
 mod proc;
 mod process;
 mod server;
+mod stamping;
 mod talker;
 mod tcp;
 mod udp;
@@ -33,15 +35,21 @@ pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_s
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 pub(crate) use namespace::Namespace;
+pub(crate) use path::{Counts, Path};
 pub(crate) use proc::Proc;
 pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
 pub(crate) use server::{Server, ServerBuilder, server};
+#[allow(unused_imports, reason = "not every tree of tests pings")]
+pub(crate) use stamping::{Fate, stamping};
+#[allow(unused_imports, reason = "not every tree of tests pings")]
+pub(crate) use talker::calm;
 pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};
 pub(crate) use tcp::Client;
 pub(crate) use udp::Peer;
 
-/// How long a test waits for something that must happen: far longer than it takes on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a test waits for something that must happen: far longer than it takes on a busy machine, and shorter than the
+/// programs' own timeouts of 30 s, after which a fault may look like a success.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The environment of every program under test: nothing but a search path and one locale.
 pub(crate) const ENVIRONMENT: [(&str, &str); 2] =
@@ -57,6 +65,22 @@ pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
         }
         assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain for {what}");
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until a figure stands still for so long, and gives it. As long as it moves there is progress, and more patience.
+#[track_caller]
+pub(crate) fn settled<T: PartialEq>(still: Duration, mut figure: impl FnMut() -> T) -> T {
+    let began = Instant::now();
+    let mut last = figure();
+    loop {
+        thread::sleep(still);
+        let now = figure();
+        if now == last {
+            return now;
+        }
+        assert!(began.elapsed() < 10 * DEADLINE, "it never rests");
+        last = now;
     }
 }
 

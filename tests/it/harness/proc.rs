@@ -36,6 +36,11 @@ impl Proc {
         self.stat()[21].parse::<u64>().unwrap() * 4096
     }
 
+    /// The most memory that it ever held, in bytes.
+    pub(crate) fn peak(self) -> u64 {
+        self.status("VmHWM:").trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// `S` sleeping, `R` running, `T` stopped, `Z` a zombie.
     pub(crate) fn state(self) -> char {
         self.stat()[0].chars().next().unwrap()

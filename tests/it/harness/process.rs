@@ -4,6 +4,7 @@ use std::env;
 use std::fs::File;
 use std::io::{PipeReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,7 +12,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use pty_process::blocking as pty;
 
-use super::{DEADLINE, ENVIRONMENT, Lines, Proc, wait_until};
+use super::{DEADLINE, ENVIRONMENT, Lines, Proc, skipped, wait_until};
 
 /// The built server, or another one to hold the tests against: `SERVER_UNDER_TEST` names it.
 pub(crate) fn server_under_test() -> String {
@@ -69,6 +70,17 @@ impl Launch {
     /// The client.
     pub(crate) fn client(args: &[&str]) -> Launch {
         Launch::program(&client_under_test(), args)
+    }
+
+    /// An example, where a whole `cargo test` (or `cargo build --examples`) has built it; one target alone does not.
+    #[track_caller]
+    pub(crate) fn example(name: &str, args: &[&str]) -> Option<Launch> {
+        let example = Path::new(env!("CARGO_BIN_EXE_reactor-server")).with_file_name("examples").join(name);
+        if !example.exists() {
+            skipped("the example was not built, `cargo build --examples` does it");
+            return None;
+        }
+        Some(Launch::program(example.to_str().unwrap(), args))
     }
 
     /// Any program, in the clean environment of the tests.

@@ -1,0 +1,118 @@
+//! Outages: two or more probes lost in a row.
+
+use std::time::{Duration, Instant};
+
+/// Outages that are remembered one by one; all are counted.
+const MOST: usize = 1024;
+
+/// One outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outage {
+    /// When its first probe was due.
+    pub(super) began: Instant,
+    /// When the next acknowledged one was.
+    pub(super) ended: Instant,
+    /// How many were lost.
+    pub(super) probes: u64,
+}
+
+impl Outage {
+    /// How long it was.
+    pub(super) fn lasted(&self) -> Duration {
+        self.ended.saturating_duration_since(self.began)
+    }
+}
+
+/// The outages of a run, told in the order of its probes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outages {
+    /// Those that are over, the first ones of many.
+    over: Vec<Outage>,
+    count: u64,
+    longest: Option<Outage>,
+    /// The losses since the last acknowledged probe: when the first was due, and how many.
+    open: Option<(Instant, u64)>,
+}
+
+impl Outages {
+    /// The next probe was due at `due`, and was acknowledged in time or not.
+    pub(super) fn tell(&mut self, due: Instant, acknowledged: bool) {
+        match (&mut self.open, acknowledged) {
+            (None, true) => {}
+            (Some(_), true) => self.close(due),
+            (Some((_, probes)), false) => *probes += 1,
+            (open @ None, false) => *open = Some((due, 1)),
+        }
+    }
+
+    /// No probe follows; the next would have been due at `due`.
+    pub(super) fn end(&mut self, due: Instant) {
+        self.close(due);
+    }
+
+    /// How many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The longest.
+    pub(super) fn longest(&self) -> Option<Outage> {
+        self.longest
+    }
+
+    /// Each of them, the first thousand of many.
+    pub(super) fn each(&self) -> &[Outage] {
+        &self.over
+    }
+
+    fn close(&mut self, ended: Instant) {
+        let Some((began, probes @ 2..)) = self.open.take() else {
+            return;
+        };
+        let outage = Outage { began, ended: ended.max(began), probes };
+        self.count += 1;
+        if self.over.len() < MOST {
+            self.over.push(outage);
+        }
+        if self.longest.is_none_or(|longest| longest.lasted() < outage.lasted()) {
+            self.longest = Some(outage);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// The outages of probes that are due 10 ms apart: `.` was acknowledged, `x` was not.
+    fn of(fates: &str) -> Vec<(u32, u32, u64)> {
+        let start = Instant::now();
+        let mut outages = Outages::default();
+        let mut due = start;
+        for fate in fates.chars() {
+            outages.tell(due, fate == '.');
+            due += 10 * MS;
+        }
+        outages.end(due);
+        assert_eq!(outages.count(), outages.each().len() as u64);
+        assert_eq!(outages.longest().map(|one| one.lasted()), outages.each().iter().map(Outage::lasted).max());
+        let ms = |at: Instant| u32::try_from(at.saturating_duration_since(start).as_millis()).unwrap_or(u32::MAX);
+        outages.each().iter().map(|one| (ms(one.began), ms(one.ended), one.probes)).collect()
+    }
+
+    #[test]
+    fn one_loss_is_none_and_two_in_a_row_are_one() {
+        assert_eq!(of(""), []);
+        assert_eq!(of("...x.x.x.."), []);
+        assert_eq!(of("..xx."), [(20, 40, 2)]);
+        assert_eq!(of("xxx.x..xxxx."), [(0, 30, 3), (70, 110, 4)]);
+    }
+
+    #[test]
+    fn one_that_lasts_to_the_end_ends_where_the_next_probe_would_be_due() {
+        assert_eq!(of("..xxx"), [(20, 50, 3)]);
+        assert_eq!(of("..x"), []);
+    }
+}

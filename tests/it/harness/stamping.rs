@@ -1,0 +1,63 @@
+//! Far ends that stamp, and do to each probe what a test says.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::thread;
+
+/// What becomes of a probe, or of the answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is answered.
+    Answered,
+    /// It never arrives.
+    LostThere,
+    /// Its answer never does.
+    LostBack,
+    /// Its answer comes twice.
+    Twice,
+    /// Its answer comes after the next one.
+    Overtaken,
+    /// It finds another server than those before: one that remembers nothing of them.
+    Elsewhere,
+}
+
+/// A port that answers as the contract has it; `fate` is asked about each session's probes by their numbers.
+pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut servers: [HashMap<u64, BTreeSet<u64>>; 2] = Default::default();
+        let mut overtaken: Option<[u8; 72]> = None;
+        let mut probe = [0; 65536];
+        while let Ok((72, from)) = socket.recv_from(&mut probe) {
+            let number = |at: usize| u64::from_be_bytes(probe[at..at + 8].try_into().unwrap());
+            assert!(probe.starts_with(b"ACKSTAMP"));
+            let (session, seq) = (number(8), number(16));
+            let fate = fate(seq);
+            if fate == Fate::LostThere {
+                continue;
+            }
+            let seen = servers[usize::from(fate == Fate::Elsewhere)].entry(session).or_default();
+            seen.insert(seq);
+            let mut answer = [0; 72];
+            answer[..8].copy_from_slice(b"check\0\0\x01");
+            answer[8..32].copy_from_slice(&probe[8..32]);
+            let numbers = [seen.len() as u64, 1_000, 4_000, *seen.last().unwrap(), *seen.first().unwrap()];
+            for (place, number) in answer[32..].chunks_exact_mut(8).zip(numbers) {
+                place.copy_from_slice(&number.to_be_bytes());
+            }
+            let say = |answer: &[u8; 72]| drop(socket.send_to(answer, from));
+            match fate {
+                Fate::LostThere | Fate::LostBack => continue,
+                Fate::Overtaken => {
+                    overtaken = Some(answer);
+                    continue;
+                }
+                Fate::Answered | Fate::Elsewhere => say(&answer),
+                Fate::Twice => [answer, answer].iter().for_each(say),
+            }
+            overtaken.take().iter().for_each(say);
+        }
+    });
+    address
+}
