@@ -20,8 +20,9 @@
 //! # The same on the reactor
 //!
 //! What the crate has for other programs is its core: [`reactor`], [`wire`],
-//! [`connection`] and [`roster`]. This server of twenty lines acknowledges every
-//! line, starves nobody, and loses no wake-up:
+//! [`connection`] and [`roster`]. Twenty lines of server acknowledge every line
+//! and starve nobody (what becomes of a failing accept, of those who owe or are
+//! owed something at the end, and of the end itself is what the programs add):
 //!
 //! ```no_run
 //! use std::io;

@@ -57,6 +57,8 @@ pub struct Peer {
     pub lost: Option<Reason>,
     /// It was read for the last time: the end of the server has come.
     pub is_read_out: bool,
+    /// How often it was looked at once more since it last made progress.
+    pub looks: u32,
     state: State,
     /// Whether it was turned away at the door, and so never counted as a client.
     refused: bool,
@@ -77,6 +79,7 @@ impl Peer {
             messages: 0,
             lost: None,
             is_read_out: false,
+            looks: 0,
             state: State::Open,
             refused: false,
             half_closed: false,
@@ -94,9 +97,9 @@ impl Peer {
         matches!(self.state, State::Open | State::Finishing)
     }
 
-    /// Whether it was turned away at the door.
-    pub fn is_refused(&self) -> bool {
-        self.refused
+    /// Whether it was told to go, or turned away, before the end came: what becomes of it is no cut of the end's.
+    pub fn has_parted_before(&self) -> bool {
+        self.refused || self.until.is_some()
     }
 
     /// Sends what it is owed, as far as it takes it; behind the last word of a dismissed one its writing side is shut.
@@ -190,6 +193,7 @@ impl Roster {
             && peer.is_client()
         {
             peer.progress = now;
+            peer.looks = 0;
             self.idle.touch(key.slot());
         }
     }
@@ -209,6 +213,7 @@ impl Roster {
             && peer.is_client()
         {
             peer.state = State::Dismissed;
+            peer.looks = 0;
             peer.until = if self.is_ending { None } else { now.checked_add(LINGER) };
             self.clients -= 1;
             self.idle.remove(key.slot());
@@ -317,12 +322,12 @@ impl Roster {
         self.refused
     }
 
-    /// Connections of every kind: each holds a descriptor.
+    /// Connections of every kind but the doomed.
     pub fn len(&self) -> usize {
-        self.peers.len()
+        self.peers.len() - self.doomed.len()
     }
 
-    /// Whether there is none of any kind.
+    /// Whether there is none of any kind, the doomed among them.
     pub fn is_empty(&self) -> bool {
         self.peers.is_empty()
     }

@@ -14,9 +14,8 @@ use crate::client::find_idle::{self, FindIdle};
 use crate::client::ping::{self, Ping};
 use crate::client::stage::Stage;
 use crate::client::target::{Family, Target};
-use crate::client::verdict::{self, Verdict};
+use crate::client::verdict::{self, Asking, Verdict};
 use crate::error::Error;
-use crate::process::complain;
 use crate::process::signals::OnQuit;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
@@ -161,6 +160,11 @@ impl ClientArgs {
                 },
                 framing: self.framing.into(),
                 timeout: self.instrument_timeout(),
+                asking: match self.deadline.map(Seconds::or_never) {
+                    None => Asking::Once,
+                    Some(None) => Asking::ForEver,
+                    Some(Some(span)) => Asking::For(span),
+                },
             }));
         }
         if self.tcp && self.udp {
@@ -238,16 +242,21 @@ fn check_message(message: &[u8], protocol: Protocol, framing: Framing) -> Result
 
 impl Settings {
     /// Resolves the name and does what was asked for. Returns the exit code.
-    pub(super) fn run(self, mut diagnostics: Diagnostics) -> Result<u8, Error> {
+    pub(super) fn run(self, diagnostics: Diagnostics) -> Result<u8, Error> {
         let Settings { target, family, style, quiet, mode } = self;
+        if let Mode::Verdict(settings) = &mode
+            && settings.asking != Asking::Once
+        {
+            let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
+            return verdict::wait(stage, settings.clone(), &target, family);
+        }
         // Before the signal handlers: a resolver that hangs can still be interrupted.
         let addresses = match target.resolve(family) {
             Ok(addresses) => addresses,
             Err(error) => {
                 if let Mode::Verdict(settings) = mode {
-                    complain(&mut diagnostics, &error);
                     let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
-                    return Ok(verdict::tell_unresolved(stage, &settings, &target));
+                    return Ok(verdict::tell_unresolved(stage, &settings, &target, &error));
                 }
                 return Err(error);
             }

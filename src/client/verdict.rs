@@ -1,26 +1,38 @@
 //! `-z`: is the path open? Only an acknowledgement says so.
 
 mod case;
+mod wait;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use self::case::{Case, Finding};
+pub use self::wait::{tell_unresolved, wait};
 use super::link::Link;
 use super::stage::{Source, Stage};
-use super::target::Target;
 use crate::connection::{Pulled, buffer};
 use crate::error::{Error, exit};
-use crate::escape::{cause, escape};
+use crate::escape::cause;
 use crate::reactor::{Key, Slice, Slots};
 use crate::transcript::address::Address;
-use crate::transcript::instrument::{Event, Word};
+use crate::transcript::instrument::Word;
 use crate::wire::{Framing, Protocol};
 
 /// What is asked for an acknowledgement.
 const QUESTION: &[u8] = b"hello";
 /// A path is called silent after so many tries.
 const TRIES: u32 = 3;
+
+/// How long to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Every path once.
+    Once,
+    /// Again and again, until all is open or so long is over.
+    For(Duration),
+    /// Until all is open.
+    ForEver,
+}
 
 /// What the command line asks of a verdict.
 #[derive(Clone, Debug)]
@@ -31,18 +43,8 @@ pub struct Settings {
     pub framing: Framing,
     /// How long one try may take; `None`: for ever.
     pub timeout: Option<Duration>,
-}
-
-/// The verdict on a name that does not resolve. Returns the exit code.
-pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target) -> u8 {
-    let host = escape(target.host.as_bytes());
-    let address =
-        if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
-    for &protocol in &settings.protocols {
-        let (rtt, connect, text) = (None, None, None);
-        stage.journal.tell(&Event::Verdict { protocol, address: &address, word: Word::Dns, rtt, connect, text });
-    }
-    stage.conclude(exit::UNTRIED)
+    /// Once or until it is open.
+    pub asking: Asking,
 }
 
 /// All addresses and protocols side by side.
@@ -58,22 +60,7 @@ pub struct Verdict {
 impl Verdict {
     /// A verdict on every address over every protocol.
     pub fn new(stage: Stage, settings: Settings, addresses: &[SocketAddr]) -> Verdict {
-        let began = Instant::now();
-        let case = |protocol, address| Case {
-            protocol,
-            address,
-            link: None,
-            tries: 0,
-            began,
-            connect: None,
-            asked: None,
-            finding: None,
-            shortage: None,
-            told: false,
-        };
-        let protocols = settings.protocols.iter();
-        let cases = protocols.flat_map(|&protocol| addresses.iter().map(move |&address| case(protocol, address)));
-        let cases = cases.collect();
+        let cases = cases(&settings.protocols, addresses);
         Verdict { stage, settings, cases, links: Slots::new(), buffer: buffer() }
     }
 
@@ -82,38 +69,66 @@ impl Verdict {
     /// # Errors
     /// The poll keeps failing.
     pub fn run(mut self) -> Result<u8, Error> {
+        self.ask_all();
+        self.tell();
+        while !self.is_decided() && !self.is_left() {
+            self.turn(self.deadline())?;
+            self.tell();
+        }
+        Ok(self.conclude())
+    }
+
+    fn ask_all(&mut self) {
         for index in 0..self.cases.len() {
             self.try_again(index);
         }
-        self.tell();
-        while self.cases.iter().any(|case| !case.told) && !self.stage.is_interrupted() && !self.stage.is_unread() {
-            let now = self.stage.wait_while_read(self.deadline())?;
-            while let Some(mut slice) = self.stage.reactor.next_slice() {
-                match slice.source() {
-                    Source::Signals => drop(self.stage.signals()),
-                    Source::Link(key) => self.serve(key, &mut slice),
-                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
-                    Source::Console | Source::Alarm => {}
-                }
-                self.stage.reactor.put_back(slice);
+    }
+
+    fn is_decided(&self) -> bool {
+        self.cases.iter().all(Case::is_decided)
+    }
+
+    /// Whether nobody waits for a verdict any more.
+    fn is_left(&mut self) -> bool {
+        self.stage.is_interrupted() || self.stage.is_unread()
+    }
+
+    /// A turn of the loop, which ends at `deadline` at the latest.
+    fn turn(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        let now = self.stage.wait_while_read(deadline)?;
+        while let Some(mut slice) = self.stage.reactor.next_slice() {
+            match slice.source() {
+                Source::Signals => self.heed_signals(),
+                Source::Link(key) => self.serve(key, &mut slice),
+                own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                Source::Console | Source::Alarm => {}
             }
-            self.expire(now);
-            self.tell();
+            self.stage.reactor.put_back(slice);
         }
+        self.expire(now);
+        Ok(())
+    }
+
+    /// What is left to say, and the exit code.
+    fn conclude(mut self) -> u8 {
         // An interrupt loses nothing that was found out behind a case still open.
         let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(Case::is_decided);
         self.cases = found;
         self.tell();
         let interrupted = self.stage.is_interrupted();
         for Case { protocol, address, .. } in open.into_iter().filter(|_| interrupted) {
-            self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
+            self.stage.fail(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
         }
-        let code = self.settings.protocols.iter().map(|&protocol| self.exit_code(protocol)).max();
-        Ok(self.stage.conclude(code.unwrap_or(exit::DONE)))
+        let code = self.exit_code();
+        self.stage.conclude(code)
+    }
+
+    fn exit_code(&self) -> u8 {
+        self.settings.protocols.iter().map(|&protocol| self.exit_code_of(protocol)).max().unwrap_or(exit::DONE)
     }
 
     /// What a protocol alone would end with.
-    fn exit_code(&self, protocol: Protocol) -> u8 {
+    fn exit_code_of(&self, protocol: Protocol) -> u8 {
         let cases = || self.cases.iter().filter(|case| case.protocol == protocol);
         if cases().any(|case| case.is(Word::Open)) {
             exit::DONE
@@ -166,7 +181,7 @@ impl Verdict {
                     self.ask(index);
                 }
                 Ok(false) => {}
-                Err(error) => case.finding = Some(Finding::of_error(&error)),
+                Err(error) => case.decide(Finding::of_error(&error)),
             }
         }
         // The event that told of the connection may have been the only one to tell of what the server said at once.
@@ -186,21 +201,22 @@ impl Verdict {
 
     /// A slice of what comes back; the first reply decides.
     fn listen(&mut self, index: usize, slice: &mut Slice<Source>) {
-        let Case { link: Some(key), finding, asked: Some(asked), .. } = &mut self.cases[index] else {
+        let case = &mut self.cases[index];
+        let (Some(key), Some(asked)) = (case.link, case.asked) else {
             return;
         };
-        let Some((_, link)) = self.links.get_mut(*key) else {
+        let Some((_, link)) = self.links.get_mut(key) else {
             return;
         };
         let mut listening = link.listen(&mut self.buffer, &mut slice.budget);
-        while finding.is_none() {
-            match listening.pull() {
-                Ok(Pulled::Item(reply)) => *finding = Some(Finding::of_reply(reply, asked.elapsed())),
-                Ok(Pulled::Part | Pulled::TooLong) => {}
+        while case.finding.is_none() {
+            case.decide(match listening.pull() {
+                Ok(Pulled::Item(reply)) => Finding::of_reply(reply, asked.elapsed()),
+                Ok(Pulled::Part | Pulled::TooLong) => continue,
                 Ok(Pulled::Drained | Pulled::CutOff) => break,
-                Ok(Pulled::Ended) => *finding = Some(Finding::of(Word::Closed)),
-                Err(error) => *finding = Some(Finding::of_error(&error)),
-            }
+                Ok(Pulled::Ended) => Finding::of(Word::Closed),
+                Err(error) => Finding::of_error(&error),
+            });
         }
     }
 
@@ -212,20 +228,22 @@ impl Verdict {
 
     fn expire(&mut self, now: Instant) {
         for index in 0..self.cases.len() {
-            let case = &mut self.cases[index];
+            let case = &self.cases[index];
             let due = self.settings.timeout.and_then(|timeout| case.began.checked_add(timeout));
             if case.is_decided() || due.is_none_or(|due| due > now) {
                 continue;
             }
             match case.tries >= TRIES {
-                true => {
-                    let link = case.link.and_then(|key| self.links.get(key));
-                    let silence = link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link));
-                    case.finding = Some(silence);
-                }
+                true => self.call_silent(index),
                 false => self.try_again(index),
             }
         }
+    }
+
+    fn call_silent(&mut self, index: usize) {
+        let case = &mut self.cases[index];
+        let link = case.link.and_then(|key| self.links.get(key));
+        case.decide(link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link)));
     }
 
     /// Tells the cases in their order, as far as they are decided.
@@ -241,17 +259,15 @@ impl Verdict {
             if let Some(shortage) = &case.shortage {
                 self.stage.cannot_try(case.protocol, case.address, shortage);
             }
-            let Some(finding) = &case.finding else {
-                continue;
-            };
-            self.stage.journal.tell(&Event::Verdict {
-                protocol: case.protocol,
-                address: &Address::new(case.address).to_string(),
-                word: finding.word,
-                rtt: finding.rtt,
-                connect: case.connect,
-                text: finding.text.as_deref(),
-            });
+            if let Some(finding) = &case.finding {
+                self.stage.journal.tell(&finding.event(case.protocol, &Address::new(case.address).to_string()));
+            }
         }
     }
+}
+
+/// Every address over every protocol.
+fn cases(protocols: &[Protocol], addresses: &[SocketAddr]) -> Vec<Case> {
+    let of = |&protocol| addresses.iter().map(move |&address| Case::new(protocol, address));
+    protocols.iter().flat_map(of).collect()
 }

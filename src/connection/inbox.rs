@@ -39,7 +39,7 @@ pub enum Pulled<T> {
     TooLong,
 }
 
-impl<D> Inbox<D> {
+impl<D: Decode> Inbox<D> {
     /// An empty one.
     pub fn new(decoder: D) -> Inbox<D> {
         Inbox { decoder, rest: Vec::new() }
@@ -70,7 +70,7 @@ impl<D> Inbox<D> {
 
 /// A slice's worth of pulling. What is not pulled when it is dropped waits for the next.
 #[derive(Debug)]
-pub struct Reading<'r, D> {
+pub struct Reading<'r, D: Decode> {
     inbox: &'r mut Inbox<D>,
     connection: &'r mut Connection,
     buffer: &'r mut [u8],
@@ -179,8 +179,9 @@ impl Reading<'_, Decoder> {
     }
 }
 
-impl<D> Drop for Reading<'_, D> {
+impl<D: Decode> Drop for Reading<'_, D> {
     fn drop(&mut self) {
+        self.inbox.decoder.release();
         let rest = &self.buffer[self.unread.clone()];
         if rest.is_empty() {
             self.inbox.rest = Vec::new();

@@ -157,6 +157,11 @@ impl<S: Ends> Process<S> {
         signals
     }
 
+    /// Does what may block for long, a resolver's work: a signal that asks to end ends the process at once meanwhile.
+    pub fn block_on<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.signals.while_deaf(work)
+    }
+
     /// Whether a signal asked to end.
     pub fn is_interrupted(&self) -> bool {
         self.interrupted
@@ -218,10 +223,11 @@ impl<S: Ends> Process<S> {
         self.diagnostics.with(|screen| screen.print(&lines));
     }
 
-    /// Writes what is left, waiting at most `limit` for a stdout that takes nothing, and as long for stderr.
+    /// Writes what is left, waiting at most `limit`, in all, for a stdout and a stderr that take nothing.
     pub fn finish(&mut self, limit: Duration) {
+        let began = Instant::now();
         self.journal.finish(limit);
-        self.diagnostics.finish(limit);
+        self.diagnostics.finish(limit.saturating_sub(began.elapsed()));
     }
 
     /// Writes what is left, [patiently](Process::finish_patiently), and says where that cannot be. Returns the exit

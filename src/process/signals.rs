@@ -45,7 +45,7 @@ mod platform {
     use super::{Interest, OnQuit, Registry, Signal, Token, event, io};
 
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use nix::sys::signal::{SigSet, SigmaskHow};
     use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -53,7 +53,11 @@ mod platform {
     use signal_hook_mio::v1_0 as hook;
 
     /// The signals that have come.
-    pub struct Signals(hook::Signals);
+    pub struct Signals {
+        signals: hook::Signals,
+        /// Whether one has asked to end; the next one ends the process at once.
+        asked_once: Arc<AtomicBool>,
+    }
 
     impl Signals {
         /// Installs the handlers: SIGINT and SIGTERM even where they were
@@ -86,12 +90,20 @@ mod platform {
             for signal in [SIGINT, SIGTERM] {
                 flag::register(signal, Arc::clone(&asked_once))?;
             }
-            Ok(Signals(hook::Signals::new(signals)?))
+            Ok(Signals { signals: hook::Signals::new(signals)?, asked_once })
+        }
+
+        /// Does what the loop is deaf for: meanwhile the first that asks to end is treated like a second one.
+        pub fn while_deaf<T>(&mut self, work: impl FnOnce() -> T) -> T {
+            let before = self.asked_once.swap(true, Ordering::SeqCst);
+            let done = work();
+            self.asked_once.store(before, Ordering::SeqCst);
+            done
         }
 
         /// Those that have come since the last call.
         pub fn pending(&mut self) -> impl Iterator<Item = Signal> {
-            self.0.pending().filter_map(|signal| match signal {
+            self.signals.pending().filter_map(|signal| match signal {
                 SIGINT => Some(Signal::Interrupt),
                 SIGTERM => Some(Signal::Stop),
                 SIGHUP => Some(Signal::HangUp),
@@ -113,15 +125,15 @@ mod platform {
 
     impl event::Source for Signals {
         fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-            self.0.register(registry, token, interests)
+            self.signals.register(registry, token, interests)
         }
 
         fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
-            self.0.reregister(registry, token, interests)
+            self.signals.reregister(registry, token, interests)
         }
 
         fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-            self.0.deregister(registry)
+            self.signals.deregister(registry)
         }
     }
 }
@@ -140,6 +152,11 @@ mod platform {
         /// None.
         pub fn install(_: OnQuit) -> io::Result<Signals> {
             Ok(Signals)
+        }
+
+        /// Does it; nothing else is known of here.
+        pub fn while_deaf<T>(&mut self, work: impl FnOnce() -> T) -> T {
+            work()
         }
 
         /// None ever.

@@ -3,7 +3,9 @@
 //! A source is served a **slice** at a time: so many messages told or so many bytes read, whichever comes first. One
 //! that still had something when its slice was over is *old* until it is drained, whatever events come; all others
 //! are *new*. The new come first, so who says little never waits for those who say much; the old have a share of
-//! every turn, so they go on. (These are the flow lists of `fq_codel`, RFC 8290, section 4.2.)
+//! every turn, so they go on. One that used much of its slice and was drained for now keeps a place among the old until
+//! that comes up, so that nobody stays new by saying a little less than a slice at a time. (These are the flow lists of
+//! `fq_codel`, RFC 8290, section 4.2; there every flow keeps such a place.)
 //!
 //! A turn ends by the clock, since nobody knows beforehand what a slice costs: it is looked at before each slice, but
 //! the first of either kind is served in any case.
@@ -18,6 +20,8 @@ use super::token::place_of;
 pub const SLICE_MESSAGES: usize = 256;
 /// Bytes read in one slice.
 pub const SLICE_BYTES: usize = 64 * 1024;
+/// Who used no more than this part of a slice said little.
+const LITTLE: usize = 4;
 /// New sources are served until so long into a turn ...
 const NEW_UNTIL: Duration = Duration::from_micros(2500);
 /// ... old ones until then ...
@@ -81,6 +85,11 @@ impl Budget {
         self.messages = self.messages.saturating_sub(messages);
     }
 
+    /// Whether much of it was used.
+    fn is_well_used(&self) -> bool {
+        self.messages < SLICE_MESSAGES - SLICE_MESSAGES / LITTLE || self.bytes < SLICE_BYTES - SLICE_BYTES / LITTLE
+    }
+
     /// Whether the source still had something when the slice was over.
     pub fn is_cut_off(&self) -> bool {
         self.cut_off
@@ -107,6 +116,8 @@ impl Budget {
 pub struct Slice<S> {
     source: S,
     now: Instant,
+    /// It was served as an old one.
+    is_old: bool,
     /// What may be read and told.
     pub budget: Budget,
 }
@@ -132,6 +143,8 @@ struct Standing<S> {
     /// It must be read until `WouldBlock`: a short read proves nothing.
     to_the_end: bool,
     is_old: bool,
+    /// Whether it has something; otherwise it only keeps its place.
+    waits: bool,
 }
 
 /// The sources that wait for a slice, and the clock of the turn.
@@ -141,6 +154,8 @@ pub(super) struct ReadyQueue<S> {
     old: VecDeque<S>,
     /// Who waits, by place: each source at most once. Entries of the lists that do not agree are outdated.
     standing: Vec<Option<Standing<S>>>,
+    /// How many of the old have something.
+    old_waiting: usize,
     turn: Turn,
 }
 
@@ -160,12 +175,16 @@ struct Turn {
 impl<S: Source> ReadyQueue<S> {
     pub(super) fn new(now: Instant) -> ReadyQueue<S> {
         let turn = Turn { began: now, new_left: 0, old_left: 0, new_first: true, old_first: true, due_first: true };
-        ReadyQueue { new: VecDeque::new(), old: VecDeque::new(), standing: Vec::new(), turn }
+        ReadyQueue { new: VecDeque::new(), old: VecDeque::new(), standing: Vec::new(), old_waiting: 0, turn }
     }
 
-    /// Whether nobody waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.new.is_empty() && self.old.is_empty()
+    /// Whether nobody waits. Then no place is kept for anybody, either: everyone's turn has come.
+    pub(super) fn is_empty(&mut self) -> bool {
+        let is_empty = self.new.is_empty() && self.old_waiting == 0;
+        while is_empty && let Some(source) = self.old.pop_front() {
+            self.take(Some(source), true);
+        }
+        is_empty
     }
 
     pub(super) fn begin_turn(&mut self, now: Instant) {
@@ -177,10 +196,14 @@ impl<S: Source> ReadyQueue<S> {
     #[inline]
     pub(super) fn enqueue(&mut self, source: S, to_the_end: bool) {
         match self.standing(source) {
-            Some(standing) if standing.source == source => standing.to_the_end |= to_the_end,
+            Some(standing) if standing.source == source => {
+                standing.to_the_end |= to_the_end;
+                let waited = std::mem::replace(&mut standing.waits, true);
+                self.old_waiting += usize::from(!waited);
+            }
             // An earlier tenant's entry stays in its list and is skipped there.
             vacant => {
-                *vacant = Some(Standing { source, to_the_end, is_old: false });
+                *vacant = Some(Standing { source, to_the_end, is_old: false, waits: true });
                 match source.is_urgent() {
                     true => self.new.push_front(source),
                     false => self.new.push_back(source),
@@ -189,14 +212,22 @@ impl<S: Source> ReadyQueue<S> {
         }
     }
 
-    /// A slice is over. A source that was cut off waits among the old.
+    /// A slice is over. A source that was cut off waits among the old; one that said much keeps a place there.
     #[inline]
     #[expect(clippy::needless_pass_by_value, reason = "nothing more can be done with it")]
     pub(super) fn put_back(&mut self, slice: Slice<S>) {
-        if slice.budget.cut_off {
-            *self.standing(slice.source) = Some(Standing { source: slice.source, to_the_end: true, is_old: true });
-            self.old.push_back(slice.source);
+        let (source, waits) = (slice.source, slice.budget.cut_off);
+        if !waits && (slice.is_old || !slice.budget.is_well_used()) {
+            return;
         }
+        let standing = self.standing(source);
+        // Somebody may have asked for it meanwhile.
+        let asked = standing.take_if(|standing| standing.source == source);
+        let waited = asked.is_some_and(|asked| asked.is_old && asked.waits);
+        let waits = waits || asked.is_some_and(|asked| asked.waits);
+        *standing = Some(Standing { source, to_the_end: true, is_old: true, waits });
+        self.old_waiting += usize::from(waits && !waited);
+        self.old.push_back(source);
     }
 
     /// The next slice of this turn. `clock` is asked only where the time decides.
@@ -225,8 +256,8 @@ impl<S: Source> ReadyQueue<S> {
             self.turn.old_left -= 1;
             let source = self.old.pop_front();
             match self.take(source, true) {
-                Some(standing) => return Some(standing.slice(now)),
-                None => self.turn.old_first = first,
+                Some(standing) if standing.waits => return Some(standing.slice(now)),
+                Some(_) | None => self.turn.old_first = first,
             }
         }
         None
@@ -242,14 +273,18 @@ impl<S: Source> ReadyQueue<S> {
     /// A slice for one in any case.
     #[allow(clippy::unused_self)] // nobody else is to have one
     pub(super) fn last(&self, source: S, now: Instant) -> Slice<S> {
-        Slice { source, now, budget: Budget::new(true) }
+        Slice { source, now, is_old: true, budget: Budget::new(true) }
     }
 
     /// The entry of `source`, if it is what a list says it is.
     #[inline]
     fn take(&mut self, source: Option<S>, is_old: bool) -> Option<Standing<S>> {
         let source = source?;
-        self.standing(source).take_if(|standing| standing.source == source && standing.is_old == is_old)
+        let taken = self.standing(source).take_if(|standing| standing.source == source && standing.is_old == is_old);
+        if let Some(Standing { is_old: true, waits: true, .. }) = taken {
+            self.old_waiting -= 1;
+        }
+        taken
     }
 
     #[inline]
@@ -265,7 +300,7 @@ impl<S: Source> ReadyQueue<S> {
 impl<S> Standing<S> {
     #[inline]
     fn slice(self, now: Instant) -> Slice<S> {
-        Slice { source: self.source, now, budget: Budget::new(self.to_the_end) }
+        Slice { source: self.source, now, is_old: self.is_old, budget: Budget::new(self.to_the_end) }
     }
 }
 

@@ -89,15 +89,13 @@ impl Answerer {
         let now = slice.now();
         let mut errors = 0;
         loop {
-            if let Some(left) = &mut self.last_batches {
-                if *left == 0 {
-                    return Next::Over;
-                }
-                *left -= 1;
+            if self.last_batches == Some(0) {
+                return Next::Over;
             }
             match self.datagrams.receive(&mut slice.budget) {
                 Ok(Received::CutOff) => return Next::Wait,
                 Ok(received) => {
+                    self.last_batches = self.last_batches.map(|left| left - 1);
                     self.answer_batch(desk, journal, &mut slice.budget, now);
                     if received == Received::Drained {
                         self.clock.as_mut().into_iter().for_each(Clock::settle);

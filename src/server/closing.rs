@@ -11,8 +11,14 @@ use crate::wire::{Notice, Output, Reason};
 
 /// Clients of the backlog that are still served at the end: more than it holds.
 const LAST_ACCEPTS: usize = 8192;
-/// Beyond the grace an end takes no longer than this.
+/// Beyond the grace an end takes no longer than this ...
 pub(super) const LAST_MOMENT: Duration = Duration::from_millis(500);
+/// ... of which the doors, behind which somebody may have waited, stay open for so long ...
+const DOORS: Duration = Duration::from_millis(200);
+/// ... and everyone is still read once more, with time to tell what they said.
+const LEAST_CALM: Duration = Duration::from_millis(100);
+/// A client that is due is looked at so often while there is more in its socket: more than a receive buffer holds.
+const LOOKS: u32 = 128;
 
 /// The end of the server, once it has begun: the same turn in another state.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub(super) struct Ending {
     haste: Option<Instant>,
     /// Nobody stays beyond this; `None`: it is never.
     pub(super) until: Option<Instant>,
+    /// Nobody is let in beyond this, and no datagram is answered.
+    pub(super) doors: Option<Instant>,
     /// Clients that may still come out of the backlog.
     pub(super) accepts: usize,
     /// Connections that did not end within the grace.
@@ -28,18 +36,9 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Whether the grace is over.
-    pub(super) fn is_late(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now >= until)
-    }
-
     /// How one is listened to that was read out, or not yet.
     pub(super) fn attention(&self, is_read_out: bool, now: Instant) -> Attention {
-        match self.haste {
-            Some(haste) if now >= haste => Attention::InHaste,
-            _ if is_read_out => Attention::ReadOut,
-            _ => Attention::Full,
-        }
+        Attention { reads: !is_read_out, tells: self.haste.is_none_or(|haste| now < haste) }
     }
 }
 
@@ -137,34 +136,39 @@ impl Server {
     /// saves it, and an end that waits there makes it no cut.
     pub(super) fn sweep(&mut self, now: Instant) {
         while let Some(key) = self.roster.idle_at(now) {
-            let Some(slice) = self.look_again(key) else {
+            let Some((looked, saw_all)) = self.look_again(key) else {
                 return;
             };
-            if self.roster.idle_at(now) == Some(key) {
-                self.dismiss(key, Some(Notice::IdleTimeout), Reason::Idle, slice);
+            if saw_all && self.roster.idle_at(now) == Some(key) {
+                self.dismiss(key, Some(Notice::IdleTimeout), Reason::Idle, looked);
             }
         }
         while let Some(key) = self.roster.overstayed_at(now) {
-            if self.look_again(key).is_none() {
+            let Some((_, saw_all)) = self.look_again(key) else {
                 return;
-            }
-            if self.roster.overstayed_at(now) == Some(key) {
-                let refused = self.roster.get_mut(key).is_none_or(|peer| peer.is_refused());
+            };
+            if saw_all && self.roster.overstayed_at(now) == Some(key) {
+                let parted = self.roster.get_mut(key).is_none_or(|peer| peer.has_parted_before());
                 if let Some(ending) = &mut self.ending {
-                    ending.cut += u64::from(!refused);
+                    ending.cut += u64::from(!parted);
                 }
                 self.roster.doom(key);
             }
         }
     }
 
-    /// Serves one that is due once more; when that was. `None` where the turn has no time left for it.
-    fn look_again(&mut self, key: Key) -> Option<Instant> {
+    /// Serves one that is due once more: when that was, and whether all that its socket held was seen. `None` where the
+    /// turn has no time left for it.
+    fn look_again(&mut self, key: Key) -> Option<(Instant, bool)> {
         let mut slice = self.process.reactor.due_slice(Source::Peer(key))?;
         self.serve_peer(key, &mut slice);
-        let now = slice.now();
+        let looked = (slice.now(), !slice.budget.is_cut_off());
         self.process.reactor.put_back(slice);
-        Some(now)
+        let is_patient = self.roster.get_mut(key).is_some_and(|peer| {
+            peer.looks += 1;
+            peer.looks < LOOKS
+        });
+        Some((looked.0, looked.1 || !is_patient))
     }
 
     /// Begins the end: the backlog is served, the doors close, everyone is read once more and told. All of it happens
@@ -176,7 +180,13 @@ impl Server {
         let grace = self.settings.grace;
         let after = |span: Option<Duration>| span.and_then(|span| now.checked_add(span));
         let until = after(grace);
-        self.ending = Some(Ending { haste: after(grace.map(|grace| grace / 2)), until, accepts: LAST_ACCEPTS, cut: 0 });
+        self.ending = Some(Ending {
+            haste: after(grace.map(|grace| LEAST_CALM.max(grace / 2))),
+            until,
+            doors: until.and_then(|until| until.checked_add(DOORS)),
+            accepts: LAST_ACCEPTS,
+            cut: 0,
+        });
         self.process.journal.tell(&Event::ShuttingDown);
         self.roster.end_at(until);
         self.process.reactor.ask(Source::Listener);
@@ -189,9 +199,9 @@ impl Server {
         }
     }
 
-    /// At the end of the grace nobody is let in any more, and datagrams have their last word.
+    /// Soon after the grace nobody is let in any more, and datagrams have their last word.
     pub(super) fn close_doors_if_late(&mut self, now: Instant) {
-        if self.ending.as_ref().is_some_and(|ending| ending.is_late(now)) {
+        if self.ending.as_ref().and_then(|ending| ending.doors).is_some_and(|doors| now >= doors) {
             self.door = None;
             self.say_goodbye(now);
         }

@@ -14,13 +14,11 @@ use crate::wire::{Count, Decoder, End, Framing, Message, Notice, Output, Reason,
 
 /// What of a client's input is taken, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attention {
-    /// What comes, as long as it takes what it is owed.
-    Full,
-    /// What was read already: nothing more is read at the end of the server.
-    ReadOut,
-    /// The same, but there is no time left to tell each of it.
-    InHaste,
+pub(super) struct Attention {
+    /// What comes is read; otherwise only what was read already is taken.
+    pub(super) reads: bool,
+    /// Each message is told; otherwise there is no time for more than to count them.
+    pub(super) tells: bool,
 }
 
 /// What is to become of a connection after its slice.
@@ -57,7 +55,7 @@ impl Server {
         match peer.state() {
             State::Open => {
                 let attention =
-                    self.ending.as_ref().map_or(Attention::Full, |ending| ending.attention(peer.is_read_out, now));
+                    self.ending.as_ref().map_or(Attention::FULL, |ending| ending.attention(peer.is_read_out, now));
                 peer.is_read_out = self.ending.is_some();
                 let journal = &mut self.process.journal;
                 let (progress, fate) = self.desk.converse(peer, journal, &mut slice.budget, attention);
@@ -93,10 +91,10 @@ impl Desk {
         let messages = peer.messages;
         let moved = self.flush_or_lose(peer) > 0;
         // Who does not take its ACKs is read no further; what was read before is owed all the same.
-        let attention = if peer.owed.is_empty() { attention } else { attention.max(Attention::ReadOut) };
-        let outcome = match attention {
-            Attention::ReadOut if !peer.inbox.has_rest() => Outcome::Drained,
-            _ => self.listen(peer, journal, budget, attention),
+        let attention = Attention { reads: attention.reads && peer.owed.is_empty(), ..attention };
+        let outcome = match attention.reads || peer.inbox.has_rest() {
+            true => self.listen(peer, journal, budget, attention),
+            false => Outcome::Drained,
         };
         let fate = match outcome {
             Outcome::Ended => self.end(peer, journal),
@@ -120,10 +118,10 @@ impl Desk {
     fn listen(&mut self, peer: &mut Peer, journal: &mut Journal, budget: &mut Budget, attention: Attention) -> Outcome {
         let mut taken = Count::default();
         let mut reading = peer.inbox.read(&mut peer.connection, &mut self.buffer, budget);
-        if attention != Attention::Full {
+        if !attention.reads {
             reading = reading.without_reading();
         }
-        let outcome = if journal.is_quiet() || attention == Attention::InHaste {
+        let outcome = if journal.is_quiet() || !attention.tells {
             count(&mut reading, &mut taken)
         } else {
             let framing = reading.framing();
@@ -132,7 +130,7 @@ impl Desk {
             })
         };
         drop(reading);
-        if attention == Attention::InHaste {
+        if !attention.tells {
             journal.skip(taken.messages as u64);
         }
         self.owe(peer, taken);
@@ -206,9 +204,8 @@ impl Desk {
 }
 
 impl Attention {
-    fn max(self, least: Attention) -> Attention {
-        if self == Attention::Full { least } else { self }
-    }
+    /// What comes is read and told.
+    pub(super) const FULL: Attention = Attention { reads: true, tells: true };
 }
 
 fn tell(

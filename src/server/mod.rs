@@ -164,6 +164,7 @@ impl Server {
             self.sweep(now);
             self.close_doors_if_late(now);
             self.reap();
+            self.recall_operator();
         }
         self.conclude();
         Ok(())
@@ -175,7 +176,7 @@ impl Server {
             Source::Listener => self.accept(slice),
             Source::Datagrams => self.answer(slice),
             Source::Console => self.heed_operator(slice),
-            Source::Screen => self.recall_operator(),
+            Source::Screen => self.process.heed(Source::Screen),
             Source::Diagnostics => self.process.heed(Source::Diagnostics),
             Source::Peer(key) => self.serve_peer(key, slice),
         }
@@ -197,7 +198,7 @@ impl Server {
             return Some(now);
         }
         // A door or a goodbye may be all that is left.
-        let end = self.ending.as_ref().and_then(|ending| ending.until);
+        let end = self.ending.as_ref().and_then(|ending| ending.doors);
         [self.roster.next_deadline(), end].into_iter().flatten().min()
     }
 

@@ -82,11 +82,14 @@ impl Server {
         }
     }
 
-    /// stdout has taken something: what was not read because of the answers that wait is read now.
+    /// What was not read because of the answers that wait is read when stdout has taken them. A file takes them at once,
+    /// and raises no event.
     pub(super) fn recall_operator(&mut self) {
-        self.process.heed(Source::Screen);
-        if self.operator_waits && !self.process.journal.is_over_asked() {
-            self.process.reactor.ask(Source::Console);
+        if self.operator_waits {
+            self.process.journal.flush();
+            if !self.process.journal.is_over_asked() {
+                self.process.reactor.ask(Source::Console);
+            }
         }
     }
 

@@ -117,6 +117,12 @@ impl Decode for Decoder {
         }
     }
 
+    fn release(&mut self) {
+        if self.spent {
+            self.forget();
+        }
+    }
+
     fn piece(&self) -> usize {
         let lacking = match self.framing {
             Framing::Bytes => return READ_SIZE,

@@ -44,6 +44,9 @@ pub trait Decode {
     /// How many bytes one read should bring at most.
     fn piece(&self) -> usize;
 
+    /// Gives up the memory of an item that was handed out: nobody looks at it any more.
+    fn release(&mut self) {}
+
     /// Whether there are whole items that need no more input.
     fn holds(&self) -> bool {
         false

@@ -189,3 +189,22 @@ fn without_an_idle_timeout_the_system_asks_after_those_who_vanished() {
         assert!(!kept_alive || (5000..=6000).contains(&left), "{left}");
     }
 }
+
+/// It takes more than the slice of its event and that of the sweep to read it.
+#[test]
+fn a_long_frame_that_waits_whole_in_the_socket_saves_its_client() {
+    let server = server("-t --framing length --max-message 300000 --idle-timeout 0.5");
+    let mut clients: Vec<_> = (0..5).map(|_| server.client()).collect();
+    let frame = [&300_000_u32.to_be_bytes()[..], &[b'x'; 300_000]].concat();
+    // The receive buffer grows with what it has taken before.
+    for client in &mut clients {
+        for _ in 0..4 {
+            client.exchange(&frame, b"\0\0\0\x03ACK");
+        }
+    }
+    server.signal(Signal::SIGSTOP);
+    clients.iter_mut().for_each(|client| client.send(&frame));
+    thread::sleep(Duration::from_millis(800));
+    server.signal(Signal::SIGCONT);
+    clients.iter_mut().for_each(|client| client.expect(b"\0\0\0\x03ACK"));
+}

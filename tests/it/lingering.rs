@@ -92,3 +92,24 @@ fn who_was_told_that_the_server_is_full_has_a_second() {
     first.exchange("hello", "ACK");
     drop(refused);
 }
+
+/// Those who left in the same turn hold their descriptors until its end, and no place.
+#[test]
+fn the_lingering_keep_their_second_where_others_have_made_room_in_the_same_turn() {
+    let mut server = operated("--max-connections 8 --idle-timeout 2");
+    let descriptors = server.proc().descriptors();
+    let mut active: Vec<_> = (0..4).map(|_| server.client()).collect();
+    let _lingering: Vec<_> = (0..4).map(|_| server.client()).collect();
+    let cut = |server: &mut Server| server.stat("idle_cuts") == 4.0;
+    wait_until("the cut of the idle", || {
+        active.iter_mut().for_each(|client| client.exchange("hello", "ACK"));
+        cut(&mut server).then_some(())
+    });
+    server.signal(nix::sys::signal::Signal::SIGSTOP);
+    drop(active);
+    let mut newcomers: Vec<_> = (0..4).map(|_| server.quiet_client()).collect();
+    newcomers.iter_mut().for_each(|client| client.send("hello"));
+    server.signal(nix::sys::signal::Signal::SIGCONT);
+    newcomers.iter_mut().for_each(|client| client.expect("ACK"));
+    assert_eq!(server.proc().descriptors(), descriptors + 8, "some of the lingering were cut");
+}

@@ -73,6 +73,7 @@ mod transcript_text;
 mod transcript_zh;
 mod usage;
 mod verdict;
+mod verdict_wait;
 mod wire_bytes;
 mod wire_frames;
 mod wire_udp;

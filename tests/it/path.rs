@@ -186,8 +186,9 @@ fn half_closes_and_resets_are_passed_on() {
 fn where_nobody_listens_the_connection_is_reset_and_later_datagrams_pass() {
     let target = closed_port([127, 0, 0, 1].into());
     let Some(path) = Path::to(target, "") else { return };
-    let mut client = Client::connect(path.address());
-    assert_eq!(client.try_read_to_end().unwrap_err().kind(), ErrorKind::ConnectionReset);
+    // It may be reset before it knows that it stands.
+    let outcome = TcpStream::connect(path.address()).and_then(|mut client| client.read(&mut [0; 8]));
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionReset);
     let peer = Peer::connect(path.address());
     (0..3).for_each(|_| peer.send("anybody there?"));
     peer.expect_nothing_yet();
@@ -240,7 +241,7 @@ fn who_has_nobody_to_be_overtaken_by_goes_on_after_50_ms() {
     let far = FarUdp::new();
     let Some(path) = Path::to(far.address(), "--reorder 100%") else { return };
     let peer = Peer::connect(path.address());
-    sooner_than(Duration::from_millis(80), || {
+    sooner_than(Duration::from_millis(200), || {
         let took = timed(|| {
             peer.send("alone");
             far.expect("alone");
@@ -253,14 +254,14 @@ fn who_has_nobody_to_be_overtaken_by_goes_on_after_50_ms() {
 
 #[test]
 fn delay_and_jitter_take_as_long_as_they_say() {
-    const DELAY: Duration = Duration::from_millis(20);
-    const JITTER: Duration = Duration::from_millis(30);
-    let Some((_server, path)) = path_to_server("--delay 20ms --jitter 30ms --seed 3") else { return };
+    const DELAY: Duration = Duration::from_millis(200);
+    const JITTER: Duration = Duration::from_millis(300);
+    let Some((_server, path)) = path_to_server("--delay 200ms --jitter 300ms --seed 3") else { return };
     let peer = Peer::connect(path.address());
     let mut client = Client::connect(path.address());
     for protocol in 0..2 {
         let mut number = 0;
-        sooner_than(Duration::from_millis(10), || {
+        sooner_than(Duration::from_millis(150), || {
             let late = [0, 1].map(|direction| match protocol {
                 0 => throw(3, direction, number * 4 + 3),
                 _ => throw(3, 2 + direction, number),
@@ -314,7 +315,7 @@ fn in_an_outage_datagrams_are_lost_both_ways() {
         }
         let mut gaps = arrivals.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
         let gap = gaps.by_ref().max().unwrap();
-        let fits = |time: Duration, wanted: u64| time.abs_diff(Duration::from_millis(wanted)).as_millis() < 50;
+        let fits = |time: Duration, wanted: u64| time.abs_diff(Duration::from_millis(wanted)).as_millis() < 150;
         if fits(gap.0, 400) && fits(gap.1, 200) { Ok(()) } else { Err(gap) }
     });
 }
@@ -334,7 +335,7 @@ fn in_an_outage_streams_stand_still_and_lose_nothing() {
         while start.elapsed() < Duration::from_millis(600) {
             longest = longest.max(timed(|| client.exchange("hello\n", "ACK\n")).1);
         }
-        let fits = longest.abs_diff(OUTAGE).as_millis() < 50;
+        let fits = longest.abs_diff(OUTAGE).as_millis() < 150;
         if fits { Ok(()) } else { Err(longest) }
     });
 }
@@ -373,18 +374,21 @@ fn fill(address: SocketAddr) -> (TcpStream, u64) {
 #[test]
 fn a_flood_finds_bounded_queues() {
     const MEBIBYTE: u64 = 1 << 20;
+    const DATAGRAMS: usize = 1000;
     let far = FarTcp::new();
     let Some(path) = Path::to(far.address(), "--delay 10m") else { return };
     let before = path.proc().peak();
     let peer = Peer::connect(path.address());
-    for _ in 0..20_000 {
-        peer.send([b'x'; 4096]);
+    for _ in 0..DATAGRAMS / 5 {
+        (0..5).for_each(|_| peer.send([b'x'; 60_000]));
+        // Asleep it has taken them all: the system must not drop any.
+        path.proc().wait_state('S');
     }
     fill(path.address());
     let grew = path.proc().peak() - before;
-    assert!(grew < 40 * MEBIBYTE, "{grew}");
+    assert!(grew < 32 * MEBIBYTE, "{grew}");
     let [there, back] = path.counts();
-    assert!(there.passed == 0 && there.dropped > 4096, "what is under way at the end is lost: {there:?}");
+    assert_eq!(there, Counts { dropped: DATAGRAMS, ..Counts::default() }, "what is under way at the end is lost");
     assert_eq!(back, Counts::default());
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 
-use crate::harness::{Client, Input, Launch, Server, ServerBuilder, hang_ups_arrive, server, wait_until};
+use crate::harness::{
+    Client, Input, Launch, Output, Server, ServerBuilder, hang_ups_arrive, private_loopback, server, wait_until,
+};
 
 const NOTICE: &str = "server is shutting down";
 
@@ -283,4 +285,69 @@ fn commands_after_shutdown_do_no_harm() {
     server.type_in("shutdown\nclients\nshutdown\nstats\nnonsense\n");
     client.expect_last(NOTICE);
     assert_eq!(server.wait_exit(), 0);
+}
+
+/// However short the grace: what waits at the signal is read once more, let in and answered.
+#[test]
+fn with_no_grace_at_all_everyone_is_read_once_more_the_backlog_is_served_and_datagrams_are_answered() {
+    for grace in ["0", "0.05"] {
+        let mut server = server(&format!("--framing lines --grace {grace}"));
+        let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+        server.signal(Signal::SIGSTOP);
+        clients.iter_mut().for_each(|client| client.send("one\ntwo\nthree\n"));
+        let mut backlog: Vec<_> = (0..150).map(|_| server.quiet_client()).collect();
+        backlog.iter_mut().for_each(|client| client.send("hello\n"));
+        let peers: Vec<_> = (0..400).map(|_| server.peer()).collect();
+        peers.iter().for_each(|peer| peer.send("hello"));
+        server.signal(SIGTERM);
+        server.signal(Signal::SIGCONT);
+        for mut client in clients {
+            client.expect_last(format!("ACK\nACK\nACK\n{NOTICE}\n"));
+        }
+        for mut client in backlog {
+            client.expect_last(format!("ACK\n{NOTICE}\n"));
+        }
+        for peer in peers {
+            peer.expect("check");
+            peer.expect(NOTICE);
+        }
+        assert_eq!(server.wait_exit(), 0);
+    }
+}
+
+#[test]
+fn a_stalled_stdout_and_a_stalled_stderr_have_one_half_second_between_them() {
+    let (unread_out, stdout) = std::io::pipe().unwrap();
+    let (unread_err, stderr) = std::io::pipe().unwrap();
+    let address = std::net::SocketAddr::new(private_loopback(), 7000);
+    let words = format!("-t --framing length --grace 0 --host {} -p 7000", address.ip());
+    let builder = ServerBuilder::new(&words).with(|launch| launch.stderr(Output::Given(stderr.into())));
+    let mut server = builder.start_unheard(stdout);
+    wait_until("the listener", || TcpStream::connect(address).ok());
+    // Each is a warning and two lines of transcript.
+    for _ in 0..1500 {
+        let mut client = Client::connect(address);
+        client.send(b"\0\0");
+        client.finish_writing();
+        client.expect_end();
+    }
+    let since = Instant::now();
+    server.signal(SIGTERM);
+    assert_eq!(server.wait_exit(), 0);
+    let took = since.elapsed();
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    drop((unread_out, unread_err));
+}
+
+#[test]
+fn who_was_told_to_go_before_the_end_is_not_counted_among_those_cut_at_it() {
+    let mut server = server("-t --idle-timeout 0.3 --grace 4");
+    let mut client = server.client();
+    client.expect("idle timeout");
+    server.signal(SIGTERM);
+    // It stays, and its own second is over before the grace is.
+    assert_eq!(server.wait_exit(), 0);
+    let lines = server.stdout.to_end();
+    assert!(!lines.iter().any(|line| line.starts_with("connections cut")), "{lines:?}");
+    drop(client);
 }

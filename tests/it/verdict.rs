@@ -348,7 +348,7 @@ fn in_json_it_is_an_event_with_its_times() {
     let wrong: Value = serde_json::from_str(&end_of(&mut client).out[0]).unwrap();
     assert_eq!((&wrong["verdict"], &wrong["text"]), (&"wrong-answer".into(), &"a\"b".into()));
     let dns = run(Launch::client(&["no-such-host.invalid", "-z", "--format", "json"]));
-    let event: Value = serde_json::from_str(&dns.out[0]).unwrap();
+    let event: Value = serde_json::from_str(dns.out.last().unwrap()).unwrap();
     assert_eq!(
         (dns.code, &event["verdict"], &event["address"]),
         (2, &"dns".into(), &"no-such-host.invalid:6666".into())

@@ -254,7 +254,7 @@ impl Pair {
 }
 
 fn main() -> ExitCode {
-    cli::run(|args: Args, _| run(args).map_err(|error| Error::Setup("the path", error)), Error::exit_code)
+    cli::run(|args: Args, _| run(args).map_err(|error| Error::Setup("the path", error)), Error::exit_code, |_| {})
 }
 
 fn run(args: Args) -> io::Result<u8> {

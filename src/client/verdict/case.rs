@@ -7,20 +7,21 @@ use std::time::{Duration, Instant};
 use crate::client::link::Link;
 use crate::process::limits::Shortage;
 use crate::reactor::Key;
-use crate::transcript::instrument::Word;
+use crate::transcript::instrument::{Event, Word};
 use crate::wire::{Protocol, Reply};
 
 /// What was found out about one address.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Finding {
     pub(super) word: Word,
     pub(super) rtt: Option<Duration>,
+    pub(super) connect: Option<Duration>,
     pub(super) text: Option<Vec<u8>>,
 }
 
 impl Finding {
     pub(super) fn of(word: Word) -> Finding {
-        Finding { word, rtt: None, text: None }
+        Finding { word, rtt: None, connect: None, text: None }
     }
 
     pub(super) fn of_error(error: &io::Error) -> Finding {
@@ -42,9 +43,14 @@ impl Finding {
         }
     }
 
+    pub(super) fn event<'e>(&'e self, protocol: Protocol, address: &'e str) -> Event<'e> {
+        let Finding { word, rtt, connect, text } = self;
+        Event::Verdict { protocol, address, word: *word, rtt: *rtt, connect: *connect, text: text.as_deref() }
+    }
+
     pub(super) fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
         match reply {
-            Reply::Ack => Finding { word: Word::Open, rtt: Some(rtt), text: None },
+            Reply::Ack => Finding { rtt: Some(rtt), ..Finding::of(Word::Open) },
             Reply::Notice(notice) => Finding { text: Some(notice.text().into()), ..Finding::of(Word::Closed) },
             Reply::Wrong(wrong) => Finding { text: Some(wrong.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
         }
@@ -63,12 +69,34 @@ pub(super) struct Case {
     pub(super) connect: Option<Duration>,
     pub(super) asked: Option<Instant>,
     pub(super) finding: Option<Finding>,
+    /// What was found in an earlier round.
+    pub(super) earlier: Option<Finding>,
     /// Why it could not be asked: a shortage of our own, which is no finding.
     pub(super) shortage: Option<io::Error>,
     pub(super) told: bool,
 }
 
 impl Case {
+    pub(super) fn new(protocol: Protocol, address: SocketAddr) -> Case {
+        Case {
+            protocol,
+            address,
+            link: None,
+            tries: 0,
+            began: Instant::now(),
+            connect: None,
+            asked: None,
+            finding: None,
+            earlier: None,
+            shortage: None,
+            told: false,
+        }
+    }
+
+    pub(super) fn decide(&mut self, finding: Finding) {
+        self.finding = Some(Finding { connect: self.connect, ..finding });
+    }
+
     pub(super) fn is_decided(&self) -> bool {
         self.finding.is_some() || self.shortage.is_some()
     }
@@ -80,7 +108,7 @@ impl Case {
     pub(super) fn fail(&mut self, error: io::Error) {
         match Shortage::is(&error) {
             true => self.shortage = Some(error),
-            false => self.finding = Some(Finding::of_error(&error)),
+            false => self.decide(Finding::of_error(&error)),
         }
     }
 }

@@ -178,3 +178,43 @@ fn a_short_read_proves_the_drain_unless_the_end_was_told_or_nobody_told_anything
     assert!(!told.budget.drained_by(2, 2));
     assert!(!proves(&turns.queue.due(peer(0, 0), turns.now).unwrap()));
 }
+
+/// Serves one slice of which so many messages are used.
+fn serve_some(turns: &mut Turns, messages: usize) -> Option<Who> {
+    let mut slice = turns.next()?;
+    let source = slice.source();
+    slice.budget.spend(messages);
+    turns.queue.put_back(slice);
+    Some(source)
+}
+
+#[test]
+fn who_says_a_little_less_than_a_slice_at_a_time_waits_among_the_old_and_who_says_little_does_not() {
+    let mut turns = Turns::new(peers(0..4));
+    while serve_some(&mut turns, SLICE_MESSAGES - 1).is_some() {}
+    // They have more again, and so has one who says a word now and then.
+    turns.queue.enqueue(peer(9, 0), false);
+    peers(0..4).into_iter().for_each(|source| turns.queue.enqueue(source, false));
+    turns.queue.enqueue(peer(8, 0), false);
+    turns.begin_turn();
+    assert_eq!(serve_some(&mut turns, 1), Some(peer(9, 0)));
+    assert_eq!(serve_some(&mut turns, 1), Some(peer(8, 0)));
+    assert_eq!(serve_some(&mut turns, 255), Some(peer(0, 0)));
+    // Who said little is new every time.
+    turns.queue.enqueue(peer(9, 0), false);
+    turns.begin_turn();
+    assert_eq!(serve_some(&mut turns, 1), Some(peer(9, 0)));
+}
+
+#[test]
+fn a_place_that_is_only_kept_keeps_nobody_awake_and_is_given_up_when_its_turn_comes() {
+    let mut turns = Turns::new(peers(0..2));
+    while serve_some(&mut turns, 255).is_some() {}
+    assert!(turns.queue.is_empty());
+    // Nobody waited, so whoever comes now is new again, in the order in which they come.
+    peers(0..2).into_iter().rev().for_each(|source| turns.queue.enqueue(source, false));
+    turns.queue.enqueue(peer(5, 0), false);
+    turns.begin_turn();
+    assert_eq!(turns.serve_all(Duration::ZERO, false), [peer(1, 0), peer(0, 0), peer(5, 0)]);
+    assert!(turns.queue.is_empty());
+}

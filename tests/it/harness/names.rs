@@ -1,5 +1,7 @@
 //! Names with several addresses, in a mount namespace of the client's own.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::IpAddr;
 use std::process::Command;
 
@@ -22,6 +24,12 @@ impl Names {
         }
         skipped("this system gives no namespace with host names of our own");
         None
+    }
+
+    /// One more name, for clients that run already, too.
+    pub(crate) fn add(&self, name: &str, address: IpAddr) {
+        let mut hosts = File::options().append(true).open(&self.hosts.0).unwrap();
+        hosts.write_all(format!("{address} {name}\n").as_bytes()).unwrap();
     }
 
     /// The client with these words, in the namespace.

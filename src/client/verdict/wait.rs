@@ -1,0 +1,140 @@
+//! `-w`: asks again, once a second, until all is open or the time is over; and names that do not resolve.
+
+use std::time::{Duration, Instant};
+
+use super::case::{Case, Finding};
+use super::{Asking, Settings, Verdict, cases};
+use crate::client::stage::Stage;
+use crate::client::target::{Family, Target};
+use crate::error::{Error, exit};
+use crate::escape::escape;
+use crate::process::signals::Signal;
+use crate::transcript::address::Address;
+use crate::transcript::instrument::Word;
+
+/// From the beginning of one round to that of the next, unless it takes longer.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// The verdict on a name that does not resolve. Returns the exit code.
+pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target, error: &Error) -> u8 {
+    stage.fail(error);
+    let host = escape(target.host.as_bytes());
+    let address =
+        if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
+    for &protocol in &settings.protocols {
+        stage.journal.tell(&Finding::of(Word::Dns).event(protocol, &address));
+    }
+    stage.conclude(exit::UNTRIED)
+}
+
+/// Waits until the paths to `target` are open. Each round asks for its name anew. Returns the exit code.
+///
+/// # Errors
+/// The poll keeps failing.
+pub fn wait(stage: Stage, settings: Settings, target: &Target, family: Option<Family>) -> Result<u8, Error> {
+    let began = Instant::now();
+    let until = match settings.asking {
+        Asking::Once => Some(began),
+        Asking::For(span) => began.checked_add(span),
+        Asking::ForEver => None,
+    };
+    let mut verdict = Verdict::new(stage, settings, &[]);
+    let unresolved = verdict.rounds(target, family, until)?;
+    verdict.stage.show_live("");
+    match unresolved {
+        Some(error) => Ok(tell_unresolved(verdict.stage, &verdict.settings, target, &error)),
+        None => Ok(verdict.conclude_wait()),
+    }
+}
+
+impl Verdict {
+    /// Round after round. Returns why the name did not resolve in the last of them, if it did not.
+    fn rounds(
+        &mut self,
+        target: &Target,
+        family: Option<Family>,
+        until: Option<Instant>,
+    ) -> Result<Option<Error>, Error> {
+        loop {
+            let next = Instant::now() + ROUND;
+            let resolved = self.stage.block_on(|| target.resolve(family));
+            let addresses = resolved.as_deref().unwrap_or_default();
+            let earlier = std::mem::replace(&mut self.cases, cases(&self.settings.protocols, addresses));
+            for case in &mut self.cases {
+                let mut same =
+                    earlier.iter().filter(|old| (old.protocol, old.address) == (case.protocol, case.address));
+                case.earlier = same.next().and_then(|old| old.finding.clone().or(old.earlier.clone()));
+            }
+            for key in earlier.into_iter().filter_map(|case| case.link) {
+                self.links.remove(key);
+            }
+            self.ask_all();
+            while !self.is_decided() && !self.is_left() && !is_over(until) {
+                self.turn(self.deadline().into_iter().chain(until).min())?;
+            }
+            let is_open = resolved.is_ok() && self.is_decided() && self.exit_code() == exit::DONE;
+            self.show_progress(resolved.as_ref().err(), until);
+            while !is_open && !self.is_left() && !is_over(until) && Instant::now() < next {
+                self.turn(until.into_iter().chain([next]).min())?;
+            }
+            if is_open || self.is_left() || is_over(until) {
+                return Ok(resolved.err());
+            }
+        }
+    }
+
+    /// What a round did not decide is as it was in the one before; in the first one nothing has come, where its time is over.
+    fn conclude_wait(mut self) -> u8 {
+        let interrupted = self.stage.is_interrupted();
+        for index in 0..self.cases.len() {
+            let case = &mut self.cases[index];
+            if case.is_decided() {
+                continue;
+            }
+            match case.earlier.take() {
+                Some(earlier) => case.finding = Some(earlier),
+                None if interrupted => {}
+                None => self.call_silent(index),
+            }
+        }
+        self.conclude()
+    }
+
+    /// The live line, where a person watches.
+    fn show_progress(&mut self, unresolved: Option<&Error>, until: Option<Instant>) {
+        if !self.stage.is_terminal_err() {
+            return;
+        }
+        let words = self.cases.iter().filter_map(|case| {
+            let word = case.last()?.word;
+            Some(format!("{} {} {word}", case.protocol, Address::new(case.address)))
+        });
+        let found = unresolved.map_or_else(|| words.collect::<Vec<_>>().join(", "), ToString::to_string);
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()).as_secs_f64().round());
+        let left = left.map_or(String::new(), |left| format!(", {left} s left"));
+        self.stage.show_live(&format!("waiting: {found}{left}"));
+    }
+
+    /// The verdicts so far, where they are asked for.
+    pub(super) fn heed_signals(&mut self) {
+        if !self.stage.signals().contains(&Signal::Report) {
+            return;
+        }
+        for case in &self.cases {
+            if let Some(finding) = case.last() {
+                self.stage.report(&finding.event(case.protocol, &Address::new(case.address).to_string()));
+            }
+        }
+    }
+}
+
+impl Case {
+    /// What is known of it.
+    fn last(&self) -> Option<&Finding> {
+        self.finding.as_ref().or(self.earlier.as_ref())
+    }
+}
+
+fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
+}

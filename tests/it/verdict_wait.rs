@@ -1,0 +1,165 @@
+//! `-z -w SECONDS`: the path is asked again, once a second, until it is open or the time is over.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
+
+use crate::client_names::several;
+use crate::harness::{
+    FarTcp, FarUdp, Launch, Output, client_to, closed_port, end_of, private_loopback, run, server, sooner_than, timed,
+    wait_until,
+};
+
+#[test]
+fn a_port_that_opens_later_is_waited_for() {
+    let address = closed_port(private_loopback());
+    for option in ["-z", "-zu"] {
+        sooner_than(Duration::from_secs(4), || {
+            let mut client = client_to(address, &format!("{option} -w 30")).start();
+            let (ended, took) = timed(|| {
+                thread::sleep(Duration::from_millis(1200));
+                if option == "-z" {
+                    let far = FarTcp::on(address);
+                    far.accept().answer("hello", "ACK");
+                } else {
+                    let far = FarUdp::on(address);
+                    far.answer("hello", "check");
+                }
+                end_of(&mut client)
+            });
+            assert_eq!((ended.code, ended.out.len(), ended.err.len()), (0, 1, 0), "{:?} {:?}", ended.out, ended.err);
+            assert!(ended.out[0].contains(&format!("{address} open ")), "{:?}", ended.out);
+            took
+        });
+    }
+}
+
+#[test]
+fn what_is_open_is_not_waited_for() {
+    let server = server("");
+    sooner_than(Duration::from_millis(900), || {
+        let (ended, took) = timed(|| run(client_to(server.tcp(), "-ztu -w 10")));
+        assert_eq!((ended.code, ended.out.len()), (0, 2), "{:?}", ended.out);
+        took
+    });
+}
+
+#[test]
+fn when_the_time_is_over_the_last_verdict_is_told_once() {
+    let closed = closed_port(private_loopback());
+    for (option, protocol) in [("-z", "tcp"), ("-zu", "udp")] {
+        sooner_than(Duration::from_secs(3), || {
+            let (ended, took) = timed(|| run(client_to(closed, &format!("{option} -w 1.3"))));
+            assert_eq!((ended.code, ended.out.as_slice()), (1, &[format!("{protocol} {closed} refused")][..]));
+            assert!(ended.err.is_empty(), "{:?}", ended.err);
+            assert!(took >= Duration::from_millis(1250), "{took:?}");
+            took
+        });
+    }
+}
+
+#[test]
+fn silence_is_cut_by_the_end_of_the_time() {
+    let far = FarUdp::new();
+    sooner_than(Duration::from_secs(2), || {
+        let (ended, took) = timed(|| run(client_to(far.address(), "-zu -w 0.4")));
+        assert_eq!((ended.code, ended.out.as_slice()), (1, &[format!("udp {} silent", far.address())][..]));
+        took
+    });
+}
+
+#[test]
+fn a_round_that_is_not_over_tells_what_the_one_before_found() {
+    let address = closed_port(private_loopback());
+    let mut client = client_to(address, "-zu -w 1.6").start();
+    wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
+    thread::sleep(Duration::from_millis(500));
+    // From the second round on nothing comes back.
+    let _silent = FarUdp::on(address);
+    let ended = end_of(&mut client);
+    assert_eq!((ended.code, ended.out.as_slice()), (1, &[format!("udp {address} refused")][..]));
+}
+
+#[test]
+fn it_asks_once_a_second() {
+    let far = FarTcp::new();
+    let (mut client, took) = timed(|| {
+        let client = client_to(far.address(), "-z -w 2.5").start();
+        (0..3).for_each(|_| far.accept().close_with(""));
+        client
+    });
+    assert!(took >= Duration::from_millis(1950), "{took:?}");
+    assert_eq!((client.wait_exit(), client.stdout.to_end()), (1, vec![format!("tcp {} closed", far.address())]));
+    far.expect_nobody();
+}
+
+#[test]
+fn every_protocol_must_be_open() {
+    let server = server("-t");
+    let ended = run(client_to(server.tcp(), "-ztu -w 1.2"));
+    assert_eq!((ended.code, ended.out.len()), (1, 2), "{:?}", ended.out);
+    assert!(ended.out[0].contains(" open ") && ended.out[1].ends_with(" refused"), "{:?}", ended.out);
+}
+
+#[test]
+fn a_name_is_waited_for() {
+    let Some((names, addresses)) = several("later", 1) else { return };
+    let far = FarTcp::on(addresses[0]);
+    let mut client = names.client(&format!("not-yet {} -z -w 30", addresses[0].port())).start();
+    thread::sleep(Duration::from_millis(500));
+    assert!(client.is_running(), "{:?}", end_of(&mut client).out);
+    names.add("not-yet", addresses[0].ip());
+    far.accept().answer("hello", "ACK");
+    let ended = end_of(&mut client);
+    assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+    assert!(ended.out[0].starts_with(&format!("tcp {} open ", addresses[0])), "{:?}", ended.out);
+}
+
+#[test]
+fn a_name_that_never_resolves_is_dns_in_the_end() {
+    let (ended, took) = timed(|| run(Launch::client(&["no-such-host.invalid", "7", "-ztu", "-w", "1.2"])));
+    assert!(took >= Duration::from_millis(1150), "{took:?}");
+    assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
+    assert_eq!(ended.out, ["tcp no-such-host.invalid:7 dns", "udp no-such-host.invalid:7 dns"]);
+}
+
+#[test]
+fn an_interrupt_ends_it_with_the_last_verdict() {
+    let closed = closed_port(private_loopback());
+    for (host, verdict, code) in [
+        (closed.ip().to_string(), format!("tcp {closed} refused"), 1),
+        ("no-such-host.invalid".to_owned(), format!("tcp no-such-host.invalid:{} dns", closed.port()), 2),
+    ] {
+        let mut client = Launch::client(&[&host, &closed.port().to_string(), "-z", "-w", "0"]).start();
+        wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+        thread::sleep(Duration::from_millis(1500));
+        sooner_than_once(Duration::from_secs(2), || {
+            client.signal(SIGINT);
+            let ended = end_of(&mut client);
+            assert_eq!((ended.code, ended.out.as_slice()), (code, std::slice::from_ref(&verdict)), "{:?}", ended.err);
+        });
+    }
+}
+
+/// The same program cannot be interrupted twice: one round, with room for a busy machine.
+#[track_caller]
+fn sooner_than_once(bound: Duration, work: impl FnOnce()) {
+    let ((), took) = timed(work);
+    assert!(took < bound * 2, "{took:?}");
+}
+
+#[test]
+fn a_person_sees_what_is_waited_for() {
+    let closed: SocketAddr = closed_port(private_loopback());
+    let mut client = client_to(closed, "-z -w 3").stderr(Output::Terminal).start();
+    assert_eq!(client.wait_exit(), 1);
+    let live = client.terminal.to_end().concat();
+    assert!(live.contains(&format!("tcp {closed} refused")), "{live:?}");
+    let client = client_to(closed, "-z -w 30").start();
+    wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
+    thread::sleep(Duration::from_millis(300));
+    client.signal(SIGQUIT);
+    client.stderr.find("the verdict so far", |line| line == format!("tcp {closed} refused"));
+}
