@@ -10,7 +10,7 @@ use crate::harness::{
     FarUdp, Fate, calm, client_to, end_of, last_object, number, private_loopback, server, stamping, udp_service,
 };
 
-/// The summary of so many probes, each with this fate; by one port after the first.
+/// The summary of so many probes, each with this fate. The first few may have ports of their own.
 fn of(probes: u64, fate: impl Fn(u64) -> Fate + Clone + Send + 'static) -> (Value, Vec<String>) {
     let ended = calm(|| {
         let far = stamping(fate.clone());

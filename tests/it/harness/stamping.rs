@@ -21,7 +21,7 @@ pub(crate) enum Fate {
     Elsewhere,
 }
 
-/// A port that answers as the contract has it; `fate` is asked about each session's probes by their numbers.
+/// A port that answers as the contract has it; `fate` is asked about each probe by its number here, from 1.
 pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAddr {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = socket.local_addr().unwrap();
@@ -29,11 +29,13 @@ pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAdd
         let mut servers: [HashMap<u64, BTreeSet<u64>>; 2] = Default::default();
         let mut overtaken: Option<[u8; 72]> = None;
         let mut probe = [0; 65536];
+        let mut come = 0;
         while let Ok((72, from)) = socket.recv_from(&mut probe) {
+            come += 1;
             let number = |at: usize| u64::from_be_bytes(probe[at..at + 8].try_into().unwrap());
             assert!(probe.starts_with(b"ACKSTAMP"));
             let (session, seq) = (number(8), number(16));
-            let fate = fate(seq);
+            let fate = fate(come);
             if fate == Fate::LostThere {
                 continue;
             }
