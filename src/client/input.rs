@@ -7,7 +7,7 @@ use mio::Registry;
 
 use super::stage::Source;
 use crate::reactor::{Budget, Source as _};
-use crate::stdio::console::{Console, Fill, Line};
+use crate::stdio::console::{Console, Filled, Line};
 
 /// Where messages come from.
 pub enum Input {
@@ -24,7 +24,7 @@ pub enum Input {
 
 /// What the input has to say.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Typed {
     /// A message.
     Message(Vec<u8>),
     /// A line that is too long to be one: its number and its length.
@@ -87,30 +87,30 @@ impl Input {
 
     /// The next message. Reads only when asked, and at most once, so an
     /// endless stdin costs neither memory nor the turn.
-    pub fn next_message(&mut self, budget: &mut Budget) -> Next {
+    pub fn next_message(&mut self, budget: &mut Budget) -> Typed {
         match self {
-            Input::Given(messages) => messages.pop_front().map_or(Next::Ended, Next::Message),
+            Input::Given(messages) => messages.pop_front().map_or(Typed::Ended, Typed::Message),
             Input::Lines { console, readable } => {
                 if let Some(next) = next_line(console) {
                     return next;
                 }
                 if *readable && !console.ended() {
-                    *readable = console.fill(budget) != Fill::Drained;
+                    *readable = console.fill(budget) != Filled::Drained;
                 }
                 match next_line(console) {
                     Some(next) => next,
-                    None if console.ended() => Next::Ended,
-                    None if *readable => Next::Later,
-                    None => Next::NotYet,
+                    None if console.ended() => Typed::Ended,
+                    None if *readable => Typed::Later,
+                    None => Typed::NotYet,
                 }
             }
         }
     }
 }
 
-fn next_line(console: &mut Console) -> Option<Next> {
+fn next_line(console: &mut Console) -> Option<Typed> {
     Some(match console.next_line()? {
-        Line::Whole { bytes, .. } => Next::Message(bytes.to_vec()),
-        Line::TooLong { number, length } => Next::TooLong(number, length),
+        Line::Whole { bytes, .. } => Typed::Message(bytes.to_vec()),
+        Line::TooLong { number, length } => Typed::TooLong(number, length),
     })
 }

@@ -43,7 +43,7 @@ pub(super) struct Answerer {
 
 /// What is to become of the socket after its slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Afterwards {
     /// Its next event brings it back, or the end of its slice did not let it finish.
     Wait,
     /// It is not served before this.
@@ -85,21 +85,21 @@ impl Answerer {
     }
 
     /// Receives and answers a slice of what waits.
-    pub(super) fn serve(&mut self, desk: &mut Desk, journal: &mut Journal, slice: &mut Slice<Source>) -> Next {
+    pub(super) fn serve(&mut self, desk: &mut Desk, journal: &mut Journal, slice: &mut Slice<Source>) -> Afterwards {
         let now = slice.now();
         let mut errors = 0;
         loop {
             if self.last_batches == Some(0) {
-                return Next::Over;
+                return Afterwards::Over;
             }
             match self.datagrams.receive(&mut slice.budget) {
-                Ok(Received::CutOff) => return Next::Wait,
+                Ok(Received::CutOff) => return Afterwards::Wait,
                 Ok(received) => {
                     self.last_batches = self.last_batches.map(|left| left - 1);
                     self.answer_batch(desk, journal, &mut slice.budget, now);
                     if received == Received::Drained {
                         self.clock.as_mut().into_iter().for_each(Clock::settle);
-                        return if self.last_batches.is_some() { Next::Over } else { Next::Wait };
+                        return if self.last_batches.is_some() { Afterwards::Over } else { Afterwards::Wait };
                     }
                 }
                 // Mostly the system's note that an answer of ours found nobody.
@@ -107,7 +107,7 @@ impl Answerer {
                     log::debug!("receiving a datagram failed: {}", cause(&error));
                     errors += 1;
                     if errors == ERRORS {
-                        return Next::At(now + PAUSE);
+                        return Afterwards::At(now + PAUSE);
                     }
                 }
             }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use mio::Interest;
 
 use self::accept::{Door, RESERVE};
-use self::answer::{Answerer, Next};
+use self::answer::{Afterwards, Answerer};
 use self::closing::{Ending, LAST_MOMENT};
 use self::desk::Desk;
 use self::listen::Sockets;
@@ -225,9 +225,9 @@ impl Server {
             return;
         };
         match answerer.serve(&mut self.desk, &mut self.process.journal, slice) {
-            Next::Wait => {}
-            Next::At(when) => self.process.reactor.pause(Source::Datagrams, when),
-            Next::Over => self.say_goodbye(slice.now()),
+            Afterwards::Wait => {}
+            Afterwards::At(when) => self.process.reactor.pause(Source::Datagrams, when),
+            Afterwards::Over => self.say_goodbye(slice.now()),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::{Key, Slice};
-use crate::stdio::console::{Fill, Line};
+use crate::stdio::console::{Filled, Line};
 use crate::transcript::address::Address;
 use crate::transcript::server::{ClientLine, Event};
 use crate::wire::Reason;
@@ -74,8 +74,8 @@ impl Server {
                 }
                 None => match self.console.fill(&mut slice.budget) {
                     // At the end an unterminated rest has just become a line.
-                    Fill::Data | Fill::Ended => {}
-                    Fill::Drained | Fill::CutOff => return,
+                    Filled::Data | Filled::Ended => {}
+                    Filled::Drained | Filled::CutOff => return,
                 },
             }
             self.operator_waits = self.process.journal.is_over_asked();

@@ -16,7 +16,7 @@ const READ: usize = 16 * 1024;
 
 /// What a [`Console::fill`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
+pub enum Filled {
     /// There may be more: take the lines and fill again.
     Data,
     /// Nothing was read: the budget is spent.
@@ -132,12 +132,12 @@ impl Console {
     }
 
     /// Reads once, at most 16 KiB; not at all while a whole line is waiting.
-    pub fn fill(&mut self, budget: &mut Budget) -> Fill {
+    pub fn fill(&mut self, budget: &mut Budget) -> Filled {
         if self.descriptor.is_some() && self.newline().is_some() {
-            return Fill::Data;
+            return Filled::Data;
         }
         if !budget.may_read() {
-            return Fill::CutOff;
+            return Filled::CutOff;
         }
         self.skip_if_too_long();
         // Only the unterminated rest is left. It moves once, since it then lies at the front.
@@ -147,7 +147,7 @@ impl Console {
         self.start = 0;
 
         let Some(descriptor) = &mut self.descriptor else {
-            return Fill::Ended;
+            return Filled::Ended;
         };
         if self.buffer.len() < self.end + READ {
             self.buffer.resize(self.end + READ, 0);
@@ -157,10 +157,10 @@ impl Console {
             Ok(count) => {
                 budget.spend_bytes(count);
                 self.end += count;
-                Fill::Data
+                Filled::Data
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Fill::Drained,
-            Err(error) if self.is_terminal && stdio::is_io_failure(&error) => Fill::Drained,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Filled::Drained,
+            Err(error) if self.is_terminal && stdio::is_io_failure(&error) => Filled::Drained,
             Err(error) => self.end_of_input(Some(error)),
         }
     }
@@ -206,10 +206,10 @@ impl Console {
         (self.end - self.start) as u64
     }
 
-    fn end_of_input(&mut self, error: Option<io::Error>) -> Fill {
+    fn end_of_input(&mut self, error: Option<io::Error>) -> Filled {
         self.descriptor = None;
         self.error = error;
-        Fill::Ended
+        Filled::Ended
     }
 }
 

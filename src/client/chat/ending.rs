@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Chat, Outgoing, State};
-use crate::client::input::Next;
+use super::{Chat, Outgoing, Phase};
+use crate::client::input::Typed;
 use crate::client::ledger::MOST_SURPLUS;
 use crate::client::stage::Source;
 use crate::error::exit;
@@ -15,10 +15,10 @@ impl Chat {
     /// When the next wait must end.
     pub(super) fn deadline(&mut self) -> Option<Instant> {
         match self.state {
-            State::Connecting(until) => until,
+            Phase::Connecting(until) => until,
             // While stdout is stalled nothing is read, and nobody is late.
-            State::Talking if self.stage.has_room() => self.waiting_since().checked_add(self.patience()?),
-            State::Talking | State::Over | State::Failed => None,
+            Phase::Talking if self.stage.has_room() => self.waiting_since().checked_add(self.patience()?),
+            Phase::Talking | Phase::Over | Phase::Failed => None,
         }
     }
 
@@ -44,8 +44,8 @@ impl Chat {
         let peer = self.route.peer();
         let awaits_answer = self.ledger.outstanding() > 0 || self.outgoing.is_some();
         match self.state {
-            State::Connecting(_) => self.no_way(&io::ErrorKind::TimedOut.into(), now),
-            State::Talking if awaits_answer && self.route.has_others() => {
+            Phase::Connecting(_) => self.no_way(&io::ErrorKind::TimedOut.into(), now),
+            Phase::Talking if awaits_answer && self.route.has_others() => {
                 self.no_way(&io::Error::other("no answer"), now);
             }
             _ => {
@@ -56,33 +56,33 @@ impl Chat {
                 if self.settings.quiet {
                     self.stage.fail(format_args!("timed out: {reason}"));
                 }
-                self.state = State::Failed;
+                self.state = Phase::Failed;
             }
         }
     }
 
     pub(super) fn end(&mut self) {
-        self.state = State::Over;
+        self.state = Phase::Over;
     }
 
     /// A signal ends it; what was found out so far counts.
     pub(super) fn interrupt(&mut self, now: Instant) {
         self.show_unfinished(now);
         self.state = match self.state {
-            State::Connecting(_) | State::Failed => State::Failed,
-            State::Talking | State::Over => State::Over,
+            Phase::Connecting(_) | Phase::Failed => Phase::Failed,
+            Phase::Talking | Phase::Over => Phase::Over,
         };
     }
 
     pub(super) fn fail(&mut self) {
-        self.state = State::Failed;
+        self.state = Phase::Failed;
     }
 
     /// What is left to say, and the exit code.
     pub(super) fn conclude(mut self) -> u8 {
         let (sent, acknowledged) = (self.ledger.sent(), self.ledger.acknowledged());
         let code = self.exit_code();
-        if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == State::Over {
+        if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == Phase::Over {
             self.stage.fail("nothing was sent, so nothing is known of the path");
         }
         if let Some(notice) = self.ledger.notice()
@@ -117,13 +117,13 @@ impl Chat {
         self.outgoing.is_none()
             && (self.input_ended
                 || self.input.is_terminal()
-                || self.input.next_message(&mut slice.budget) == Next::Ended)
+                || self.input.next_message(&mut slice.budget) == Typed::Ended)
     }
 
     pub(super) fn exit_code(&mut self) -> u8 {
         let well = match (self.state, self.ledger.notice()) {
-            (State::Over, Some(notice)) => notice == Notice::ShuttingDown && self.nothing_is_left(),
-            (State::Over, None) => true,
+            (Phase::Over, Some(notice)) => notice == Notice::ShuttingDown && self.nothing_is_left(),
+            (Phase::Over, None) => true,
             _ => false,
         };
         // Without a connection and without a message nothing is known.

@@ -54,7 +54,7 @@ pub fn longest_message(protocol: Protocol, framing: Framing) -> usize {
 
 /// How the chat is going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Phase {
     /// The connection is on its way, until the given time.
     Connecting(Option<Instant>),
     /// Messages go out, replies come in.
@@ -87,7 +87,7 @@ pub struct Chat {
     untried: bool,
     /// Why nothing can be sent any more, while what had arrived is still being read.
     cannot_send: Option<io::Error>,
-    state: State,
+    state: Phase,
     buffer: Box<[u8]>,
     ledger: Ledger,
     outgoing: Option<Outgoing>,
@@ -118,7 +118,7 @@ impl Chat {
             link: None,
             untried: false,
             cannot_send: None,
-            state: State::Talking,
+            state: Phase::Talking,
             buffer: buffer(),
             ledger: Ledger::default(),
             outgoing: None,
@@ -137,7 +137,7 @@ impl Chat {
     pub fn run(mut self) -> Result<u8, Error> {
         self.first_address(Instant::now());
         self.talk_on();
-        while matches!(self.state, State::Connecting(_) | State::Talking) {
+        while matches!(self.state, Phase::Connecting(_) | Phase::Talking) {
             let stalled = !self.stage.has_room();
             let deadline = self.deadline();
             let now = self.stage.wait_while_read(deadline)?;
@@ -176,9 +176,9 @@ impl Chat {
                 self.ask_link();
             }
             Source::Link(key) if Some(key) == self.link => match self.state {
-                State::Connecting(_) => self.check_connection(slice),
-                State::Talking => self.receive(slice),
-                State::Over | State::Failed => {}
+                Phase::Connecting(_) => self.check_connection(slice),
+                Phase::Talking => self.receive(slice),
+                Phase::Over | Phase::Failed => {}
             },
             Source::Diagnostics => self.stage.heed(Source::Diagnostics),
             Source::Link(_) | Source::Alarm => {}

@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{Chat, Outgoing, Settings, State, longest_message};
-use crate::client::input::Next;
+use super::{Chat, Outgoing, Phase, Settings, longest_message};
+use crate::client::input::Typed;
 use crate::client::ledger::{MOST_SURPLUS, Meaning};
 use crate::client::stage::{Source, Stage};
 use crate::connection::Pulled;
@@ -15,7 +15,7 @@ use crate::transcript::client::Event;
 use crate::wire::{CHECK, Framing, Protocol, Reply, is_reply};
 
 /// How far a slice of replies came.
-enum Outcome {
+enum Reach {
     Drained,
     CutOff,
     Ended,
@@ -36,7 +36,7 @@ impl Chat {
     /// Sends what may be sent: one message at a time, or as many as the window allows.
     pub(super) fn talk(&mut self, slice: &mut Slice<Source>) {
         let now = slice.now();
-        while self.state == State::Talking && self.cannot_send.is_none() && self.stage.has_room() {
+        while self.state == Phase::Talking && self.cannot_send.is_none() && self.stage.has_room() {
             let Some(link) = self.link.and_then(|key| self.links.get_mut(key)) else {
                 return;
             };
@@ -58,12 +58,12 @@ impl Chat {
             }
             slice.budget.spend(1);
             match self.input.next_message(&mut slice.budget) {
-                Next::Message(message) => self.take(message, now),
-                Next::TooLong(number, length) => self.refuse_line(number, length),
-                Next::NotYet => return,
+                Typed::Message(message) => self.take(message, now),
+                Typed::TooLong(number, length) => self.refuse_line(number, length),
+                Typed::NotYet => return,
                 // There is more to read; others come first.
-                Next::Later => return self.stage.reactor.ask(Source::Console),
-                Next::Ended => return self.end_input(),
+                Typed::Later => return self.stage.reactor.ask(Source::Console),
+                Typed::Ended => return self.end_input(),
             }
         }
     }
@@ -137,14 +137,14 @@ impl Chat {
                     let meaning = self.ledger.receive(reply, now);
                     show(&mut self.stage, &self.settings, self.route.peer(), reply, meaning);
                     if self.ledger.notice().is_some() || self.ledger.surplus() > MOST_SURPLUS {
-                        break Outcome::Enough;
+                        break Reach::Enough;
                     }
                 }
                 Ok(Pulled::Part | Pulled::TooLong) => {}
-                Ok(Pulled::Drained) => break Outcome::Drained,
-                Ok(Pulled::CutOff) => break Outcome::CutOff,
-                Ok(Pulled::Ended) => break Outcome::Ended,
-                Err(error) => break Outcome::Broken(error),
+                Ok(Pulled::Drained) => break Reach::Drained,
+                Ok(Pulled::CutOff) => break Reach::CutOff,
+                Ok(Pulled::Ended) => break Reach::Ended,
+                Err(error) => break Reach::Broken(error),
             }
         };
         drop(listening);
@@ -152,17 +152,17 @@ impl Chat {
             self.answered(now);
         }
         match outcome {
-            Outcome::Enough if self.ledger.notice().is_some() => self.end(),
-            Outcome::Enough => self.fail(),
-            _ if self.state != State::Talking => {}
-            Outcome::CutOff => {}
-            Outcome::Drained => {
+            Reach::Enough if self.ledger.notice().is_some() => self.end(),
+            Reach::Enough => self.fail(),
+            _ if self.state != Phase::Talking => {}
+            Reach::CutOff => {}
+            Reach::Drained => {
                 if let Some(error) = self.cannot_send.take() {
                     self.broken(&error, now);
                 }
             }
-            Outcome::Ended => self.closed(),
-            Outcome::Broken(error) => self.broken(&error, now),
+            Reach::Ended => self.closed(),
+            Reach::Broken(error) => self.broken(&error, now),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::{Chat, Outgoing, State};
+use super::{Chat, Outgoing, Phase};
 use crate::client::stage::Source;
 use crate::escape::cause;
 use crate::process::limits::Shortage;
@@ -18,7 +18,7 @@ impl Chat {
         if self.route.go_on() {
             self.first_address(now);
         } else {
-            self.state = State::Failed;
+            self.state = Phase::Failed;
         }
     }
 
@@ -35,7 +35,7 @@ impl Chat {
         match self.settings.protocol {
             Protocol::Tcp => {
                 let patience = self.route.patience(self.settings.timeout);
-                self.state = State::Connecting(patience.and_then(|patience| now.checked_add(patience)));
+                self.state = Phase::Connecting(patience.and_then(|patience| now.checked_add(patience)));
             }
             Protocol::Udp => match self.outgoing.take() {
                 None => self.prompt(),
@@ -91,7 +91,7 @@ impl Chat {
         match link.is_established() {
             Ok(false) => {}
             Ok(true) => {
-                self.state = State::Talking;
+                self.state = Phase::Talking;
                 self.settle();
                 self.progress = slice.now();
                 let peer = self.route.peer();

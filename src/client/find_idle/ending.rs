@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::flow::{Flow, State};
+use super::flow::{Flow, Trial};
 use super::{FLOWS, FindIdle, LIVE};
 use crate::error::exit;
 use crate::escape::cause;
@@ -20,7 +20,7 @@ impl FindIdle {
 
     /// The longest silence that was survived.
     fn survived(&self) -> Duration {
-        let survivors = self.each_flow().filter(|flow| flow.state == State::Survived);
+        let survivors = self.each_flow().filter(|flow| flow.state == Trial::Survived);
         survivors.map(|flow| flow.silence).max().unwrap_or_default()
     }
 
@@ -29,7 +29,7 @@ impl FindIdle {
     fn first_cut(&self) -> Option<(Duration, Cause)> {
         let survived = self.survived();
         let cuts = self.each_flow().filter_map(|flow| match flow.state {
-            State::Cut(silence, cause) if silence > survived => Some((silence, cause)),
+            Trial::Cut(silence, cause) if silence > survived => Some((silence, cause)),
             _ => None,
         });
         cuts.min_by_key(|cut| cut.0)
@@ -37,7 +37,7 @@ impl FindIdle {
 
     pub(super) fn is_over(&mut self) -> bool {
         let first_cut = self.first_cut();
-        let silent = |flow: &&Flow| matches!(flow.state, State::Cut(_, Cause::Silent));
+        let silent = |flow: &&Flow| matches!(flow.state, Trial::Cut(_, Cause::Silent));
         // All that were silent for less must be decided.
         let known_below = |cut: Duration| self.each_flow().all(|flow| flow.silence > cut || flow.is_decided());
         let no_doubt =
@@ -51,10 +51,10 @@ impl FindIdle {
             return;
         }
         self.next_live = Some(now + LIVE);
-        let count = |wanted: fn(&State) -> bool| self.each_flow().filter(|flow| wanted(&flow.state)).count();
-        let silent = count(|state| matches!(state, State::Silent | State::Asking(_)));
-        let survived = count(|state| *state == State::Survived);
-        let cut = count(|state| matches!(state, State::Cut(..)));
+        let count = |wanted: fn(&Trial) -> bool| self.each_flow().filter(|flow| wanted(&flow.state)).count();
+        let silent = count(|state| matches!(state, Trial::Silent | Trial::Asking(_)));
+        let survived = count(|state| *state == Trial::Survived);
+        let cut = count(|state| matches!(state, Trial::Cut(..)));
         let (passed, longest) = (now.saturating_duration_since(self.began).as_secs(), self.settings.longest.as_secs());
         self.stage
             .show_live(&format!("{passed} of {longest} s: {silent} flows silent, {survived} survived, {cut} cut"));
@@ -64,7 +64,7 @@ impl FindIdle {
         self.stage.show_live("");
         let (protocol, peer) = (self.settings.protocol, self.route.peer());
         let (survived, cut) = (self.survived(), self.first_cut());
-        let failed = self.each_flow().filter(|flow| flow.state == State::Failed).count();
+        let failed = self.each_flow().filter(|flow| flow.state == Trial::Failed).count();
         let untried = self.shortages.len();
         match self.shortages.first() {
             Some(shortage) if untried == self.flows.len() => self.stage.cannot_try(protocol, peer, shortage),

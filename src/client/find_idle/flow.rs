@@ -13,7 +13,7 @@ const WORD: &[u8] = b"hello";
 
 /// Where a flow stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum Trial {
     /// It is being connected.
     Connecting,
     /// The first word was said; its answer shows that the path is open.
@@ -34,7 +34,7 @@ pub(super) enum State {
 pub(super) struct Flow {
     pub(super) link: Option<Link>,
     pub(super) silence: Duration,
-    pub(super) state: State,
+    pub(super) state: Trial,
     /// Since when it stands there.
     pub(super) since: Instant,
     /// When its silence began.
@@ -47,21 +47,21 @@ pub(super) struct Flow {
 impl Flow {
     /// A flow that is to be silent for so long; without a link it has failed.
     pub(super) fn new(link: Option<Link>, silence: Duration, now: Instant) -> Flow {
-        Flow { link, silence, state: State::Failed, since: now, silent_since: now, tries: 1, surplus: 0 }
+        Flow { link, silence, state: Trial::Failed, since: now, silent_since: now, tries: 1, surplus: 0 }
     }
 
-    pub(super) fn enter(&mut self, state: State, now: Instant) {
+    pub(super) fn enter(&mut self, state: Trial, now: Instant) {
         self.state = state;
         self.since = now;
         self.tries = 1;
-        if matches!(state, State::Survived | State::Cut(..) | State::Failed) {
+        if matches!(state, Trial::Survived | Trial::Cut(..) | Trial::Failed) {
             self.link = None;
         }
     }
 
     /// Whether it is still to show that the path is open.
     pub(super) fn is_opening(&self) -> bool {
-        matches!(self.state, State::Connecting | State::Opening)
+        matches!(self.state, Trial::Connecting | Trial::Opening)
     }
 
     /// Notes the first reason for which a flow did not stand.
@@ -78,18 +78,18 @@ impl Flow {
     /// It ended, visibly: the cut is timed when it is seen.
     pub(super) fn end(&mut self, cause: Cause, now: Instant) {
         match self.state {
-            State::Silent | State::Asking(_) => {
-                self.enter(State::Cut(now.saturating_duration_since(self.silent_since), cause), now);
+            Trial::Silent | Trial::Asking(_) => {
+                self.enter(Trial::Cut(now.saturating_duration_since(self.silent_since), cause), now);
             }
-            State::Connecting | State::Opening => self.enter(State::Failed, now),
-            State::Survived | State::Cut(..) | State::Failed => {}
+            Trial::Connecting | Trial::Opening => self.enter(Trial::Failed, now),
+            Trial::Survived | Trial::Cut(..) | Trial::Failed => {}
         }
     }
 
     /// Says a word, the first or the last. Returns the shortage of our own that kept it from being said: the silence
     /// then tells nothing.
     #[must_use]
-    pub(super) fn say(&mut self, state: State, now: Instant) -> Option<io::Error> {
+    pub(super) fn say(&mut self, state: Trial, now: Instant) -> Option<io::Error> {
         self.enter(state, now);
         self.say_again(now)
     }
@@ -99,7 +99,7 @@ impl Flow {
     pub(super) fn say_again(&mut self, now: Instant) -> Option<io::Error> {
         let error = self.link.as_mut()?.send(WORD).err()?;
         if Shortage::is(&error) {
-            self.enter(State::Failed, now);
+            self.enter(Trial::Failed, now);
             return Some(error);
         }
         self.end(cause_of(&error), now);

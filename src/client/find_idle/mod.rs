@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::flow::{Flow, State, cause_of};
+use self::flow::{Flow, Trial, cause_of};
 use super::ledger::MOST_SURPLUS;
 use super::link::{Answer, Heard};
 use super::route::Route;
@@ -123,8 +123,8 @@ impl FindIdle {
                 && flow.link.is_some()
             {
                 match self.settings.protocol {
-                    Protocol::Tcp => flow.enter(State::Connecting, now),
-                    Protocol::Udp => self.shortages.extend(flow.say(State::Opening, now)),
+                    Protocol::Tcp => flow.enter(Trial::Connecting, now),
+                    Protocol::Udp => self.shortages.extend(flow.say(Trial::Opening, now)),
                 }
             }
         }
@@ -132,7 +132,7 @@ impl FindIdle {
 
     /// Where no flow stood at all, tries the next address of the name.
     fn go_on_elsewhere(&mut self) {
-        while self.flows.iter().all(|(_, flow)| flow.state == State::Failed) {
+        while self.flows.iter().all(|(_, flow)| flow.state == Trial::Failed) {
             let peer = self.route.peer();
             if !self.route.go_on() {
                 return;
@@ -158,9 +158,9 @@ impl FindIdle {
         let Some(link) = &mut flow.link else {
             return;
         };
-        if flow.state == State::Connecting {
+        if flow.state == Trial::Connecting {
             match link.is_established() {
-                Ok(true) => shortages.extend(flow.say(State::Opening, now)),
+                Ok(true) => shortages.extend(flow.say(Trial::Opening, now)),
                 Ok(false) => return,
                 Err(error) => {
                     *trouble = Some(cause(&error));
@@ -175,18 +175,18 @@ impl FindIdle {
         let heard = link.hear(buffer, &mut slice.budget, &mut answers);
         for answer in answers {
             match (flow.state, answer) {
-                (State::Opening, Answer::Ack) => {
-                    flow.enter(State::Silent, now);
+                (Trial::Opening, Answer::Ack) => {
+                    flow.enter(Trial::Silent, now);
                     flow.silent_since = now;
                 }
-                (State::Asking(_), Answer::Ack) => flow.enter(State::Survived, now),
-                (State::Survived | State::Cut(..) | State::Failed, _) => return,
+                (Trial::Asking(_), Answer::Ack) => flow.enter(Trial::Survived, now),
+                (Trial::Survived | Trial::Cut(..) | Trial::Failed, _) => return,
                 // Who goes on talking is not silent, whatever we do.
-                (_, Answer::Ack) | (State::Silent, Answer::Wrong) => {
+                (_, Answer::Ack) | (Trial::Silent, Answer::Wrong) => {
                     flow.surplus += 1;
                     if flow.surplus > MOST_SURPLUS {
                         trouble.get_or_insert("it says more than it was asked for".to_owned());
-                        return flow.enter(State::Failed, now);
+                        return flow.enter(Trial::Failed, now);
                     }
                 }
                 (_, Answer::Notice(Notice::ShuttingDown)) if !flow.is_opening() => {
@@ -223,21 +223,21 @@ impl FindIdle {
             let stood = now.saturating_duration_since(flow.since);
             let try_is_over = timeout.is_some_and(|timeout| stood >= timeout * flow.tries);
             match flow.state {
-                State::Silent if stood >= flow.silence => {
-                    self.shortages.extend(flow.say(State::Asking(stood), now));
+                Trial::Silent if stood >= flow.silence => {
+                    self.shortages.extend(flow.say(Trial::Asking(stood), now));
                 }
-                State::Connecting | State::Opening | State::Asking(_) if try_is_over && flow.tries < TRIES => {
+                Trial::Connecting | Trial::Opening | Trial::Asking(_) if try_is_over && flow.tries < TRIES => {
                     flow.tries += 1;
                     if protocol == Protocol::Udp {
                         self.shortages.extend(flow.say_again(now));
                     }
                 }
-                State::Asking(silence) if try_is_over => flow.enter(State::Cut(silence, Cause::Silent), now),
-                State::Connecting | State::Opening if try_is_over => {
+                Trial::Asking(silence) if try_is_over => flow.enter(Trial::Cut(silence, Cause::Silent), now),
+                Trial::Connecting | Trial::Opening if try_is_over => {
                     let unfinished = flow.link.as_ref().is_some_and(|link| link.unfinished().is_some());
                     let why = if unfinished { "a wrong answer" } else { "silent" };
                     self.trouble.get_or_insert(why.to_owned());
-                    flow.enter(State::Failed, now);
+                    flow.enter(Trial::Failed, now);
                 }
                 _ => {}
             }
@@ -246,11 +246,11 @@ impl FindIdle {
 
     fn deadline(&self) -> Option<Instant> {
         let due = |flow: &Flow| match flow.state {
-            State::Silent => flow.since.checked_add(flow.silence),
-            State::Connecting | State::Opening | State::Asking(_) => {
+            Trial::Silent => flow.since.checked_add(flow.silence),
+            Trial::Connecting | Trial::Opening | Trial::Asking(_) => {
                 flow.since.checked_add(self.settings.timeout?.checked_mul(flow.tries)?)
             }
-            State::Survived | State::Cut(..) | State::Failed => None,
+            Trial::Survived | Trial::Cut(..) | Trial::Failed => None,
         };
         self.flows.iter().filter_map(|(_, flow)| due(flow)).chain(self.next_live).min()
     }

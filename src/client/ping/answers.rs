@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::account::{Meaning, Times};
-use super::flows::State;
+use super::flows::Duty;
 use super::{Ping, Settings, Stamps, Via, why};
 use crate::client::link::{Answer, Datagram, Heard};
 use crate::client::stage::Source;
@@ -27,7 +27,7 @@ impl Ping {
     fn serve_stream(&mut self, key: Key, slice: &mut Slice<Source>) {
         match self.flows.get(key).map(|socket| socket.state) {
             // The event that told of the connection may have been the only one to tell of what the server said at once.
-            Some(State::Connecting) if !self.check_connection(key) => return,
+            Some(Duty::Connecting) if !self.check_connection(key) => return,
             None => return,
             Some(_) => {}
         }
@@ -61,7 +61,7 @@ impl Ping {
                 return false;
             }
         }
-        socket.state = State::Open;
+        socket.state = Duty::Open;
         self.tally.connects.record(now.saturating_duration_since(socket.since));
         for &seq in &socket.order {
             self.account.write(seq, now);
@@ -79,7 +79,7 @@ impl Ping {
         let Some(socket) = self.flows.get(key) else {
             return;
         };
-        let (is_retired, source_port) = (socket.state == State::Retired, socket.source_port);
+        let (is_retired, source_port) = (socket.state == Duty::Retired, socket.source_port);
         let alone = self.settings.framing == Framing::Bytes;
         match answer {
             Answer::Ack => match self.flows.take_answered(key, now) {
@@ -115,7 +115,7 @@ impl Ping {
             return;
         };
         let mut carried = socket.order.iter().filter(|&&seq| self.account.is_in_flight(seq)).peekable();
-        let was_idle = carried.peek().is_none() && socket.state == State::Open;
+        let was_idle = carried.peek().is_none() && socket.state == Duty::Open;
         let carried: Vec<u64> = carried.copied().collect();
         for seq in carried {
             self.lose(seq, why, Some(socket.source_port));
@@ -145,8 +145,8 @@ impl Ping {
         };
         let Some(port) = socket.port.as_ref().filter(|_| socket.is_settled) else {
             return match socket.state {
-                State::Retired => drop(self.flows.close(key)),
-                State::Connecting | State::Open => self.end(key, &why(error), now),
+                Duty::Retired => drop(self.flows.close(key)),
+                Duty::Connecting | Duty::Open => self.end(key, &why(error), now),
             };
         };
         let source_port = Some(socket.source_port);
@@ -159,7 +159,7 @@ impl Ping {
         let Some(socket) = self.flows.get(key) else {
             return;
         };
-        let (is_port, is_retired) = (socket.is_settled, socket.state == State::Retired);
+        let (is_port, is_retired) = (socket.is_settled, socket.state == Duty::Retired);
         let only = socket.order.front().copied();
         match (datagram, only) {
             (Datagram::Stamp(stamp), _) => self.take_stamp(key, &stamp, now),
@@ -207,7 +207,7 @@ impl Ping {
             self.tally.reordered += u64::from(port.hear(stamp, is_first));
             self.several |= port.legs.is_of_several();
         }
-        let (is_alone, is_retired) = (!socket.is_settled, socket.state == State::Retired);
+        let (is_alone, is_retired) = (!socket.is_settled, socket.state == Duty::Retired);
         if is_alone && is_first {
             self.learn(Stamps::Known);
             // The first one's port is the port from now on.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::flows::{Choice, State};
+use super::flows::{Choice, Duty};
 use super::port::Port;
 use super::schedule::Schedule;
 use super::{Ping, Stamps};
@@ -74,7 +74,7 @@ impl Ping {
         match outcome {
             Ok(false) => {}
             Ok(true) if socket.link.is_stream() => {
-                socket.state = State::Open;
+                socket.state = Duty::Open;
                 self.tally.connects.record(now.saturating_duration_since(socket.since));
                 self.flows.offer(key);
                 self.start(now);

@@ -27,7 +27,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Where a socket stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum Duty {
     /// Its connection was begun.
     Connecting,
     /// Probes leave by it.
@@ -42,7 +42,7 @@ pub(super) struct Socket {
     /// What it is.
     pub(super) link: Link,
     /// Where it stands.
-    pub(super) state: State,
+    pub(super) state: Duty,
     /// Whose it is.
     pub(super) flow: usize,
     /// When it was opened, or of use for the last time.
@@ -134,7 +134,7 @@ impl Flows {
         }
         while let Some(key) = self.beside.pop_back() {
             if let Some(socket) = self.sockets.get_mut(key)
-                && socket.state != State::Retired
+                && socket.state != Duty::Retired
             {
                 socket.waits = false;
                 return Choice::Use(key);
@@ -164,7 +164,7 @@ impl Flows {
                 let link = route.open(key, reactor)?;
                 Ok(Socket {
                     source_port: link.local_port().unwrap_or_default(),
-                    state: if link.is_stream() { State::Connecting } else { State::Open },
+                    state: if link.is_stream() { Duty::Connecting } else { Duty::Open },
                     link,
                     flow,
                     since: now,
@@ -260,7 +260,7 @@ impl Flows {
     /// Keeps a socket for late answers alone, until `until`.
     pub(super) fn retire(&mut self, key: Key, until: Instant) {
         if let Some(socket) = self.sockets.get_mut(key) {
-            socket.state = State::Retired;
+            socket.state = Duty::Retired;
             let flow = socket.flow;
             self.vacate(key, flow);
             self.retired.push_back((until, key));
@@ -287,9 +287,9 @@ impl Flows {
         }
         while let Some(&key) = self.beside.front() {
             match self.sockets.get(key) {
-                Some(socket) if socket.state != State::Retired && !socket.order.is_empty() => break,
-                Some(socket) if socket.state != State::Retired && now < socket.since + IDLE => break,
-                Some(socket) if socket.state != State::Retired => drop(self.sockets.remove(key)),
+                Some(socket) if socket.state != Duty::Retired && !socket.order.is_empty() => break,
+                Some(socket) if socket.state != Duty::Retired && now < socket.since + IDLE => break,
+                Some(socket) if socket.state != Duty::Retired => drop(self.sockets.remove(key)),
                 _ => {}
             }
             self.beside.pop_front();
@@ -301,7 +301,7 @@ impl Flows {
         let Some(socket) = self.sockets.get_mut(key) else {
             return;
         };
-        if socket.order.len() >= self.room || socket.state == State::Retired {
+        if socket.order.len() >= self.room || socket.state == Duty::Retired {
             return;
         }
         if self.homes[socket.flow] == Some(key) {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::account::KEPT;
-use super::flows::{Choice, State};
+use super::flows::{Choice, Duty};
 use super::port::Port;
 use super::{Ping, Settings, Stamps, Via, why};
 use crate::process::limits::Shortage;
@@ -76,7 +76,7 @@ impl Ping {
         let Some(socket) = self.flows.get(key) else {
             return Ok(());
         };
-        let (flow, stands) = (socket.flow, socket.state == State::Open);
+        let (flow, stands) = (socket.flow, socket.state == Duty::Open);
         self.tally.send(flow, socket.source_port);
         let seq = self.account.send(due, now, Via { key: Some(key), flow });
         self.flows.carry(key, seq, now);
@@ -191,7 +191,7 @@ impl Ping {
             return self.lose(seq, "no answer in time", None);
         };
         let source_port = Some(socket.source_port);
-        if socket.state == State::Connecting {
+        if socket.state == Duty::Connecting {
             // Nothing was written, so nothing can come late.
             if self.flows.take_back(key, seq) {
                 self.flows.close(key);

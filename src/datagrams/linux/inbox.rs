@@ -23,7 +23,7 @@ const BUFFER: usize = 65_536 + 64;
 const FEW: usize = 4;
 
 /// The batch received last.
-pub(super) struct Inbox<S> {
+pub(super) struct BatchIn<S> {
     bound: Local,
     packet_info: bool,
     headers: MultiHeaders<S>,
@@ -44,7 +44,7 @@ struct Arrival {
     received: Option<u64>,
 }
 
-impl<S: Address> Inbox<S> {
+impl<S: Address> BatchIn<S> {
     pub(super) fn new(bound: IpAddr, packet_info: bool) -> Self {
         Self {
             bound: Local { ip: bound, interface: 0 },
@@ -111,9 +111,9 @@ fn nanoseconds(time: TimeSpec) -> Option<u64> {
     seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
-impl<S> fmt::Debug for Inbox<S> {
+impl<S> fmt::Debug for BatchIn<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox")
+        f.debug_struct("BatchIn")
             .field("arrivals", &self.arrivals.len())
             .field("taken", &self.taken)
             .finish_non_exhaustive()

@@ -8,8 +8,8 @@ use nix::sys::socket::{SockaddrIn, SockaddrIn6, setsockopt, sockopt};
 
 use super::{Datagram, Local, Received, Sent};
 use address::Address;
-use inbox::Inbox;
-use outbox::Outbox;
+use inbox::BatchIn;
+use outbox::BatchOut;
 
 mod address;
 mod group;
@@ -39,13 +39,13 @@ pub(super) enum Batches {
 /// Both ways of one address family.
 #[derive(Debug)]
 pub(super) struct Family<S> {
-    inbox: Inbox<S>,
-    outbox: Outbox<S>,
+    inbox: BatchIn<S>,
+    outbox: BatchOut<S>,
 }
 
 impl<S: Address> Family<S> {
     fn new(socket: &UdpSocket, bound: SocketAddr, packet_info: bool) -> Self {
-        Self { inbox: Inbox::new(bound.ip(), packet_info), outbox: Outbox::new(socket, packet_info) }
+        Self { inbox: BatchIn::new(bound.ip(), packet_info), outbox: BatchOut::new(socket, packet_info) }
     }
 }
 

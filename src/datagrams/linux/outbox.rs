@@ -20,7 +20,7 @@ use super::group::{Content, Copied, Group, MERGED, Shared};
 const MERGEABLE: usize = 1200;
 
 /// The answers to one batch.
-pub(super) struct Outbox<S> {
+pub(super) struct BatchOut<S> {
     shared: Vec<Group<S, Shared>>,
     copied: Vec<Group<S, Copied>>,
     sender: Sender<S>,
@@ -28,7 +28,7 @@ pub(super) struct Outbox<S> {
     queued: usize,
 }
 
-impl<S: Address> Outbox<S> {
+impl<S: Address> BatchOut<S> {
     pub(super) fn new(socket: &UdpSocket, packet_info: bool) -> Self {
         Self {
             shared: Vec::new(),
@@ -171,8 +171,8 @@ impl<S: Address> Sender<S> {
     }
 }
 
-impl<S> fmt::Debug for Outbox<S> {
+impl<S> fmt::Debug for BatchOut<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbox").field("queued", &self.queued).finish_non_exhaustive()
+        f.debug_struct("BatchOut").field("queued", &self.queued).finish_non_exhaustive()
     }
 }

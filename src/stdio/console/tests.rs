@@ -20,7 +20,7 @@ fn on_a_pipe(longest: usize) -> (PipeWriter, Console) {
 /// Fills until the end is seen: a child that another test is just starting
 /// may still hold the writing end for a moment.
 fn fill_to_the_end(console: &mut Console) {
-    while console.fill(&mut Budget::plenty()) != Fill::Ended {
+    while console.fill(&mut Budget::plenty()) != Filled::Ended {
         std::thread::yield_now();
     }
 }
@@ -32,14 +32,14 @@ fn whole(number: u64, bytes: &[u8]) -> Option<Line<'_>> {
 #[test]
 fn a_line_loses_its_newline_and_nothing_else() {
     let (mut writer, mut console) = on_a_pipe(100);
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Drained);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Drained);
     writer.write_all(b" a\0b\r\n\n\xff\xfe\nrest").unwrap();
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
     assert_eq!(console.next_line(), whole(1, b" a\0b\r"));
     assert_eq!(console.next_line(), whole(2, b""));
     assert_eq!(console.next_line(), whole(3, b"\xff\xfe"));
     assert_eq!(console.next_line(), None);
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Drained);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Drained);
     drop(writer);
     fill_to_the_end(&mut console);
     assert_eq!(console.next_line(), whole(4, b"rest"));
@@ -53,8 +53,8 @@ fn an_end_right_after_a_newline_adds_no_line() {
     let (mut writer, mut console) = on_a_pipe(100);
     writer.write_all(b"one\n").unwrap();
     drop(writer);
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data, "a line is waiting");
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data, "a line is waiting");
     assert_eq!(console.next_line(), whole(1, b"one"));
     fill_to_the_end(&mut console);
     assert_eq!(console.next_line(), None);
@@ -65,7 +65,7 @@ fn a_line_may_come_in_any_pieces() {
     let (mut writer, mut console) = on_a_pipe(100);
     for byte in b"hello\nworld\n" {
         writer.write_all(&[*byte]).unwrap();
-        assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
+        assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
         match byte {
             b'\n' => assert!(matches!(console.next_line(), Some(Line::Whole { bytes: [_, _, _, _, _], .. }))),
             _ => assert_eq!(console.next_line(), None),
@@ -100,7 +100,7 @@ fn a_line_too_long_is_told_once_with_its_number_and_length() {
 fn an_endless_line_takes_no_more_memory() {
     let mut console = Console::new(Descriptor::reader(File::open("/dev/zero").unwrap()), 65_536);
     for _ in 0..2000 {
-        assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
+        assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
         assert_eq!(console.next_line(), None);
     }
     assert!(console.buffer.capacity() <= 2 * (65_536 + READ));
@@ -114,11 +114,11 @@ fn lines_that_nobody_takes_stop_the_reading() {
         writer.write_all(&[b'\n'; READ]).unwrap();
     }
     for _ in 0..9 {
-        assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
+        assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
     }
     assert_eq!(console.waiting(), READ as u64);
     while console.next_line().is_some() {}
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
     assert_eq!(console.next_line(), whole(READ as u64 + 1, b""));
 }
 
@@ -132,11 +132,11 @@ fn a_file_is_read_to_its_end_through_the_shared_offset() {
     let poll = Poll::new().unwrap();
     console.register(poll.registry(), Token(0)).unwrap();
     assert!(console.always_ready() && !console.is_terminal());
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
     assert_eq!(file.stream_position().unwrap(), 7);
     assert_eq!(console.next_line(), whole(1, b"one"));
     assert_eq!(console.next_line(), None);
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Ended);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Ended);
     assert_eq!(console.next_line(), whole(2, b"two"));
 }
 
@@ -146,19 +146,19 @@ fn nothing_to_read_from_is_an_end_and_says_why() {
     let poll = Poll::new().unwrap();
     null.register(poll.registry(), Token(0)).unwrap();
     assert!(null.always_ready());
-    assert_eq!(null.fill(&mut Budget::plenty()), Fill::Ended);
+    assert_eq!(null.fill(&mut Budget::plenty()), Filled::Ended);
     assert!(null.error().is_none());
 
     let mut directory = Console::new(Descriptor::reader(File::open("/").unwrap()), 100);
     directory.register(poll.registry(), Token(0)).unwrap();
-    assert_eq!(directory.fill(&mut Budget::plenty()), Fill::Ended);
+    assert_eq!(directory.fill(&mut Budget::plenty()), Filled::Ended);
     assert_eq!(directory.error().unwrap().kind(), io::ErrorKind::IsADirectory);
 
     let (_reader, writer) = pipe().unwrap();
     let mut write_only = Console::new(Descriptor::reader(writer), 100);
     write_only.register(poll.registry(), Token(0)).unwrap();
     assert!(write_only.ended() && write_only.always_ready());
-    assert_eq!(write_only.fill(&mut Budget::plenty()), Fill::Ended);
+    assert_eq!(write_only.fill(&mut Budget::plenty()), Filled::Ended);
     assert!(write_only.error().is_some());
 }
 
@@ -172,7 +172,7 @@ fn after_its_end_no_event_comes_any_more() {
     peer.shutdown(std::net::Shutdown::Write).unwrap();
     poll.poll(&mut events, Some(Duration::from_secs(9))).unwrap();
     assert_eq!(events.iter().next().unwrap().token(), Token(3));
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Ended);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Ended);
     drop(peer);
     poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
     assert!(events.is_empty());
@@ -212,7 +212,7 @@ fn background_job() {
         Command::new("sleep").arg("60").process_group(0).spawn().unwrap()
     };
     foreground(Pid::from_raw(i32::try_from(other.id()).unwrap()));
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Drained);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Drained);
     assert!(!console.ended());
     foreground(getpgrp());
     other.kill().unwrap();
@@ -221,6 +221,6 @@ fn background_job() {
     let mut poll = Poll::new().unwrap();
     console.register(poll.registry(), Token(0)).unwrap();
     poll.poll(&mut Events::with_capacity(4), Some(Duration::from_secs(9))).unwrap();
-    assert_eq!(console.fill(&mut Budget::plenty()), Fill::Data);
+    assert_eq!(console.fill(&mut Budget::plenty()), Filled::Data);
     assert_eq!(console.next_line(), whole(1, b"stats"));
 }
