@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Input, Launch, Output, Process};
 
@@ -80,9 +81,11 @@ fn lines(lines: &[&str]) -> Vec<String> {
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    /// A path where nothing is yet; `name` tells it from the other tests'.
+    /// A path where nothing is yet, and that no other has: it ends in `name`.
     pub(crate) fn path(name: &str) -> Scratch {
-        Scratch(std::env::temp_dir().join(format!("ack-reactor-{}-client-{name}", std::process::id())))
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Scratch(std::env::temp_dir().join(format!("ack-reactor-{}-{number}-{name}", std::process::id())))
     }
 
     /// A file with this content.
