@@ -154,7 +154,7 @@ mod tests {
         fn nothing_panics_and_only_what_has_digits_is_taken(word in r"[0-9.eEhmsud+ -]{0,12}|\PC{0,8}") {
             let taken = Seconds::parse(&word).is_ok();
             prop_assert!(!taken || word.bytes().any(|byte| byte.is_ascii_digit()));
-            prop_assert!(!taken || !word.contains(['+', ',']) || word.contains("e+"));
+            prop_assert!(!taken || !word.contains(['+', ',']) || word.to_lowercase().contains("e+"));
         }
     }
 }
