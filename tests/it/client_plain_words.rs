@@ -23,7 +23,9 @@ fn time_stamps_are_local_and_name_their_offset() {
         let stamp = ended.out[1].strip_prefix('[').and_then(|rest| rest.split_once("] check from ")).unwrap().0;
         let shape: String = stamp[..26].chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
         assert_eq!((shape.as_str(), &stamp[26..]), ("0000-00-00T00:00:00.000000", offset), "{zone}: {stamp}");
-        assert!(ended.err.is_empty(), "{zone}: {:?}", ended.err);
+        // A busy machine may have held the client up, which it says.
+        let held_up = |line: &&String| line.contains("stood still") || line.contains("our own sending was late");
+        assert_eq!(ended.err.iter().find(|line| !held_up(line)), None, "{zone}");
     }
 }
 
