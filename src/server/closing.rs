@@ -36,6 +36,18 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    fn begin(grace: Option<Duration>, now: Instant) -> Ending {
+        let after = |span: Option<Duration>| span.and_then(|span| now.checked_add(span));
+        let until = after(grace);
+        Ending {
+            haste: after(grace.map(|grace| LEAST_CALM.max(grace / 2))),
+            until,
+            doors: until.and_then(|until| until.checked_add(DOORS)),
+            accepts: LAST_ACCEPTS,
+            cut: 0,
+        }
+    }
+
     /// How one is listened to that was read out, or not yet.
     pub(super) fn attention(&self, is_read_out: bool, now: Instant) -> Attention {
         Attention { reads: !is_read_out, tells: self.haste.is_none_or(|haste| now < haste) }
@@ -177,16 +189,9 @@ impl Server {
         if self.ending.is_some() {
             return;
         }
-        let grace = self.settings.grace;
-        let after = |span: Option<Duration>| span.and_then(|span| now.checked_add(span));
-        let until = after(grace);
-        self.ending = Some(Ending {
-            haste: after(grace.map(|grace| LEAST_CALM.max(grace / 2))),
-            until,
-            doors: until.and_then(|until| until.checked_add(DOORS)),
-            accepts: LAST_ACCEPTS,
-            cut: 0,
-        });
+        let ending = Ending::begin(self.settings.grace, now);
+        let until = ending.until;
+        self.ending = Some(ending);
         self.process.journal.tell(&Event::ShuttingDown);
         self.roster.end_at(until);
         self.process.reactor.ask(Source::Listener);
@@ -210,5 +215,22 @@ impl Server {
     /// Whether an end has come to its end.
     pub(super) fn is_over(&self) -> bool {
         self.ending.is_some() && self.door.is_none() && self.answerer.is_none() && self.roster.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_the_grace_or_a_tenth_of_a_second_is_for_telling_what_was_read() {
+        let now = Instant::now();
+        for (grace, calm) in [(4000, 2000), (1000, 500), (100, 100), (0, 100)] {
+            let ending = Ending::begin(Some(Duration::from_millis(grace)), now);
+            let tells = |millis| ending.attention(true, now + Duration::from_millis(millis)).tells;
+            assert!(tells(calm - 1) && !tells(calm), "{grace} ms");
+        }
+        let endless = Ending::begin(None, now);
+        assert!(endless.attention(true, now + Duration::from_secs(3600)).tells && endless.until.is_none());
     }
 }
