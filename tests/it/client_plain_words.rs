@@ -37,13 +37,14 @@ fn what_a_far_end_does_is_no_line_of_a_log() {
     });
     let chatty = tcp_service(|mut stream| while stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").is_ok() {});
     let silent = FarUdp::new();
-    for address in [banner, chatty, silent.address()] {
+    // Over TCP somebody else may listen at the silent one's port.
+    for (address, protocol) in [(banner, "-t"), (chatty, "-t"), (silent.address(), "-u")] {
         for mode in ["-m x -W 0.3", "-z -W 0.3", "--ping -c 2 -i 0.1 -W 0.3", "--find-idle 0.2 -W 0.3"] {
             for framing in ["bytes", "lines", "length"] {
-                let ended = run(client_to(address, &format!("{mode} --framing {framing}")));
-                assert_ne!(ended.code, 0, "{mode} {framing}");
+                let ended = run(client_to(address, &format!("{protocol} {mode} --framing {framing}")));
+                assert_ne!(ended.code, 0, "{protocol} {mode} {framing}");
                 for line in &ended.err {
-                    assert!(line.starts_with("reactor-client: "), "{mode} {framing}: {line:?}");
+                    assert!(line.starts_with("reactor-client: "), "{protocol} {mode} {framing}: {line:?}");
                 }
             }
         }

@@ -26,6 +26,12 @@ impl Proc {
         Duration::from_millis(ticks * 10)
     }
 
+    /// For how long it ran or waited for a processor: what is awake, however busy the machine is.
+    pub(crate) fn awake(self) -> Duration {
+        let schedstat = fs::read_to_string(format!("/proc/{}/schedstat", self.0)).unwrap();
+        Duration::from_nanos(schedstat.split_whitespace().take(2).map(|time| time.parse::<u64>().unwrap()).sum())
+    }
+
     /// How often it went to sleep, and so was woken.
     pub(crate) fn sleeps(self) -> u64 {
         self.status("voluntary_ctxt_switches:").parse().unwrap()

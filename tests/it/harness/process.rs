@@ -4,9 +4,11 @@ use std::env;
 use std::fs::File;
 use std::io::{PipeReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -233,9 +235,20 @@ impl Process {
         }
     }
 
-    /// Closes the writing end of its stdin pipe.
+    /// Closes the writing end of its stdin pipe, and waits until that is the pipe's end: a child that another test is
+    /// just starting holds a copy of it until it has become its program.
+    #[track_caller]
     pub(crate) fn end_input(&mut self) {
         self.typist = None;
+        let path = format!("/proc/{}/fd/0", self.id());
+        // One that has ended meanwhile reads nothing more; without /proc the copy's life has to be short.
+        if let Ok(stdin) = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+            wait_until("the end of its stdin", || {
+                let mut end = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+                poll(&mut end, PollTimeout::ZERO).unwrap();
+                end[0].revents().is_some_and(|told| told.contains(PollFlags::POLLHUP)).then_some(())
+            });
+        }
     }
 
     /// Sends it a signal.
