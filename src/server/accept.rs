@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
-use super::listen::keep_alive;
+use super::listen::{keep_alive, somebody_waits};
 use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::Slice;
@@ -97,7 +97,13 @@ impl Server {
             }
             slice.budget.spend(ACCEPT_COSTS);
             match door.listener.accept() {
-                Ok((stream, peer)) => self.admit(stream, peer, slice.now()),
+                Ok((stream, peer)) => {
+                    let is_last = !somebody_waits(&door.listener);
+                    self.admit(stream, peer, slice.now());
+                    if is_last {
+                        return self.everyone_is_in();
+                    }
+                }
                 Err(error) => match Failure::of(&error) {
                     Failure::Nobody => return self.everyone_is_in(),
                     Failure::ThatClient => log::debug!("a client was gone before it was accepted: {}", cause(&error)),
