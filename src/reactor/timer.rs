@@ -50,15 +50,33 @@ mod platform {
                 // It has rung or will; what is past is past for the poll as well.
                 return deadline.filter(|&deadline| deadline <= Instant::now());
             }
-            let left = deadline?.saturating_duration_since(Instant::now());
+            self.wind(deadline?, Instant::now())
+        }
+
+        /// Sees to it that the loop wakes by `deadline`, at the cost of a wake-up for nothing now and then: one that
+        /// is set for an earlier time stays, so that a deadline which moves on with every event is set when it comes,
+        /// not with every event. (A timeout of the poll starts and stops a timer in every wait that sleeps.) Returns
+        /// the deadline that the poll itself is to be given.
+        pub fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+            let (deadline, now) = (deadline?, Instant::now());
+            if deadline <= now {
+                return Some(deadline);
+            }
+            match self.set_for {
+                Some(set_for) if now < set_for && set_for <= deadline => None,
+                _ => self.wind(deadline, now),
+            }
+        }
+
+        fn wind(&mut self, deadline: Instant, now: Instant) -> Option<Instant> {
             // A timer set to nothing would never ring.
-            let left = TimeSpec::from_duration(left.max(Duration::from_nanos(1)));
-            match self.timer.set(Expiration::OneShot(left), TimerSetTimeFlags::empty()) {
+            let left = deadline.saturating_duration_since(now).max(Duration::from_nanos(1));
+            match self.timer.set(Expiration::OneShot(TimeSpec::from_duration(left)), TimerSetTimeFlags::empty()) {
                 Ok(()) => {
-                    self.set_for = deadline;
+                    self.set_for = Some(deadline);
                     None
                 }
-                Err(_) => deadline,
+                Err(_) => Some(deadline),
             }
         }
     }
@@ -100,6 +118,11 @@ mod platform {
         pub fn set(&mut self, deadline: Option<Instant>) -> Option<Instant> {
             deadline.map(|deadline| deadline.checked_sub(LAST_STRETCH).unwrap_or(deadline))
         }
+
+        /// Returns `deadline`: whole milliseconds do here.
+        pub fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+            deadline
+        }
     }
 }
 
@@ -122,5 +145,23 @@ mod tests {
             let due = Instant::now() + Duration::from_micros(300);
             while reactor.wait(alarm.set(Some(due))).unwrap() < due {}
         }
+    }
+
+    #[test]
+    fn a_deadline_is_covered_by_an_earlier_one_and_not_by_a_later_one() {
+        let mut reactor = Reactor::<Who>::new().unwrap();
+        let mut alarm = Alarm::new().unwrap();
+        alarm.register(reactor.registry(), Who::Listener.token()).unwrap();
+        let began = Instant::now();
+        let [soon, later, never] = [2, 4, 3_600_000].map(|millis| began + Duration::from_millis(millis));
+        // Set for what is far, it must be set anew for what is near; set for that, it covers the rest until it rang.
+        alarm.cover(Some(never));
+        for due in [soon, later] {
+            alarm.cover(Some(soon));
+            while reactor.wait(alarm.cover(Some(due))).unwrap() < due {}
+        }
+        assert!(began.elapsed() < Duration::from_secs(60));
+        assert_eq!(alarm.cover(None), None);
+        assert_eq!(alarm.cover(Some(soon)), Some(soon), "what is past is for the poll");
     }
 }

@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::process::Process;
 use crate::process::limits::raise_descriptor_limit;
 use crate::process::signals::{OnQuit, Signal, has_terminal};
+use crate::reactor::timer::Alarm;
 use crate::reactor::{Key, Slice, Source as _};
 use crate::roster::{Peer, Roster};
 use crate::stdio::console::Console;
@@ -83,6 +84,7 @@ pub struct Settings {
 pub struct Server {
     settings: Settings,
     process: Process<Source>,
+    alarm: Alarm,
     console: Console,
     door: Option<Door>,
     answerer: Option<Answerer>,
@@ -111,10 +113,12 @@ impl Server {
             listen::keep_alive(tcp);
         }
         let process = Process::set_up(settings.style, settings.quiet, diagnostics, OnQuit::Die)?;
+        let alarm = Alarm::new().map_err(|error| Error::Setup("the timer", error))?;
         let answerer = sockets.udp.map(Answerer::new).transpose();
         let allowed = limit.map_or(Key::SLOTS, |limit| limit.saturating_sub(RESERVE).max(1));
         let mut server = Server {
             process,
+            alarm,
             console: Console::stdin(operator::LONGEST_COMMAND),
             door: sockets.tcp.map(Door::new),
             answerer: answerer.map_err(|error| Error::Setup("the UDP socket", error))?,
@@ -139,6 +143,7 @@ impl Server {
         if let Some(answerer) = &mut self.answerer {
             answerer.register(registry)?;
         }
+        self.alarm.register(registry, Source::Alarm.token())?;
         self.console.register(registry, Source::Console.token())?;
         // A file is never announced, and a pipe may have been filled before.
         self.process.reactor.ask(Source::Console);
@@ -156,7 +161,8 @@ impl Server {
             // The turn, in this order because: lines leave in one write when all are there; signals may change what the
             // rest should do (the reactor puts them first); input comes before deadlines, so that what has arrived
             // saves its sender; a slot is freed only when no event of this turn can name it any more.
-            now = self.process.wait(self.deadline(now))?;
+            let deadline = self.alarm.cover(self.deadline(now));
+            now = self.process.wait(deadline)?;
             while let Some(mut slice) = self.process.reactor.next_slice() {
                 self.serve(&mut slice);
                 self.process.reactor.put_back(slice);
@@ -178,6 +184,8 @@ impl Server {
             Source::Console => self.heed_operator(slice),
             Source::Screen => self.process.heed(Source::Screen),
             Source::Diagnostics => self.process.heed(Source::Diagnostics),
+            // Deadlines are looked at in every turn.
+            Source::Alarm => {}
             Source::Peer(key) => self.serve_peer(key, slice),
         }
     }

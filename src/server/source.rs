@@ -18,13 +18,22 @@ pub(super) enum Source {
     Screen,
     /// stderr takes bytes again.
     Diagnostics,
+    /// The alarm that covers the next deadline rang.
+    Alarm,
     /// One connection out of many.
     Peer(Key),
 }
 
 impl reactor::Source for Source {
-    const SINGLE: &'static [Source] =
-        &[Source::Signals, Source::Listener, Source::Datagrams, Source::Console, Source::Screen, Source::Diagnostics];
+    const SINGLE: &'static [Source] = &[
+        Source::Signals,
+        Source::Listener,
+        Source::Datagrams,
+        Source::Console,
+        Source::Screen,
+        Source::Diagnostics,
+        Source::Alarm,
+    ];
 
     #[inline]
     fn of_key(key: Key) -> Source {
@@ -40,7 +49,8 @@ impl reactor::Source for Source {
             | Source::Datagrams
             | Source::Console
             | Source::Screen
-            | Source::Diagnostics => None,
+            | Source::Diagnostics
+            | Source::Alarm => None,
         }
     }
 
@@ -65,8 +75,8 @@ mod tests {
 
     #[test]
     fn every_source_comes_back_from_its_token() {
-        use Source::{Console, Datagrams, Diagnostics, Listener, Screen, Signals};
-        for source in [Signals, Listener, Datagrams, Console, Screen, Diagnostics] {
+        use Source::{Alarm, Console, Datagrams, Diagnostics, Listener, Screen, Signals};
+        for source in [Signals, Listener, Datagrams, Console, Screen, Diagnostics, Alarm] {
             assert_eq!(Source::of(source.token()), Some(source));
         }
     }

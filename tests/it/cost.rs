@@ -67,6 +67,11 @@ fn one_pipeline(server: &Server, messages: u64) {
     (0..messages / 100).for_each(|_| client.exchange(&lines, &acks));
 }
 
+/// Clients that come, say one message and go.
+fn short_lives(server: &Server, messages: u64) {
+    (0..messages).for_each(|_| server.quiet_client().exchange("hello", "ACK"));
+}
+
 /// Has `tool` start the server, lets it acknowledge, and shuts it down.
 #[track_caller]
 fn run(tool: &str, args: &str, load: Load, messages: u64) {
@@ -144,6 +149,26 @@ fn the_kernel_is_asked_to_tell_times_by_the_first_probe_alone() {
         assert!(calls.contains("SO_"), "are the names of options others?\n{calls}");
         assert_eq!(calls.matches("SO_TIMESTAMPNS").count(), times, "{calls}");
     }
+}
+
+/// An accept in vain costs as much as a message, and so does a timeout in every wait.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_short_life_takes_one_accept_and_no_timeout() {
+    if cannot("strace", &["-c", "-o", "/dev/null", "true"]) {
+        return;
+    }
+    let calls = Scratch::path("lives");
+    run(&format!("strace -e trace=accept4,epoll_wait -o {} \"$0\"", calls.0.display()), "-t -q", short_lives, 100);
+    let calls = fs::read_to_string(&calls.0).unwrap();
+    let accepts = calls.matches("accept4(").count();
+    assert!((100..=105).contains(&accepts), "{accepts} accepts for 100 connections\n{calls}");
+    let waits = calls.lines().filter(|call| call.starts_with("epoll_wait("));
+    let timed = waits.filter(|wait| !wait.contains(", -1) = ") && !wait.contains(", 0) = "));
+    // The end waits for its last clients.
+    assert!(timed.clone().count() <= 5, "{:?}", timed.collect::<Vec<_>>());
+    assert!(calls.matches(", -1) = ").count() >= 100, "are waits written otherwise?\n{calls}");
+    expect_system_calls(700..=1100, "-t -q", short_lives);
 }
 
 #[test]
