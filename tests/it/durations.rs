@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Ended, Launch, client_to, closed_port, private_loopback, run, server, sooner_than, timed};
+use crate::harness::{Ended, Launch, calm, client_to, closed_port, private_loopback, run, server, sooner_than, timed};
 
 /// What is no time, in every option that takes one.
 const NONSENSE: [&str; 15] =
@@ -55,7 +55,7 @@ fn the_client_takes_units_in_every_mode() {
         "--ping -c 3 -i 10ms -w 1m -W 1500ms",
         "--find-idle 100ms -W 1s",
     ] {
-        let ended = run(client_to(server.tcp(), options));
+        let ended = calm(|| client_to(server.tcp(), options));
         assert_eq!(ended.code, 0, "{options}: {:?}", ended.err);
     }
 }
@@ -64,7 +64,7 @@ fn the_client_takes_units_in_every_mode() {
 fn a_unit_is_the_time_that_it_names() {
     let server = server("-u");
     sooner_than(Duration::from_secs(2), || {
-        let (ended, took) = timed(|| run(client_to(server.udp(), "--ping -u -q -i 100ms -w 450ms")));
+        let (ended, took) = timed(|| calm(|| client_to(server.udp(), "--ping -u -q -i 100ms -w 450ms")));
         assert_eq!(ended.code, 0, "{:?}", ended.err);
         assert!(took >= Duration::from_millis(400), "{took:?}");
         took

@@ -170,9 +170,15 @@ fn flows_are_connections_or_source_ports_of_their_own() {
         if in_turn && sources.len() == 4 { Ok(()) } else { Err(sources) }
     });
 
-    let server = server("-t");
-    assert_eq!(calm(|| client_to(server.tcp(), "--ping -q -c 12 -i 0.01 --flows 4")).code, 0);
-    assert_eq!(server.stdout.so_far().iter().filter(|line| line.ends_with(" connected")).count(), 4);
+    // The same of an ACK and another connection.
+    one_of_five(|| {
+        let server = server("-t");
+        assert_eq!(calm(|| client_to(server.tcp(), "--ping -q -c 12 -i 0.02 --flows 4")).code, 0);
+        match server.stdout.so_far().iter().filter(|line| line.ends_with(" connected")).count() {
+            4 => Ok(()),
+            other => Err(other),
+        }
+    });
 }
 
 #[test]
@@ -187,7 +193,7 @@ fn many_flows_raise_the_limit_on_descriptors_themselves() {
 fn tcp_goes_on_to_the_address_that_accepts() {
     let Some((names, addresses)) = several("ping-tcp", 2) else { return };
     let server = server(&format!("-t --host {} -p {}", addresses[1].ip(), addresses[1].port()));
-    let ended = run(names.client(&format!("several {} --ping -c 2 -i 0.01", server.tcp().port())));
+    let ended = calm(|| names.client(&format!("several {} --ping -c 2 -i 0.01", server.tcp().port())));
     assert_eq!((ended.code, told(&ended, "cannot connect")), (0, 1), "{:?}", ended.err);
     assert!(ended.err[0].contains(&addresses[0].to_string()), "{:?}", ended.err);
     assert!(ended.out[1].starts_with(&format!("ACK from {}: seq=1 ", addresses[1])), "{:?}", ended.out);
@@ -215,7 +221,7 @@ fn udp_goes_on_to_the_address_that_answers() {
 fn the_first_of_several_udp_addresses_that_answers_is_the_one() {
     let Some((names, addresses)) = several("ping-one", 2) else { return };
     let server = server(&format!("-u --host {} -p {}", addresses[0].ip(), addresses[0].port()));
-    let ended = run(names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port())));
+    let ended = calm(|| names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port())));
     assert_eq!((ended.code, told(&ended, "connect")), (0, 0), "{:?}", ended.err);
     assert!(ended.out[1].starts_with(&format!("check from {}: seq=1 ", addresses[0])), "{:?}", ended.out);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::harness::{Launch, Output, Scratch, client_to, end_of, run, server, sooner_than, timed};
+use crate::harness::{Launch, Output, Scratch, calm, client_to, end_of, run, server, sooner_than, timed};
 use crate::ping_files::Folder;
 
 #[test]
@@ -36,11 +36,11 @@ fn a_name_that_does_not_fit_is_refused() {
 #[test]
 fn a_device_is_written_directly() {
     let server = server("-u");
-    let ended = run(client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/full"));
+    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/full"));
     assert_eq!(ended.code, 1);
     assert!(ended.out[2].starts_with("2 sent, 2 acknowledged"), "{:?}", ended.out);
     assert!(ended.complaint().contains("'/dev/full': No space left on device"), "{:?}", ended.err);
-    let ended = run(client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/null --hgrm /dev/null"));
+    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/null --hgrm /dev/null"));
     assert_eq!(ended.code, 0, "{:?}", ended.err);
     assert!(!Path::new("/dev/null.response").exists(), "a device takes both distributions");
 }
