@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::harness::{
     FarUdp, Launch, Server, calm, client_to, closed_port, end_of, has_v6, last_object, number, run, server, shape,
-    sooner_than, timed,
+    sooner_than, timed, undisturbed,
 };
 
 fn server_v6(args: &str) -> Server {
@@ -78,20 +78,24 @@ fn probes_are_answered_and_counted() {
 
 #[test]
 fn a_lost_probe_leaves_its_source_port_and_its_answer_is_late() {
-    if !has_v6() {
-        return;
-    }
-    let far = far_v6();
-    let mut client = client_to(far.address(), "--ping -u --plain -c 2 -i 1 -W 0.8").start();
-    let first = far.expect("hello");
-    let second: SocketAddr = far.expect("hello");
-    assert_ne!(first, second);
-    far.say(first, "check");
-    client.stdout.find("the late answer", |line| line.starts_with("late check from [::1]:") && line.contains("seq=1 "));
-    far.say(second, "check");
-    let ended = end_of(&mut client);
-    let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
-    assert!(figures.starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{figures:?}");
+    undisturbed(|| {
+        if !has_v6() {
+            return;
+        }
+        let far = far_v6();
+        let mut client = client_to(far.address(), "--ping -u --plain -c 2 -i 1 -W 0.8").start();
+        let first = far.expect("hello");
+        let second: SocketAddr = far.expect("hello");
+        assert_ne!(first, second);
+        far.say(first, "check");
+        client
+            .stdout
+            .find("the late answer", |line| line.starts_with("late check from [::1]:") && line.contains("seq=1 "));
+        far.say(second, "check");
+        let ended = end_of(&mut client);
+        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+        assert!(figures.starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{figures:?}");
+    });
 }
 
 #[test]

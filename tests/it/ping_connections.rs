@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 use crate::client_names::several;
 use crate::harness::{
     Ended, FarTcp, FarUdp, Input, ack, calm, client_to, closed_port, end_of, heard, last_object, number, one_of_five,
-    private_loopback, run, server, sooner_than, tcp_service, timed, udp_service,
+    private_loopback, run, server, sooner_than, tcp_service, timed, udp_service, undisturbed,
 };
 
 /// How many lines of stderr say this. A busy machine may have more to say.
@@ -20,90 +20,98 @@ fn told(ended: &Ended, what: &str) -> usize {
 
 #[test]
 fn a_connection_that_ends_with_a_probe_in_flight_loses_it_and_says_why() {
-    for (end, reason) in
-        [("close", "closed"), ("reset", "reset"), ("idle timeout", "idle timeout"), ("NACK", "wrong answer")]
-    {
-        let far = FarTcp::new();
-        let mut client = client_to(far.address(), "--ping -c 2 -i 0.1").start();
-        let mut caller = far.accept();
-        caller.expect("hello");
-        match end {
-            "close" => caller.close_with(""),
-            "reset" => caller.reset(),
-            word => caller.close_with(word),
+    undisturbed(|| {
+        for (end, reason) in
+            [("close", "closed"), ("reset", "reset"), ("idle timeout", "idle timeout"), ("NACK", "wrong answer")]
+        {
+            let far = FarTcp::new();
+            let mut client = client_to(far.address(), "--ping -c 2 -i 0.1").start();
+            let mut caller = far.accept();
+            caller.expect("hello");
+            match end {
+                "close" => caller.close_with(""),
+                "reset" => caller.reset(),
+                word => caller.close_with(word),
+            }
+            far.accept().answer("hello", "ACK");
+            let ended = end_of(&mut client);
+            assert_eq!(ended.code, 1);
+            let name = far.address();
+            assert_eq!(ended.out[1], format!("no ACK from {name}: seq=1 lost ({reason})"));
+            assert!(ended.out[2].starts_with(&format!("ACK from {name}: seq=2 ")), "{:?}", ended.out);
+            assert!(ended.out[5].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 0 late, "), "{:?}", ended.out);
         }
-        far.accept().answer("hello", "ACK");
-        let ended = end_of(&mut client);
-        assert_eq!(ended.code, 1);
-        let name = far.address();
-        assert_eq!(ended.out[1], format!("no ACK from {name}: seq=1 lost ({reason})"));
-        assert!(ended.out[2].starts_with(&format!("ACK from {name}: seq=2 ")), "{:?}", ended.out);
-        assert!(ended.out[5].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 0 late, "), "{:?}", ended.out);
-    }
+    });
 }
 
 #[test]
 fn a_connection_that_ends_between_probes_loses_nothing() {
-    for (end, reason) in [("", "closed"), ("reset", "reset"), ("idle timeout", "idle timeout")] {
-        let far = FarTcp::new();
-        let mut client = client_to(far.address(), "--ping -c 2 -i 0.3").start();
-        let mut caller = far.accept();
-        caller.answer("hello", "ACK");
-        client.stdout.find("the reply", |line| line.contains("seq=1 "));
-        if end == "reset" {
-            caller.reset();
-        } else {
-            caller.close_with(end);
+    undisturbed(|| {
+        for (end, reason) in [("", "closed"), ("reset", "reset"), ("idle timeout", "idle timeout")] {
+            let far = FarTcp::new();
+            let mut client = client_to(far.address(), "--ping -c 2 -i 0.3").start();
+            let mut caller = far.accept();
+            caller.answer("hello", "ACK");
+            client.stdout.find("the reply", |line| line.contains("seq=1 "));
+            if end == "reset" {
+                caller.reset();
+            } else {
+                caller.close_with(end);
+            }
+            client.stderr.find("a word of it", |line| line.contains("between probes") && line.contains(reason));
+            far.accept().answer("hello", "ACK");
+            let ended = end_of(&mut client);
+            assert_eq!((ended.code, told(&ended, "between probes")), (0, 1), "{:?}", ended.err);
+            assert!(ended.out[5].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
         }
-        client.stderr.find("a word of it", |line| line.contains("between probes") && line.contains(reason));
-        far.accept().answer("hello", "ACK");
-        let ended = end_of(&mut client);
-        assert_eq!((ended.code, told(&ended, "between probes")), (0, 1), "{:?}", ended.err);
-        assert!(ended.out[5].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
-    }
+    });
 }
 
 #[test]
 fn an_acknowledgement_that_comes_with_the_end_counts() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--ping -c 2 -i 0.1").start();
-    for _ in 0..2 {
-        let mut caller = far.accept();
-        caller.expect("hello");
-        caller.close_with("ACK");
-    }
-    assert_eq!(end_of(&mut client).code, 0);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -c 2 -i 0.1").start();
+        for _ in 0..2 {
+            let mut caller = far.accept();
+            caller.expect("hello");
+            caller.close_with("ACK");
+        }
+        assert_eq!(end_of(&mut client).code, 0);
+    });
 }
 
 #[test]
 fn a_server_that_is_started_anew_is_found_again() {
-    for option in ["-t", "-u"] {
-        let ip = private_loopback();
-        let first = server(&format!("{option} --host {ip}"));
-        let address = if option == "-t" { first.tcp() } else { first.udp() };
-        let mut client = client_to(address, &format!("--ping -i 0.02 -c 60 -W 0.5 --format json {option}")).start();
-        client.stdout.find("a reply", |line| line.contains("\"seq\":10,"));
-        first.signal(SIGTERM);
-        client.stdout.find("a loss", |line| line.contains("\"lost\""));
-        drop(first);
-        let second = server(&format!("{option} --host {ip} -p {}", address.port()));
-        let ended = end_of(&mut client);
-        assert_eq!(ended.code, 1);
-        let summary = last_object(&ended.out);
-        let figure = |name: &str| summary[name].as_u64().unwrap();
-        assert_eq!(figure("sent") + figure("unsent"), 60);
-        assert_eq!(figure("acknowledged") + figure("lost"), figure("sent"), "{summary}");
-        let counted =
-            |event: &str| ended.out.iter().filter(|line| line.contains(&format!("\"{event}\""))).count() as u64;
-        assert_eq!(
-            (counted("reply"), counted("lost")),
-            (figure("acknowledged"), figure("lost") + 1),
-            "one is the summary's"
-        );
-        let last = &ended.out[ended.out.len() - 2];
-        assert!(last.contains("\"reply\"") && last.contains(&format!("\"seq\":{},", figure("sent"))), "{last}");
-        drop(second);
-    }
+    undisturbed(|| {
+        for option in ["-t", "-u"] {
+            let ip = private_loopback();
+            let first = server(&format!("{option} --host {ip}"));
+            let address = if option == "-t" { first.tcp() } else { first.udp() };
+            let mut client = client_to(address, &format!("--ping -i 0.02 -c 60 -W 0.5 --format json {option}")).start();
+            client.stdout.find("a reply", |line| line.contains("\"seq\":10,"));
+            first.signal(SIGTERM);
+            client.stdout.find("a loss", |line| line.contains("\"lost\""));
+            drop(first);
+            let second = server(&format!("{option} --host {ip} -p {}", address.port()));
+            let ended = end_of(&mut client);
+            assert_eq!(ended.code, 1);
+            let summary = last_object(&ended.out);
+            let figure = |name: &str| summary[name].as_u64().unwrap();
+            assert_eq!(figure("sent") + figure("unsent"), 60);
+            assert_eq!(figure("acknowledged") + figure("lost"), figure("sent"), "{summary}");
+            let counted =
+                |event: &str| ended.out.iter().filter(|line| line.contains(&format!("\"{event}\""))).count() as u64;
+            assert_eq!(
+                (counted("reply"), counted("lost")),
+                (figure("acknowledged"), figure("lost") + 1),
+                "one is the summary's"
+            );
+            let last = &ended.out[ended.out.len() - 2];
+            assert!(last.contains("\"reply\"") && last.contains(&format!("\"seq\":{},", figure("sent"))), "{last}");
+            drop(second);
+        }
+    });
 }
 
 #[test]
@@ -228,41 +236,45 @@ fn the_first_of_several_udp_addresses_that_answers_is_the_one() {
 
 #[test]
 fn a_refused_probe_over_tcp_is_lost_once_and_the_run_goes_on() {
-    let address = closed_port(private_loopback());
-    let far = FarTcp::on(address);
-    let mut client = client_to(address, "--ping -c 4 -i 0.1").stdin(Input::Null).start();
-    let mut caller = far.accept();
-    caller.expect("hello");
-    drop(far);
-    caller.close_with("ACK");
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    for (line, seq) in ended.out[2..5].iter().zip(2..=4) {
-        assert_eq!(line, &format!("no ACK from {address}: seq={seq} lost (refused)"));
-    }
-    assert_eq!(number(&ended.out[7], "acknowledged, "), 3.0, "{:?}", ended.out);
+    undisturbed(|| {
+        let address = closed_port(private_loopback());
+        let far = FarTcp::on(address);
+        let mut client = client_to(address, "--ping -c 4 -i 0.1").stdin(Input::Null).start();
+        let mut caller = far.accept();
+        caller.expect("hello");
+        drop(far);
+        caller.close_with("ACK");
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        for (line, seq) in ended.out[2..5].iter().zip(2..=4) {
+            assert_eq!(line, &format!("no ACK from {address}: seq={seq} lost (refused)"));
+        }
+        assert_eq!(number(&ended.out[7], "acknowledged, "), 3.0, "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn an_answer_that_nothing_asked_for_ends_its_flow_so_that_it_is_nobody_elses() {
-    let far = FarUdp::new();
-    let mut client = client_to(far.address(), "--ping -u --plain -c 2 -i 0.3").start();
-    let first = far.answer("hello", "check");
-    far.say(first, "check");
-    let second = far.expect("hello");
-    assert_ne!(first, second, "another port, so what the first still brings is no answer to this probe");
-    far.say(second, "check");
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 0, "{:?}", ended.out);
-    assert!(ended.complaint().contains("acknowledgements that no probe waited for: 1"), "{:?}", ended.err);
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "--ping -u --plain -c 2 -i 0.3").start();
+        let first = far.answer("hello", "check");
+        far.say(first, "check");
+        let second = far.expect("hello");
+        assert_ne!(first, second, "another port, so what the first still brings is no answer to this probe");
+        far.say(second, "check");
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 0, "{:?}", ended.out);
+        assert!(ended.complaint().contains("acknowledgements that no probe waited for: 1"), "{:?}", ended.err);
 
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--ping -c 2 -i 0.3").start();
-    let mut caller = far.accept();
-    caller.answer("hello", "ACKACK");
-    caller.expect_end();
-    far.accept().answer("hello", "ACK");
-    assert_eq!(client.wait_exit(), 0);
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -c 2 -i 0.3").start();
+        let mut caller = far.accept();
+        caller.answer("hello", "ACKACK");
+        caller.expect_end();
+        far.accept().answer("hello", "ACK");
+        assert_eq!(client.wait_exit(), 0);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use crate::harness::{FarUdp, Launch, Scratch, calm, client_to, end_of, run, server};
+use crate::harness::{FarUdp, Launch, Scratch, calm, client_to, end_of, run, server, undisturbed};
 
 /// A folder of this test's own, removed with all that is in it.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -176,14 +176,17 @@ fn a_full_disk_leaves_the_old_file() {
 
 #[test]
 fn a_file_that_could_not_be_written_after_all_is_no_success() {
-    let (server, folder) = (server("-u"), Folder::new("gone"));
-    let mut client = client_to(server.udp(), &format!("--ping -u -i 0.05 -c 20 --hgrm {}", folder.name("f"))).start();
-    client.stdout.find("a reply", |line| line.contains("seq=1 "));
-    fs::create_dir(folder.0.join("f.response")).unwrap();
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    assert!(ended.complaint().contains("f.response': Is a directory"), "{:?}", ended.err);
-    assert_eq!(folder.entries(), ["f.response"], "both or none, and nothing is left lying about");
+    undisturbed(|| {
+        let (server, folder) = (server("-u"), Folder::new("gone"));
+        let mut client =
+            client_to(server.udp(), &format!("--ping -u -i 0.05 -c 20 --hgrm {}", folder.name("f"))).start();
+        client.stdout.find("a reply", |line| line.contains("seq=1 "));
+        fs::create_dir(folder.0.join("f.response")).unwrap();
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        assert!(ended.complaint().contains("f.response': Is a directory"), "{:?}", ended.err);
+        assert_eq!(folder.entries(), ["f.response"], "both or none, and nothing is left lying about");
+    });
 }
 
 #[test]

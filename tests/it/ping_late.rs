@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    Ended, FarTcp, FarUdp, ack, calm, client_to, end_of, heard, last_object, tcp_service, udp_service,
+    Ended, FarTcp, FarUdp, ack, calm, client_to, end_of, heard, last_object, tcp_service, udp_service, undisturbed,
 };
 
 /// Longer than the client waits for an answer (0.5 s), as no machine is busy.
@@ -81,54 +81,60 @@ fn late_answers_over_tcp() {
 
 #[test]
 fn a_loss_and_a_late_answer_have_lines_of_their_own() {
-    let far = FarUdp::new();
-    let name = far.address();
-    let mut client = client_to(name, "--ping -u --plain -c 2 -W 0.5 -i 1").start();
-    let first = far.expect("hello");
-    client.stdout.expect(&format!("ping udp {name}, 5 bytes, every 1 s"));
-    client.stdout.expect(&format!("no check from {name}: seq=1 lost (no answer in time)"));
-    far.say(first, "check");
-    client.stdout.find("the late line", |line| line.starts_with(&format!("late check from {name}: seq=1 time=")));
-    let second = far.answer("hello", "check");
-    assert_ne!(first, second, "the port of a lost probe is not used again");
-    let ended = end_of(&mut client);
-    assert!(ended.out[6].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{:?}", ended.out);
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let name = far.address();
+        let mut client = client_to(name, "--ping -u --plain -c 2 -W 0.5 -i 1").start();
+        let first = far.expect("hello");
+        client.stdout.expect(&format!("ping udp {name}, 5 bytes, every 1 s"));
+        client.stdout.expect(&format!("no check from {name}: seq=1 lost (no answer in time)"));
+        far.say(first, "check");
+        client.stdout.find("the late line", |line| line.starts_with(&format!("late check from {name}: seq=1 time=")));
+        let second = far.answer("hello", "check");
+        assert_ne!(first, second, "the port of a lost probe is not used again");
+        let ended = end_of(&mut client);
+        assert!(ended.out[6].starts_with("2 sent, 1 acknowledged, 1 lost (50%), 1 late, "), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn an_answer_to_a_lost_probe_is_never_credited_to_the_next() {
-    // The second probe is on its way, unanswered, when the answer to the first one comes.
-    let udp = FarUdp::new();
-    let mut client = client_to(udp.address(), "--ping -u --plain -c 2 -W 0.8 -i 1 --format json").start();
-    let first = udp.expect("hello");
-    udp.expect("hello");
-    udp.say(first, "check");
-    let ended = end_of(&mut client);
-    assert_eq!((seqs(&events(&ended, "late")), events(&ended, "reply").len()), (vec![1], 0), "{:?}", ended.out);
+    undisturbed(|| {
+        // The second probe is on its way, unanswered, when the answer to the first one comes.
+        let udp = FarUdp::new();
+        let mut client = client_to(udp.address(), "--ping -u --plain -c 2 -W 0.8 -i 1 --format json").start();
+        let first = udp.expect("hello");
+        udp.expect("hello");
+        udp.say(first, "check");
+        let ended = end_of(&mut client);
+        assert_eq!((seqs(&events(&ended, "late")), events(&ended, "reply").len()), (vec![1], 0), "{:?}", ended.out);
 
-    let tcp = FarTcp::new();
-    let mut client = client_to(tcp.address(), "--ping -c 2 -W 0.8 -i 1 --format json").start();
-    let mut caller = tcp.accept();
-    caller.expect("hello");
-    let mut other = tcp.accept();
-    other.expect("hello");
-    caller.say("ACK");
-    let ended = end_of(&mut client);
-    assert_eq!((seqs(&events(&ended, "late")), events(&ended, "reply").len()), (vec![1], 0), "{:?}", ended.out);
-    assert_eq!(last_object(&ended.out)["lost"], 2);
+        let tcp = FarTcp::new();
+        let mut client = client_to(tcp.address(), "--ping -c 2 -W 0.8 -i 1 --format json").start();
+        let mut caller = tcp.accept();
+        caller.expect("hello");
+        let mut other = tcp.accept();
+        other.expect("hello");
+        caller.say("ACK");
+        let ended = end_of(&mut client);
+        assert_eq!((seqs(&events(&ended, "late")), events(&ended, "reply").len()), (vec![1], 0), "{:?}", ended.out);
+        assert_eq!(last_object(&ended.out)["lost"], 2);
+    });
 }
 
 #[test]
 fn an_answer_in_pieces_that_spans_the_wait_is_late() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--ping -c 2 -W 0.6 -i 1 --format json").start();
-    let mut caller = far.accept();
-    caller.answer("hello", "AC");
-    client.stdout.find("the loss", |line| line.contains("\"lost\""));
-    caller.say("K");
-    client.stdout.find("the late answer", |line| line.contains("\"late\""));
-    far.accept().answer("hello", "ACK");
-    assert_eq!(last_object(&end_of(&mut client).out)["late"], 1);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -c 2 -W 0.6 -i 1 --format json").start();
+        let mut caller = far.accept();
+        caller.answer("hello", "AC");
+        client.stdout.find("the loss", |line| line.contains("\"lost\""));
+        caller.say("K");
+        client.stdout.find("the late answer", |line| line.contains("\"late\""));
+        far.accept().answer("hello", "ACK");
+        assert_eq!(last_object(&end_of(&mut client).out)["late"], 1);
+    });
 }
 
 #[test]

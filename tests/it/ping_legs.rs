@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::harness::Fate::{Answered, Elsewhere, LostBack, LostThere, Overtaken, Twice};
 use crate::harness::{
     FarUdp, Fate, calm, client_to, end_of, last_object, number, private_loopback, server, stamping, udp_service,
+    undisturbed,
 };
 
 /// The summary of so many probes, each with this fate. The first few may have ports of their own.
@@ -64,20 +65,22 @@ fn two_servers_behind_one_port_make_no_false_leg() {
 
 #[test]
 fn a_server_that_is_started_anew_makes_no_false_leg() {
-    let ip = private_loopback();
-    let first = server(&format!("-u --host {ip}"));
-    let address = first.udp();
-    let mut client = client_to(address, "--ping -u -i 0.02 -c 60 -W 0.5 --format json").start();
-    client.stdout.find("a reply", |line| line.contains("\"seq\":10,"));
-    first.signal(SIGTERM);
-    client.stdout.find("a loss", |line| line.contains("\"lost\""));
-    drop(first);
-    let _second = server(&format!("-u --host {ip} -p {}", address.port()));
-    let ended = end_of(&mut client);
-    let summary = last_object(&ended.out);
-    let lost = summary["lost"].as_u64().unwrap();
-    assert!(lost > 0 && summary["lost_there"] == 0 && summary["lost_back"] == 0, "{summary} {:?}", ended.err);
-    expect(&summary, &[("lost_unknown", lost)]);
+    undisturbed(|| {
+        let ip = private_loopback();
+        let first = server(&format!("-u --host {ip}"));
+        let address = first.udp();
+        let mut client = client_to(address, "--ping -u -i 0.02 -c 60 -W 0.5 --format json").start();
+        client.stdout.find("a reply", |line| line.contains("\"seq\":10,"));
+        first.signal(SIGTERM);
+        client.stdout.find("a loss", |line| line.contains("\"lost\""));
+        drop(first);
+        let _second = server(&format!("-u --host {ip} -p {}", address.port()));
+        let ended = end_of(&mut client);
+        let summary = last_object(&ended.out);
+        let lost = summary["lost"].as_u64().unwrap();
+        assert!(lost > 0 && summary["lost_there"] == 0 && summary["lost_back"] == 0, "{summary} {:?}", ended.err);
+        expect(&summary, &[("lost_unknown", lost)]);
+    });
 }
 
 #[test]
@@ -94,38 +97,40 @@ fn our_server_s_own_time_is_told_and_a_line_of_its_own() {
 
 #[test]
 fn stamped_probes_share_a_port_and_any_number_is_out() {
-    let far = FarUdp::new();
-    let mut client = client_to(far.address(), "--ping -u -q -c 30 -i 0.01 -W 5").start();
-    let (first, probe) = far.receive();
-    assert_eq!((probe.len(), &probe[..8]), (72, b"ACKSTAMP".as_slice()));
-    let answer = |probe: &[u8], count: u64, first: u64| {
-        let mut answer = b"check\0\0\x01".to_vec();
-        answer.extend(&probe[8..32]);
-        let seq = u64::from_be_bytes(probe[16..24].try_into().unwrap());
-        for number in [count, 1, 2, seq, first] {
-            answer.extend(number.to_be_bytes());
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "--ping -u -q -c 30 -i 0.01 -W 5").start();
+        let (first, probe) = far.receive();
+        assert_eq!((probe.len(), &probe[..8]), (72, b"ACKSTAMP".as_slice()));
+        let answer = |probe: &[u8], count: u64, first: u64| {
+            let mut answer = b"check\0\0\x01".to_vec();
+            answer.extend(&probe[8..32]);
+            let seq = u64::from_be_bytes(probe[16..24].try_into().unwrap());
+            for number in [count, 1, 2, seq, first] {
+                answer.extend(number.to_be_bytes());
+            }
+            answer
+        };
+        far.say(first, answer(&probe, 1, 1));
+        // What had left before that was known has a port of its own; the rest has that of the first.
+        let mut others = 0;
+        let mut held: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
+        for _ in 1..30 {
+            let (from, probe) = far.receive();
+            others += u64::from(from != first);
+            held.push((from, probe));
         }
-        answer
-    };
-    far.say(first, answer(&probe, 1, 1));
-    // What had left before that was known has a port of its own; the rest has that of the first.
-    let mut others = 0;
-    let mut held: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
-    for _ in 1..30 {
-        let (from, probe) = far.receive();
-        others += u64::from(from != first);
-        held.push((from, probe));
-    }
-    assert!(others < 15, "{others}");
-    for (count, (from, probe)) in held.iter().filter(|(from, _)| *from == first).enumerate() {
-        assert_eq!(u64::from_be_bytes(probe[16..24].try_into().unwrap()), count as u64 + 2, "without gaps");
-        far.say(*from, answer(probe, count as u64 + 2, 1));
-    }
-    for (from, probe) in held.iter().filter(|(from, _)| *from != first) {
-        far.say(*from, answer(probe, 1, 1));
-    }
-    let ended = end_of(&mut client);
-    assert!(ended.out[2].starts_with("30 sent, 30 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
+        assert!(others < 15, "{others}");
+        for (count, (from, probe)) in held.iter().filter(|(from, _)| *from == first).enumerate() {
+            assert_eq!(u64::from_be_bytes(probe[16..24].try_into().unwrap()), count as u64 + 2, "without gaps");
+            far.say(*from, answer(probe, count as u64 + 2, 1));
+        }
+        for (from, probe) in held.iter().filter(|(from, _)| *from != first) {
+            far.say(*from, answer(probe, 1, 1));
+        }
+        let ended = end_of(&mut client);
+        assert!(ended.out[2].starts_with("30 sent, 30 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
+    });
 }
 
 /// A path that is dead for three eighths of the time loses three eighths of what is due, whatever the interval.

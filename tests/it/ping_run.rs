@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
     FarTcp, FarUdp, Launch, calm, client_to, closed_port, end_of, last_object, number, one_of_five, private_loopback,
-    server, shape, sooner_than, timed, wait_until,
+    server, shape, sooner_than, timed, undisturbed, wait_until,
 };
 
 #[test]
@@ -167,28 +167,36 @@ fn an_interrupt_loses_none_of_the_figures() {
 
 #[test]
 fn what_is_in_flight_at_an_interrupt_is_said_and_is_no_loss() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--ping -W 30 -i 0.05").start();
-    let mut caller = far.accept();
-    caller.answer("hello", "ACK");
-    caller.expect("hello");
-    client.signal(SIGINT);
-    let ended = end_of(&mut client);
-    let figures = &ended.out[4];
-    assert_eq!(ended.code, 0, "{:?}", ended.out);
-    assert!(figures.starts_with("2 sent, 1 acknowledged, 0 lost (0%), 1 in flight, 0 late, "), "{figures:?}");
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -W 30 -i 0.05").start();
+        let mut caller = far.accept();
+        caller.answer("hello", "ACK");
+        caller.expect("hello");
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        let figures = &ended.out[4];
+        assert_eq!(ended.code, 0, "{:?}", ended.out);
+        assert!(figures.starts_with("2 sent, 1 acknowledged, 0 lost (0%), 1 in flight, 0 late, "), "{figures:?}");
+    });
 }
 
 #[test]
 fn with_nothing_acknowledged_it_is_exit_1() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--ping -W 30 --max-loss 100").start();
-    far.accept().expect("hello");
-    client.signal(SIGINT);
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    assert!(ended.out[3].starts_with("1 sent, 0 acknowledged, 0 lost (0%), 1 in flight, 0 late, "), "{:?}", ended.out);
-    assert_eq!(ended.out.last().unwrap(), "response min/p50/p90/p99/max = -/-/-/-/- ms");
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -W 30 --max-loss 100").start();
+        far.accept().expect("hello");
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        assert!(
+            ended.out[3].starts_with("1 sent, 0 acknowledged, 0 lost (0%), 1 in flight, 0 late, "),
+            "{:?}",
+            ended.out
+        );
+        assert_eq!(ended.out.last().unwrap(), "response min/p50/p90/p99/max = -/-/-/-/- ms");
+    });
 }
 
 #[test]
@@ -206,16 +214,18 @@ fn a_closed_tcp_port_refuses_every_probe_and_the_run_goes_on() {
 
 #[test]
 fn a_tcp_port_that_opens_later_is_found() {
-    let address = closed_port(private_loopback());
-    let mut client = client_to(address, "--ping -i 0.05 -c 12").start();
-    client.stdout.find("a loss", |line| line.ends_with("seq=3 lost (refused)"));
-    let server = server(&format!("-t --host {} -p {}", address.ip(), address.port()));
-    let ended = end_of(&mut client);
-    let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
-    let lost = number(figures, "acknowledged, ");
-    assert!(figures.starts_with("12 sent, ") && (3.0..12.0).contains(&lost), "{figures:?} {:?}", ended.err);
-    assert_eq!((ended.code, number(figures, "sent, ")), (1, 12.0 - lost), "{figures:?}");
-    drop(server);
+    undisturbed(|| {
+        let address = closed_port(private_loopback());
+        let mut client = client_to(address, "--ping -i 0.05 -c 12").start();
+        client.stdout.find("a loss", |line| line.ends_with("seq=3 lost (refused)"));
+        let server = server(&format!("-t --host {} -p {}", address.ip(), address.port()));
+        let ended = end_of(&mut client);
+        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+        let lost = number(figures, "acknowledged, ");
+        assert!(figures.starts_with("12 sent, ") && (3.0..12.0).contains(&lost), "{figures:?} {:?}", ended.err);
+        assert_eq!((ended.code, number(figures, "sent, ")), (1, 12.0 - lost), "{figures:?}");
+        drop(server);
+    });
 }
 
 #[test]
@@ -258,19 +268,21 @@ fn what_is_out_at_the_end_is_awaited_and_then_lost() {
 
 #[test]
 fn a_loss_that_is_allowed_is_no_failure_with_a_deadline_either() {
-    let far = FarUdp::new();
-    let mut client = client_to(far.address(), "--ping -u --plain -i 0.05 -w 0.98 -W 0.3 --max-loss 10").start();
-    for probe in 0..20 {
-        let from = far.expect("hello");
-        if probe != 7 {
-            far.say(from, "check");
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "--ping -u --plain -i 0.05 -w 0.98 -W 0.3 --max-loss 10").start();
+        for probe in 0..20 {
+            let from = far.expect("hello");
+            if probe != 7 {
+                far.say(from, "check");
+            }
         }
-    }
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-    let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
-    assert!(figures.starts_with("20 sent, 19 acknowledged, 1 lost (5%), "), "{:?}", ended.out);
-    assert!(!ended.out.iter().any(|line| line.contains("due, not sent")), "{:?}", ended.out);
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+        assert!(figures.starts_with("20 sent, 19 acknowledged, 1 lost (5%), "), "{:?}", ended.out);
+        assert!(!ended.out.iter().any(|line| line.contains("due, not sent")), "{:?}", ended.out);
+    });
 }
 
 #[test]
@@ -286,20 +298,23 @@ fn a_closed_loop_that_gets_nowhere_can_be_interrupted() {
 
 #[test]
 fn losses_up_to_a_share_are_no_failure() {
-    for (most, code) in [("10", 0), ("9.99", 1), ("", 1)] {
-        let far = FarUdp::new();
-        let most = if most.is_empty() { String::new() } else { format!("--max-loss {most}") };
-        let mut client = client_to(far.address(), &format!("--ping -u --plain -q -c 10 -i 0.01 -W 1 {most}")).start();
-        for probe in 0..10 {
-            let from = far.expect("hello");
-            if probe != 4 {
-                far.say(from, "check");
+    undisturbed(|| {
+        for (most, code) in [("10", 0), ("9.99", 1), ("", 1)] {
+            let far = FarUdp::new();
+            let most = if most.is_empty() { String::new() } else { format!("--max-loss {most}") };
+            let mut client =
+                client_to(far.address(), &format!("--ping -u --plain -q -c 10 -i 0.01 -W 1 {most}")).start();
+            for probe in 0..10 {
+                let from = far.expect("hello");
+                if probe != 4 {
+                    far.say(from, "check");
+                }
             }
+            let ended = end_of(&mut client);
+            assert_eq!(ended.code, code, "{most}");
+            assert!(ended.out[2].starts_with("10 sent, 9 acknowledged, 1 lost (10%), 0 late, "), "{:?}", ended.out);
         }
-        let ended = end_of(&mut client);
-        assert_eq!(ended.code, code, "{most}");
-        assert!(ended.out[2].starts_with("10 sent, 9 acknowledged, 1 lost (10%), 0 late, "), "{:?}", ended.out);
-    }
+    });
 }
 
 #[test]

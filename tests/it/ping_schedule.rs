@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::SIGINT;
 
 use crate::harness::{
     FarTcp, ack, calm, client_to, end_of, heard, last_object, number, one_of_five, run, server, sooner_than,
-    tcp_service, timed, udp_service,
+    tcp_service, timed, udp_service, undisturbed,
 };
 
 #[test]
@@ -46,34 +46,38 @@ fn where_flows_are_too_few_others_are_opened_and_nobody_waits() {
 
 #[test]
 fn a_probe_that_waits_for_its_answer_keeps_no_other_from_being_sent() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--ping -i 0.05 -W 30 -w 0.48 -c 6").start();
-    let callers: Vec<_> = (0..6)
-        .map(|_| {
-            let mut caller = far.accept();
-            caller.expect("hello");
-            caller
-        })
-        .collect();
-    callers.into_iter().for_each(|mut caller| caller.say("ACK"));
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-    let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
-    assert!(figures.starts_with("6 sent, 6 acknowledged, 0 lost (0%), "), "{:?}", ended.out);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -i 0.05 -W 30 -w 0.48 -c 6").start();
+        let callers: Vec<_> = (0..6)
+            .map(|_| {
+                let mut caller = far.accept();
+                caller.expect("hello");
+                caller
+            })
+            .collect();
+        callers.into_iter().for_each(|mut caller| caller.say("ACK"));
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+        assert!(figures.starts_with("6 sent, 6 acknowledged, 0 lost (0%), "), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn a_framed_connection_carries_sixty_four_and_then_there_is_another() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "--ping -q -i 0.002 -W 30 -c 70 --framing lines").start();
-    let (mut first, mut second) = (far.accept(), far.accept());
-    first.expect("hello\n".repeat(64));
-    second.expect("hello\n".repeat(6));
-    first.expect_nothing();
-    first.say("ACK\n".repeat(64));
-    second.say("ACK\n".repeat(6));
-    let ended = end_of(&mut client);
-    assert!(ended.out[2].starts_with("70 sent, 70 acknowledged, 0 lost (0%), "), "{:?} {:?}", ended.out, ended.err);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "--ping -q -i 0.002 -W 30 -c 70 --framing lines").start();
+        let (mut first, mut second) = (far.accept(), far.accept());
+        first.expect("hello\n".repeat(64));
+        second.expect("hello\n".repeat(6));
+        first.expect_nothing();
+        first.say("ACK\n".repeat(64));
+        second.say("ACK\n".repeat(6));
+        let ended = end_of(&mut client);
+        assert!(ended.out[2].starts_with("70 sent, 70 acknowledged, 0 lost (0%), "), "{:?} {:?}", ended.out, ended.err);
+    });
 }
 
 /// What is due while this client is stopped is not sent afterwards, and nobody else is blamed.

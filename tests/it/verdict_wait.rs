@@ -85,12 +85,16 @@ fn a_round_that_is_not_over_tells_what_the_one_before_found() {
 #[test]
 fn it_asks_once_a_second() {
     let far = FarTcp::new();
-    let (mut client, took) = timed(|| {
-        let client = client_to(far.address(), "-z -w 2.5").start();
+    let (_client, took) = timed(|| {
+        let client = client_to(far.address(), "-z -w 30").start();
         (0..3).for_each(|_| far.accept().close_with(""));
         client
     });
     assert!(took >= Duration::from_millis(1950), "{took:?}");
+
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "-z -w 0.5").start();
+    far.accept().close_with("");
     assert_eq!((client.wait_exit(), client.stdout.to_end()), (1, vec![format!("tcp {} closed", far.address())]));
     far.expect_nobody();
 }

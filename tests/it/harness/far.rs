@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-use super::{DEADLINE, wait_until};
+use super::{Closing, DEADLINE, close, wait_until};
 
 /// How long a test watches before it believes that nothing comes.
 const QUIET: Duration = Duration::from_millis(150);
 
 /// A TCP port on which the test answers.
 pub(crate) struct FarTcp {
-    listener: TcpListener,
+    listener: Closing<TcpListener>,
     kept: Kept,
 }
 
@@ -35,7 +35,7 @@ impl FarTcp {
     pub(crate) fn on(address: SocketAddr) -> FarTcp {
         let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
-        FarTcp { listener, kept: Kept::default() }
+        FarTcp { listener: listener.into(), kept: Kept::default() }
     }
 
     /// Where it listens.
@@ -197,7 +197,7 @@ impl Mute {
 
 /// A UDP port on which the test answers.
 pub(crate) struct FarUdp {
-    socket: UdpSocket,
+    socket: Closing<UdpSocket>,
 }
 
 impl FarUdp {
@@ -212,7 +212,7 @@ impl FarUdp {
     pub(crate) fn on(address: SocketAddr) -> FarUdp {
         let socket = UdpSocket::bind(address).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        FarUdp { socket }
+        FarUdp { socket: socket.into() }
     }
 
     /// Where it listens.
@@ -268,7 +268,7 @@ impl FarUdp {
 pub(crate) fn closed_port(ip: IpAddr) -> SocketAddr {
     let udp = UdpSocket::bind((ip, 0)).unwrap();
     let address = udp.local_addr().unwrap();
-    drop(TcpListener::bind(address));
+    close((TcpListener::bind(address), udp));
     address
 }
 

@@ -93,6 +93,13 @@ impl Lines {
         self.0.state.lock().unwrap().lines.clone()
     }
 
+    /// Everything printed by a program that is gone; whoever else may hold its output open is not waited for.
+    pub(crate) fn in_the_end(&self) -> Vec<String> {
+        let state = self.0.state.lock().unwrap();
+        let open = |state: &mut State| !state.ended;
+        self.0.changed.wait_timeout_while(state, Duration::from_secs(1), open).unwrap().0.lines.clone()
+    }
+
     /// How many whole lines there are; a mark for [`Lines::find_after`].
     pub(crate) fn count(&self) -> usize {
         self.0.state.lock().unwrap().lines.len()

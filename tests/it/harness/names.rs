@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use super::talker::Scratch;
-use super::{ENVIRONMENT, Launch, client_under_test, skipped};
+use super::{ENVIRONMENT, Launch, client_under_test, output, skipped};
 
 /// Host names that only the programs started under them see.
 pub(crate) struct Names {
@@ -50,7 +50,7 @@ impl Names {
         let script = self.script("getent ahosts several");
         let mut command = Command::new("unshare");
         command.args(["-Urm", "sh", "-c", &script]).env_clear().envs(ENVIRONMENT);
-        let Ok(output) = command.output() else { return Vec::new() };
+        let Ok(output) = output(&mut command) else { return Vec::new() };
         let text = String::from_utf8_lossy(&output.stdout);
         let streams = text.lines().filter(|line| line.contains("STREAM"));
         streams.filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect()

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{ENVIRONMENT, Launch, skipped};
+use super::{ENVIRONMENT, Launch, output, skipped};
 
 /// User, network, mount and process namespaces; whatever runs there ends with the first of its processes.
 const UNSHARE: [&str; 3] = ["-Urnmpf", "--mount-proc", "--kill-child"];
@@ -19,7 +19,7 @@ impl Namespace {
         let namespace = Namespace { script: format!("set -e\nip link set lo up\n{set_up}\n") };
         let mut command = Command::new("unshare");
         command.args(UNSHARE).args(["sh", "-c", &namespace.script]).env_clear().envs(ENVIRONMENT);
-        let outcome = command.output();
+        let outcome = output(&mut command);
         if outcome.as_ref().is_ok_and(|output| output.status.success()) {
             return Some(namespace);
         }

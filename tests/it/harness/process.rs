@@ -1,14 +1,16 @@
 //! A program under test as a child process: how it is started, watched, signalled and ended.
 
+use std::cell::Cell;
 use std::env;
 use std::fs::File;
-use std::io::{PipeReader, Write};
+use std::io::{self, PipeReader, Write};
+use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -24,6 +26,58 @@ pub(crate) fn server_under_test() -> String {
 /// The same of the client: `CLIENT_UNDER_TEST` names it.
 pub(crate) fn client_under_test() -> String {
     env::var("CLIENT_UNDER_TEST").unwrap_or_else(|_| env!("CARGO_BIN_EXE_reactor-client").to_owned())
+}
+
+thread_local! {
+    /// Whether a client of this test said that the machine held it up.
+    pub(crate) static HELD_UP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While a child is being started it holds copies of all that the tests have open, until it has become its program.
+static STARTING: Mutex<()> = Mutex::new(());
+
+fn starting() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a child, while nothing is [closed](close).
+pub(crate) fn start(command: &mut Command) -> io::Result<Child> {
+    let _alone = starting();
+    command.spawn()
+}
+
+/// The same until its end, for what it prints.
+pub(crate) fn output(command: &mut Command) -> io::Result<std::process::Output> {
+    start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?.wait_with_output()
+}
+
+/// Closes what is open, while no child is just being [started](start) that has a copy.
+pub(crate) fn close<T>(open: T) {
+    let _alone = starting();
+    drop(open);
+}
+
+/// What is [closed](close) when it goes out of scope.
+pub(crate) struct Closing<T>(Option<T>);
+
+impl<T> From<T> for Closing<T> {
+    fn from(open: T) -> Closing<T> {
+        Closing(Some(open))
+    }
+}
+
+impl<T> Deref for Closing<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl<T> Drop for Closing<T> {
+    fn drop(&mut self) {
+        close(self.0.take());
+    }
 }
 
 /// What a pipe with any room takes in one write (`PIPE_BUF` on Linux; elsewhere it may be less).
@@ -156,11 +210,12 @@ impl Launch {
             command = stdin.into_iter().fold(command, pty::Command::stdin);
             command = stdout.into_iter().fold(command, pty::Command::stdout);
             command = stderr.into_iter().fold(command, pty::Command::stderr);
+            let _alone = starting();
             (command.spawn(terminal).unwrap(), Some(File::from(OwnedFd::from(master))))
         } else {
             let mut command = self.command;
             command.stdin(stdin.unwrap()).stdout(stdout.unwrap()).stderr(stderr.unwrap());
-            (command.spawn().unwrap(), None)
+            (start(&mut command).unwrap(), None)
         };
         let typist = match (stdin_writer, held_stdin, &master) {
             (Some(writer), _, _) => Some(File::from(OwnedFd::from(writer))),
@@ -235,20 +290,9 @@ impl Process {
         }
     }
 
-    /// Closes the writing end of its stdin pipe, and waits until that is the pipe's end: a child that another test is
-    /// just starting holds a copy of it until it has become its program.
-    #[track_caller]
+    /// Closes the writing end of its stdin pipe.
     pub(crate) fn end_input(&mut self) {
-        self.typist = None;
-        let path = format!("/proc/{}/fd/0", self.id());
-        // One that has ended meanwhile reads nothing more; without /proc the copy's life has to be short.
-        if let Ok(stdin) = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
-            wait_until("the end of its stdin", || {
-                let mut end = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
-                poll(&mut end, PollTimeout::ZERO).unwrap();
-                end[0].revents().is_some_and(|told| told.contains(PollFlags::POLLHUP)).then_some(())
-            });
-        }
+        close(self.typist.take());
     }
 
     /// Sends it a signal.
@@ -288,5 +332,10 @@ impl Drop for Process {
         // Errors say that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            let said = [&self.stdout, &self.stderr, &self.terminal].map(Lines::in_the_end).concat();
+            let held_up = said.iter().any(|line| line.contains("stood still for") || line.contains("\"stood_still\""));
+            HELD_UP.set(HELD_UP.get() || held_up);
+        }
     }
 }
