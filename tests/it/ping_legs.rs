@@ -150,7 +150,7 @@ fn expect_three_eighths(stamps: bool, interval: f64) {
                 }
             })
         };
-        client_to(far, &format!("--ping -u {plain} -i {interval} -c {probes} -W 0.5 --max-loss 38 --format json -q"))
+        client_to(far, &format!("--ping -u {plain} -i {interval} -c {probes} -W 5 --max-loss 38 --format json -q"))
     });
     let summary = last_object(&ended.out);
     expect(&summary, &[("sent", probes), ("lost", dead.end - dead.start), ("unsent", 0)]);
