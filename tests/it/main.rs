@@ -10,6 +10,7 @@ mod busy_poll;
 mod client_basics;
 mod client_errors;
 mod client_floods;
+mod client_framing;
 mod client_json;
 mod client_limits;
 mod client_modes;

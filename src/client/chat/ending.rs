@@ -50,6 +50,7 @@ impl Chat {
             }
             _ => {
                 self.show_unfinished(now);
+                self.look_at_framing(awaits_answer);
                 let reason = if awaits_answer { "no reply in time" } else { "no input" };
                 let protocol = self.settings.protocol;
                 self.stage.journal.tell(&Event::TimedOut { protocol, peer, reason });
@@ -68,6 +69,7 @@ impl Chat {
     /// A signal ends it; what was found out so far counts.
     pub(super) fn interrupt(&mut self, now: Instant) {
         self.show_unfinished(now);
+        self.look_at_framing(false);
         self.state = match self.state {
             Phase::Connecting(_) | Phase::Failed => Phase::Failed,
             Phase::Talking | Phase::Over => Phase::Over,

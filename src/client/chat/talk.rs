@@ -12,6 +12,7 @@ use crate::connection::Pulled;
 use crate::escape::cause;
 use crate::reactor::Slice;
 use crate::transcript::client::Event;
+use crate::transcript::framing;
 use crate::wire::{CHECK, Framing, Protocol, Reply, is_reply};
 
 /// How far a slice of replies came.
@@ -131,9 +132,11 @@ impl Chat {
         };
         let outstanding = self.ledger.outstanding();
         let mut listening = link.listen(&mut self.buffer, &mut slice.budget);
+        let mut is_wrong = false;
         let outcome = loop {
             match listening.pull() {
                 Ok(Pulled::Item(reply)) => {
+                    is_wrong |= matches!(reply, Reply::Wrong(_));
                     let meaning = self.ledger.receive(reply, now);
                     show(&mut self.stage, &self.settings, self.route.peer(), reply, meaning);
                     if self.ledger.notice().is_some() || self.ledger.surplus() > MOST_SURPLUS {
@@ -148,6 +151,9 @@ impl Chat {
             }
         };
         drop(listening);
+        if is_wrong {
+            self.look_at_framing(false);
+        }
         if self.ledger.outstanding() < outstanding {
             self.answered(now);
         }
@@ -177,6 +183,24 @@ impl Chat {
             self.end();
         } else if self.settings.protocol == Protocol::Udp {
             self.prompt();
+        }
+    }
+
+    /// Says once that the framing may be another one there: what came back shows it, or it was awaited `in_vain`.
+    pub(super) fn look_at_framing(&mut self, in_vain: bool) {
+        let own = self.settings.framing;
+        let Some(link) = self.link().filter(|link| link.is_stream()) else {
+            return;
+        };
+        let sentence = match link.other_framing() {
+            Some(theirs) => framing::other(own, theirs),
+            None if in_vain && link.is_mute() => framing::question(own),
+            None => return,
+        };
+        if !std::mem::replace(&mut self.said_framing, true) {
+            // What it is about was told before.
+            self.stage.journal.flush();
+            self.stage.fail(sentence);
         }
     }
 
