@@ -8,6 +8,7 @@ mod harness;
 
 mod busy_poll;
 mod client_basics;
+mod client_cut_lines;
 mod client_errors;
 mod client_floods;
 mod client_framing;

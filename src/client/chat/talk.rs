@@ -11,6 +11,7 @@ use crate::client::stage::{Source, Stage};
 use crate::connection::Pulled;
 use crate::escape::cause;
 use crate::reactor::Slice;
+use crate::stdio::TERMINAL_LINE;
 use crate::transcript::client::Event;
 use crate::transcript::framing;
 use crate::wire::{CHECK, Framing, Protocol, Reply, is_reply};
@@ -60,7 +61,8 @@ impl Chat {
             slice.budget.spend(1);
             match self.input.next_message(&mut slice.budget) {
                 Typed::Message(message) => self.take(message, now),
-                Typed::TooLong(number, length) => self.refuse_line(number, length),
+                Typed::TooLong(number, length) => self.refuse_line(number, length, now),
+                Typed::Cut(number) => self.refuse_cut_line(number, now),
                 Typed::NotYet => return,
                 // There is more to read; others come first.
                 Typed::Later => return self.stage.reactor.ask(Source::Console),
@@ -95,7 +97,8 @@ impl Chat {
         };
     }
 
-    pub(super) fn refuse_line(&mut self, number: u64, length: u64) {
+    pub(super) fn refuse_line(&mut self, number: u64, length: u64, now: Instant) {
+        self.progress = now;
         let Settings { protocol, framing, .. } = self.settings;
         let longest = longest_message(protocol, framing);
         let remedy = match (protocol, framing) {
@@ -104,6 +107,21 @@ impl Chat {
         };
         self.stage.complain(format_args!(
             "line {number} is not sent: it has {length} bytes, a message at most {longest}; {remedy}"
+        ));
+        self.ledger.mark();
+    }
+
+    /// Half of what somebody pasted is no message.
+    pub(super) fn refuse_cut_line(&mut self, number: u64, now: Instant) {
+        self.progress = now;
+        let Settings { protocol, framing, .. } = self.settings;
+        let sides = match longest_message(protocol, framing) <= TERMINAL_LINE {
+            true => ", with --framing lines on both sides",
+            false => "",
+        };
+        self.stage.complain(format_args!(
+            "line {number} is not sent: the terminal cuts a line at {TERMINAL_LINE} bytes, so its end may be missing; \
+             a pipe or a file brings it whole{sides}"
         ));
         self.ledger.mark();
     }
