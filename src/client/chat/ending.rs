@@ -109,7 +109,12 @@ impl Chat {
             )),
         }
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
-        self.stage.conclude(code)
+        let code = self.stage.conclude(code);
+        // Behind the end of the input, or behind Ctrl-C, it is typed for the shell.
+        if self.input.is_terminal() && !self.input_ended && !self.stage.is_interrupted() {
+            self.stage.discard_typing();
+        }
+        code
     }
 
     /// Whether no input was left unsent; a person at a terminal has seen what was not taken.
