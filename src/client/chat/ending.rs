@@ -84,6 +84,8 @@ impl Chat {
     pub(super) fn conclude(mut self) -> u8 {
         let (sent, acknowledged) = (self.ledger.sent(), self.ledger.acknowledged());
         let code = self.exit_code();
+        self.stage.flush();
+        let is_read = self.stage.judge_stdout().is_none();
         if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == Phase::Over {
             self.stage.fail("nothing was sent, so nothing is known of the path");
         }
@@ -97,7 +99,8 @@ impl Chat {
         if unsent > 0 {
             self.stage.complain(format_args!("{unsent} of the messages given were not sent"));
         }
-        if acknowledged < sent {
+        // Where stdout is to blame, the path is not.
+        if acknowledged < sent && is_read {
             let lacking = sent - acknowledged;
             self.stage.complain(format_args!("{lacking} of {sent} messages were not acknowledged"));
         }
