@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+
 use crate::harness::{Caller, FarTcp, FarUdp, Input, Launch, Output, Process, client_to};
 
 /// A shell that reads a line behind the client, and what it makes of it.
@@ -144,6 +146,19 @@ fn behind_ctrl_c_it_is_the_shells() {
     let _caller = say(&mut shell, &far, "one");
     shell.type_in("half\x03");
     expect_left(shell, 1, "rest");
+}
+
+#[test]
+fn what_a_terminal_keeps_behind_ctrl_c_is_left_as_it_is() {
+    let far = FarTcp::new();
+    let mut shell = in_shell(far.address(), "", &format!("trap : INT; {SHELL}"));
+    let master = shell.master.as_ref().unwrap().try_clone().unwrap();
+    let mut settings = tcgetattr(&master).unwrap();
+    settings.local_flags.insert(LocalFlags::NOFLSH);
+    tcsetattr(&master, SetArg::TCSANOW, &settings).unwrap();
+    let _caller = say(&mut shell, &far, "one");
+    shell.type_in("kept \x03");
+    expect_left(shell, 1, "kept rest");
 }
 
 #[test]
