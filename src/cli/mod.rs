@@ -16,8 +16,9 @@ use env_logger::{Env, Target as LogTarget};
 use self::client::ClientArgs;
 use self::seconds::Seconds;
 use self::server::ServerArgs;
+use crate::connection::is_reset;
 use crate::error::{Error, exit};
-use crate::escape::escape;
+use crate::escape::{cause, escape};
 use crate::server::Server;
 use crate::stdio::block_signals;
 use crate::stdio::diagnostics::{Diagnostics, Spelling};
@@ -144,9 +145,15 @@ pub fn run<A: Parser>(
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => {
-            // --help and --version; a stdout that takes neither is no reason to fail.
-            let _ = error.print();
-            return ExitCode::from(exit::DONE);
+            // --help and --version.
+            return match error.print().and_then(|()| io::stdout().flush()) {
+                // Whoever closed it wants to know no more.
+                Err(error) if !is_reset(&error) => {
+                    complain(&mut diagnostics, &name, &format!("cannot write to stdout: {}", cause(&error)));
+                    ExitCode::from(exit::UNTRIED)
+                }
+                _ => ExitCode::from(exit::DONE),
+            };
         }
         Err(error) => {
             let sentence = usage(&error);

@@ -29,6 +29,8 @@ pub enum Typed {
     Message(Vec<u8>),
     /// A line that is too long to be one: its number and its length.
     TooLong(u64, u64),
+    /// A line that the terminal may have cut: its number.
+    Cut(u64),
     /// Nothing yet: an event will tell.
     NotYet,
     /// Nothing yet, but there is more to read: ask again in the next turn.
@@ -112,5 +114,6 @@ fn next_line(console: &mut Console) -> Option<Typed> {
     Some(match console.next_line()? {
         Line::Whole { bytes, .. } => Typed::Message(bytes.to_vec()),
         Line::TooLong { number, length } => Typed::TooLong(number, length),
+        Line::Cut { number, .. } => Typed::Cut(number),
     })
 }

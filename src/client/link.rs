@@ -214,6 +214,19 @@ impl Link {
         }
     }
 
+    /// Whether nothing has come by it at all (TCP).
+    pub fn is_mute(&self) -> bool {
+        matches!(&self.way, Way::Tcp { inbox, .. } if inbox.decoder.is_silent())
+    }
+
+    /// The framing of the server, where what has come is what one with [another](Framing::mistaken_for) would send (TCP).
+    pub fn other_framing(&self) -> Option<Framing> {
+        match &self.way {
+            Way::Tcp { inbox, .. } => inbox.decoder.other_framing(),
+            Way::Udp(_) => None,
+        }
+    }
+
     /// The next datagram (UDP); `None` where there is none for now, or the slice is over.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ mod wait;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::case::{Case, Finding};
+use self::case::{Case, Finding, Suspicion};
 pub use self::wait::{tell_unresolved, wait};
 use super::link::Link;
 use super::stage::{Source, Stage};
@@ -54,6 +54,8 @@ pub struct Verdict {
     cases: Vec<Case>,
     /// The sockets, each with the place of its case.
     links: Slots<(usize, Link)>,
+    /// That the framing may be another one there was said.
+    said_framing: bool,
     buffer: Box<[u8]>,
 }
 
@@ -61,7 +63,7 @@ impl Verdict {
     /// A verdict on every address over every protocol.
     pub fn new(stage: Stage, settings: Settings, addresses: &[SocketAddr]) -> Verdict {
         let cases = cases(&settings.protocols, addresses);
-        Verdict { stage, settings, cases, links: Slots::new(), buffer: buffer() }
+        Verdict { stage, settings, cases, links: Slots::new(), said_framing: false, buffer: buffer() }
     }
 
     /// Asks until every case is decided, or a signal ends it. Returns the exit code.
@@ -202,21 +204,26 @@ impl Verdict {
     /// A slice of what comes back; the first reply decides.
     fn listen(&mut self, index: usize, slice: &mut Slice<Source>) {
         let case = &mut self.cases[index];
-        let (Some(key), Some(asked)) = (case.link, case.asked) else {
+        let (Some(key), Some(asked), None) = (case.link, case.asked, &case.finding) else {
             return;
         };
         let Some((_, link)) = self.links.get_mut(key) else {
             return;
         };
         let mut listening = link.listen(&mut self.buffer, &mut slice.budget);
-        while case.finding.is_none() {
-            case.decide(match listening.pull() {
+        let mut finding = None;
+        while finding.is_none() {
+            finding = Some(match listening.pull() {
                 Ok(Pulled::Item(reply)) => Finding::of_reply(reply, asked.elapsed()),
                 Ok(Pulled::Part | Pulled::TooLong) => continue,
                 Ok(Pulled::Drained | Pulled::CutOff) => break,
                 Ok(Pulled::Ended) => Finding::of(Word::Closed),
                 Err(error) => Finding::of_error(&error),
             });
+        }
+        drop(listening);
+        if let Some(finding) = finding {
+            case.decide(Finding { suspicion: Suspicion::of_link(link), ..finding });
         }
     }
 
@@ -243,7 +250,8 @@ impl Verdict {
     fn call_silent(&mut self, index: usize) {
         let case = &mut self.cases[index];
         let link = case.link.and_then(|key| self.links.get(key));
-        case.decide(link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link)));
+        let stands = case.asked.is_some();
+        case.decide(link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link, stands)));
     }
 
     /// Tells the cases in their order, as far as they are decided.
@@ -261,6 +269,13 @@ impl Verdict {
             }
             if let Some(finding) = &case.finding {
                 self.stage.journal.tell(&finding.event(case.protocol, &Address::new(case.address).to_string()));
+            }
+            let suspicion = case.finding.as_ref().and_then(|finding| finding.suspicion);
+            // Who is not told the verdict need not be told why.
+            if let Some(suspicion) = suspicion.filter(|_| !self.said_framing && !self.stage.journal.is_quiet()) {
+                self.said_framing = true;
+                self.stage.journal.flush();
+                self.stage.complain(suspicion.sentence(self.settings.framing));
             }
         }
     }

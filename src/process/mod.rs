@@ -57,6 +57,8 @@ pub struct Process<S> {
     typing: Arc<Typing>,
     signals: Signals,
     interrupted: bool,
+    /// That stdout cannot be written was said.
+    said_unwritten: bool,
     /// Until when an interrupted process waits for a stdout or a stderr that takes nothing.
     last_moment: Option<Instant>,
 }
@@ -88,6 +90,7 @@ impl<S: Ends> Process<S> {
             typing: minded,
             signals,
             interrupted: false,
+            said_unwritten: false,
             last_moment: None,
         };
         process.register().map_err(|error| Error::Setup("the poll", error))?;
@@ -226,6 +229,7 @@ impl<S: Ends> Process<S> {
     /// Writes what is left, waiting at most `limit`, in all, for a stdout and a stderr that take nothing.
     pub fn finish(&mut self, limit: Duration) {
         let began = Instant::now();
+        self.end_line(false);
         self.journal.finish(limit);
         self.diagnostics.finish(limit.saturating_sub(began.elapsed()));
     }
@@ -234,20 +238,41 @@ impl<S: Ends> Process<S> {
     /// code: `code`, where all that was told could be read.
     pub fn conclude(&mut self, code: u8) -> u8 {
         self.finish_patiently();
-        let is_terminal = self.journal.screen().is_terminal();
-        let code = match self.journal.screen().failure() {
-            // Whoever closed it wants to know no more.
-            Some(error) if is_reset(error) || (is_terminal && is_io_failure(error)) => exit::FAILED,
-            Some(error) => {
-                let sentence = format!("cannot write to stdout: {}", cause(error));
-                self.complain(sentence);
-                exit::UNTRIED
-            }
-            None => code,
-        };
+        let code = self.judge_stdout().unwrap_or(code);
         let patience = self.patience();
-        self.diagnostics.finish(patience);
+        self.finish(patience);
         code
+    }
+
+    /// The exit code where what was told cannot be read, which is said once.
+    pub fn judge_stdout(&mut self) -> Option<u8> {
+        let is_terminal = self.journal.screen().is_terminal();
+        let failure = self.journal.screen().failure()?;
+        // Whoever closed it wants to know no more.
+        if is_reset(failure) || (is_terminal && is_io_failure(failure)) {
+            return Some(exit::FAILED);
+        }
+        let sentence = format!("cannot write to stdout: {}", cause(failure));
+        if !std::mem::replace(&mut self.said_unwritten, true) {
+            self.complain(sentence);
+        }
+        Some(exit::UNTRIED)
+    }
+
+    /// The end of one at whose terminal somebody may be typing for it: the shell's prompt begins on a line of its own,
+    /// and what was typed is not left to the shell.
+    pub fn discard_typing(&mut self) {
+        self.end_line(true);
+        let patience = self.patience();
+        self.finish(patience);
+        typing::discard();
+    }
+
+    /// Lets the shell's prompt begin at the start of a line, by way of one of the streams that are there.
+    fn end_line(&mut self, may_be_half: bool) {
+        if !self.journal.screen().end_line(may_be_half) {
+            self.diagnostics.with(|screen| screen.end_line(may_be_half));
+        }
     }
 
     /// Writes what is left. One that was interrupted waits half a second, in

@@ -57,7 +57,7 @@ impl Server {
         while !self.operator_waits && slice.budget.may_tell() {
             let line = self.console.next_line().map(|line| match line {
                 Line::Whole { bytes, .. } => Ok(bytes.to_vec()),
-                Line::TooLong { length, .. } => Err(length),
+                Line::TooLong { length, .. } | Line::Cut { length, .. } => Err(length),
             });
             slice.budget.spend(COMMAND_COSTS);
             match line {

@@ -45,6 +45,13 @@ pub enum Line<'a> {
         /// How many bytes it had.
         length: u64,
     },
+    /// A line of which the terminal has kept as much as it keeps of any: its end may be missing.
+    Cut {
+        /// Its place in the input, from 1.
+        number: u64,
+        /// How many bytes are left of it.
+        length: u64,
+    },
 }
 
 /// The lines of one descriptor.
@@ -61,6 +68,8 @@ pub struct Console {
     end: usize,
     /// Bytes of the present line that were thrown away because it is too long.
     skipped: u64,
+    /// Whether the terminal may have cut the present line.
+    is_cut: bool,
     number: u64,
 }
 
@@ -90,6 +99,7 @@ impl Console {
             scanned: 0,
             end: 0,
             skipped: 0,
+            is_cut: false,
             number: 0,
         }
     }
@@ -156,6 +166,10 @@ impl Console {
             Ok(0) => self.end_of_input(None),
             Ok(count) => {
                 budget.spend_bytes(count);
+                // A terminal hands out one line at a time.
+                let read = &self.buffer[self.end..self.end + count];
+                let kept = read.strip_suffix(b"\n").unwrap_or(read).len();
+                self.is_cut |= kept >= stdio::TERMINAL_LINE && descriptor.cuts_lines();
                 self.end += count;
                 Filled::Data
             }
@@ -179,7 +193,9 @@ impl Console {
         self.skipped = 0;
         self.number += 1;
         let number = self.number;
-        Some(if length > self.longest as u64 {
+        Some(if std::mem::take(&mut self.is_cut) {
+            Line::Cut { number, length }
+        } else if length > self.longest as u64 {
             Line::TooLong { number, length }
         } else {
             Line::Whole { number, bytes: &self.buffer[line] }

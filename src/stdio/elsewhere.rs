@@ -57,6 +57,12 @@ impl Descriptor {
         self.kind == Kind::Terminal
     }
 
+    /// Never: nothing is read here.
+    #[must_use]
+    pub fn cuts_lines(&self) -> bool {
+        false
+    }
+
     /// Always: nothing is registered here.
     #[must_use]
     pub fn always_ready(&self) -> bool {

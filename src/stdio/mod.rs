@@ -35,6 +35,9 @@ pub use elsewhere::{Descriptor, stderr, stdin, stdout};
 #[cfg(unix)]
 pub use unix::{Descriptor, stderr, stdin, stdout};
 
+/// A terminal that puts lines together keeps so many bytes of each, at most, and drops the rest (Linux).
+pub const TERMINAL_LINE: usize = 4095;
+
 /// What stands behind a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -253,6 +253,16 @@ impl Screen {
         place
     }
 
+    /// For the end of the program: lets what the next one prints on the terminal begin at the start of a line. Whether
+    /// anything was to be printed for it.
+    pub fn end_line(&mut self, may_be_half: bool) -> bool {
+        let is_first = self.pending() == 0;
+        match &self.typing {
+            Some(typing) if self.failure.is_none() => typing.end_line(&mut self.queue, is_first, may_be_half),
+            _ => false,
+        }
+    }
+
     /// Shows `text` as a progress line that the next one, or the next event,
     /// overwrites; an empty one takes it away. Only on a terminal, and only
     /// while nothing waits before it.

@@ -48,6 +48,16 @@ impl Typing {
         }
     }
 
+    /// Appends to `queue` what lets the shell's prompt begin at the start of a line, where an echo stands before it, or
+    /// perhaps (`may_be_half`) half a line. Whether anything was to be appended.
+    pub(crate) fn end_line(&self, queue: &mut Vec<u8>, is_first: bool, may_be_half: bool) -> bool {
+        let before = queue.len();
+        if may_be_half || self.echoed.load(Ordering::Relaxed) {
+            self.begin_line(queue, is_first, "");
+        }
+        queue.len() > before
+    }
+
     /// How wide the terminal is, where a person may have begun a line there.
     fn columns(&self) -> Option<usize> {
         let stdin = io::stdin();
@@ -67,6 +77,12 @@ pub fn is_at_stderr() -> bool {
     platform::is_same(&io::stdin(), &io::stderr())
 }
 
+/// Discards what was typed at the standard input and not read, so that the shell does not take it for a command. In the
+/// background it is the shell's.
+pub fn discard() {
+    platform::discard(&io::stdin());
+}
+
 #[cfg(unix)]
 mod platform {
     use super::Stdin;
@@ -75,13 +91,24 @@ mod platform {
     use std::os::fd::AsFd;
 
     use nix::sys::stat::fstat;
-    use nix::sys::termios::{LocalFlags, tcgetattr};
+    use nix::sys::termios::{FlushArg, LocalFlags, tcflush, tcgetattr};
     use nix::unistd::{getpgrp, tcgetpgrp};
 
     /// Whether it is a terminal that shows what is typed, and we are who it is typed to.
     pub(super) fn echoes(stdin: &Stdin) -> bool {
         let shown = LocalFlags::ECHO | LocalFlags::ICANON;
-        tcgetattr(stdin).is_ok_and(|settings| settings.local_flags.contains(shown)) && tcgetpgrp(stdin) == Ok(getpgrp())
+        tcgetattr(stdin).is_ok_and(|settings| settings.local_flags.contains(shown)) && is_in_front(stdin)
+    }
+
+    fn is_in_front(stdin: &Stdin) -> bool {
+        tcgetpgrp(stdin) == Ok(getpgrp())
+    }
+
+    pub(super) fn discard(stdin: &Stdin) {
+        if is_in_front(stdin) {
+            // A terminal that is gone has nothing to discard.
+            let _ = tcflush(stdin, FlushArg::TCIFLUSH);
+        }
     }
 
     pub(super) fn columns(stdin: &Stdin) -> Option<usize> {
@@ -107,6 +134,8 @@ mod platform {
     pub(super) fn columns(_: &Stdin) -> Option<usize> {
         None
     }
+
+    pub(super) fn discard(_: &Stdin) {}
 
     pub(super) fn is_same<T>(_: &Stdin, _: &T) -> bool {
         false

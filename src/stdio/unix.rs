@@ -12,6 +12,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd;
 
 use super::Kind;
@@ -131,6 +132,15 @@ impl Descriptor {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.kind == Kind::Terminal
+    }
+
+    /// Whether a line read from it that is as long as [`TERMINAL_LINE`](super::TERMINAL_LINE) may have been longer: it
+    /// is a terminal that puts lines together, and not one that hands out every key.
+    #[must_use]
+    pub fn cuts_lines(&self) -> bool {
+        cfg!(any(target_os = "linux", target_os = "android"))
+            && self.is_terminal()
+            && tcgetattr(&self.fd).is_ok_and(|settings| settings.local_flags.contains(LocalFlags::ICANON))
     }
 
     /// Whether no event will ever tell that it is ready, because it always

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod client;
+pub mod framing;
 pub mod instrument;
 pub mod journal;
 pub mod json;

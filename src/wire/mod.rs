@@ -12,6 +12,7 @@
 use std::fmt;
 
 mod decoder;
+mod mismatch;
 mod output;
 mod owed;
 mod replies;

@@ -1,5 +1,6 @@
 //! What comes back on a stream: acknowledgements, and at most one notice.
 
+use super::mismatch::Beginning;
 use super::{ACK, Decode, Decoder, End, Framing, LONGEST_MESSAGE, Message, Notice, TooLong};
 
 /// What a client finds in the stream that comes back.
@@ -33,6 +34,7 @@ impl<'a> Reply<'a> {
 pub struct Replies {
     decoder: Decoder,
     framing: Framing,
+    beginning: Beginning,
     /// The notice has come: nothing may follow.
     ended: bool,
     /// `bytes`: the beginning of a reply that is not whole yet.
@@ -50,6 +52,7 @@ impl Replies {
         Replies {
             decoder: Decoder::new(framing, LONGEST_MESSAGE),
             framing,
+            beginning: Beginning::default(),
             ended: false,
             partial: Vec::new(),
             acks: 0,
@@ -61,6 +64,16 @@ impl Replies {
     /// The framing that is read.
     pub fn framing(&self) -> Framing {
         self.framing
+    }
+
+    /// Whether anything has come at all.
+    pub fn is_silent(&self) -> bool {
+        self.beginning.bytes().is_empty()
+    }
+
+    /// The framing of the server, where what has come is what one with [another](Framing::mistaken_for) would send.
+    pub fn other_framing(&self) -> Option<Framing> {
+        self.framing.mistaken_for(self.beginning.bytes())
     }
 
     /// The beginning of a reply that has not become whole.
@@ -89,6 +102,7 @@ impl Replies {
         }
         if self.acks == 0 && self.notice.is_none() && !input.is_empty() {
             let piece = std::mem::take(input);
+            self.beginning.hear(piece);
             if self.ended {
                 return Some(Reply::Wrong(piece.into()));
             }
@@ -123,14 +137,20 @@ impl Decode for Replies {
         if self.framing == Framing::Bytes {
             return Ok(self.next_of_bytes(input));
         }
-        let Some(message) = self.decoder.next(input)? else {
+        let Replies { decoder, beginning, ended, .. } = self;
+        let piece = *input;
+        let message = decoder.next(input);
+        // What cannot be followed is not used up.
+        let unused = if message.is_ok() { input.len() } else { 0 };
+        beginning.hear(&piece[..piece.len() - unused]);
+        let Some(message) = message? else {
             return Ok(None);
         };
-        if self.ended {
+        if *ended {
             return Ok(Some(Reply::Wrong(message)));
         }
         let reply = whole(message);
-        self.ended = matches!(reply, Reply::Notice(_));
+        *ended = matches!(reply, Reply::Notice(_));
         Ok(Some(reply))
     }
 

@@ -95,7 +95,7 @@ fn what_follows_a_signal_that_nobody_typed_stands_as_it_would() {
 }
 
 /// What a terminal of so many columns shows after these lines: it wraps them, and erases what it is told to.
-fn displayed(lines: &[String], columns: usize) -> Vec<String> {
+pub(super) fn displayed(lines: &[String], columns: usize) -> Vec<String> {
     let (mut rows, mut column) = (vec![Vec::new()], 0);
     for letter in lines.join("\n").replace("\x1b[K", "\x1b").chars() {
         let row = rows.last_mut().unwrap();

@@ -62,6 +62,48 @@ fn a_client_that_waits_for_its_user_ends_at_once_on_a_full_device() {
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
+/// What it came to where nobody can collect its stdout.
+#[track_caller]
+fn unheard(launch: Launch, stdout: Output) -> (i32, Vec<String>) {
+    let mut process = launch.stdout(stdout).start();
+    (process.wait_exit(), process.stderr.to_end())
+}
+
+#[test]
+fn a_chat_on_a_full_device_blames_the_device_and_not_the_path() {
+    let server = server("-q");
+    for protocol in ["", "-u"] {
+        for format in ["text", "json"] {
+            let words = format!("-m one -m two -m three {protocol} --format {format}");
+            let (code, said) = unheard(client_to(server.tcp(), &words), full());
+            assert_eq!((code, said[0].as_str()), (2, NO_SPACE), "{words}: {said:?}");
+            // It has been given up before all were sent, and says so.
+            assert!(
+                said[1..].iter().all(|line| line.ends_with("of the messages given were not sent")),
+                "{words}: {said:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn help_and_version_that_cannot_be_written_are_exit_2_and_a_sentence() {
+    for (program, name) in [
+        (env!("CARGO_BIN_EXE_reactor-client"), "reactor-client"),
+        (env!("CARGO_BIN_EXE_reactor-server"), "reactor-server"),
+    ] {
+        for option in ["--help", "-h", "--version", "-V"] {
+            let sentence = format!("{name}: cannot write to stdout: No space left on device");
+            assert_eq!(unheard(Launch::program(program, &[option]), full()), (2, vec![sentence]), "{option}");
+            // Whoever closed it wants to know no more.
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let closed = Output::Given(writer.into());
+            assert_eq!(unheard(Launch::program(program, &[option]), closed), (0, vec![]), "{name} {option}");
+        }
+    }
+}
+
 #[test]
 fn an_endless_ping_ends_at_once_on_a_full_device() {
     let server = server("-q");

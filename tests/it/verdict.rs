@@ -20,6 +20,13 @@ fn expect(ended: &Ended, line: &str, code: i32) {
     assert!(ended.err.is_empty(), "{:?}", ended.err);
 }
 
+/// The verdict must be this one line, the code 1, and stderr this sentence.
+#[track_caller]
+fn expect_explained(ended: &Ended, line: &str, sentence: &str) {
+    assert_eq!((ended.out.as_slice(), ended.code), (&[line.to_owned()][..], 1), "{:?}", ended.err);
+    assert_eq!(ended.err, [format!("reactor-client: {sentence}")]);
+}
+
 /// It must be `open`, with the time that the acknowledgement took.
 #[track_caller]
 fn expect_open(line: &str, protocol: &str, address: SocketAddr) {
@@ -132,7 +139,8 @@ fn a_tcp_port_that_accepts_and_says_nothing_is_silent() {
     let far = FarTcp::new();
     let mut client = client_to(far.address(), "-z -W 0.2").start();
     let mut callers = [far.accept(), far.accept(), far.accept()];
-    expect(&end_of(&mut client), &format!("tcp {} silent", far.address()), 1);
+    let question = "nothing came back at all: do both sides have the same --framing? here it is bytes";
+    expect_explained(&end_of(&mut client), &format!("tcp {} silent", far.address()), question);
     far.expect_nobody();
     callers.iter_mut().for_each(|caller| caller.expect("hello"));
 }
@@ -421,7 +429,10 @@ fn a_server_that_speaks_another_framing_answers_wrongly() {
     let server = server("-t");
     for framing in ["lines", "length"] {
         let ended = run(client_to(server.tcp(), &format!("-z -W 0.2 --framing {framing}")));
-        expect(&ended, &format!("tcp {} wrong-answer (ACK)", server.tcp()), 1);
+        let why = format!(
+            "the server answers as with --framing bytes, and here it is {framing}: both sides need the same --framing"
+        );
+        expect_explained(&ended, &format!("tcp {} wrong-answer (ACK)", server.tcp()), &why);
     }
 }
 

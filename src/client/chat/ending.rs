@@ -50,6 +50,7 @@ impl Chat {
             }
             _ => {
                 self.show_unfinished(now);
+                self.look_at_framing(awaits_answer);
                 let reason = if awaits_answer { "no reply in time" } else { "no input" };
                 let protocol = self.settings.protocol;
                 self.stage.journal.tell(&Event::TimedOut { protocol, peer, reason });
@@ -68,6 +69,7 @@ impl Chat {
     /// A signal ends it; what was found out so far counts.
     pub(super) fn interrupt(&mut self, now: Instant) {
         self.show_unfinished(now);
+        self.look_at_framing(false);
         self.state = match self.state {
             Phase::Connecting(_) | Phase::Failed => Phase::Failed,
             Phase::Talking | Phase::Over => Phase::Over,
@@ -82,6 +84,8 @@ impl Chat {
     pub(super) fn conclude(mut self) -> u8 {
         let (sent, acknowledged) = (self.ledger.sent(), self.ledger.acknowledged());
         let code = self.exit_code();
+        self.stage.flush();
+        let is_read = self.stage.judge_stdout().is_none();
         if sent == 0 && self.settings.protocol == Protocol::Udp && self.state == Phase::Over {
             self.stage.fail("nothing was sent, so nothing is known of the path");
         }
@@ -95,7 +99,8 @@ impl Chat {
         if unsent > 0 {
             self.stage.complain(format_args!("{unsent} of the messages given were not sent"));
         }
-        if acknowledged < sent {
+        // Where stdout is to blame, the path is not.
+        if acknowledged < sent && is_read {
             let lacking = sent - acknowledged;
             self.stage.complain(format_args!("{lacking} of {sent} messages were not acknowledged"));
         }
@@ -107,7 +112,12 @@ impl Chat {
             )),
         }
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
-        self.stage.conclude(code)
+        let code = self.stage.conclude(code);
+        // Behind the end of the input, or behind Ctrl-C, it is typed for the shell.
+        if self.input.is_terminal() && !self.input_ended && !self.stage.is_interrupted() {
+            self.stage.discard_typing();
+        }
+        code
     }
 
     /// Whether no input was left unsent; a person at a terminal has seen what was not taken.

@@ -92,6 +92,8 @@ pub struct Chat {
     ledger: Ledger,
     outgoing: Option<Outgoing>,
     input_ended: bool,
+    /// That the framing may be another one there was said.
+    said_framing: bool,
     /// When last something was typed, sent or answered.
     progress: Instant,
     /// When last something was answered.
@@ -123,6 +125,7 @@ impl Chat {
             ledger: Ledger::default(),
             outgoing: None,
             input_ended: false,
+            said_framing: false,
             progress: Instant::now(),
             answered_at: Instant::now(),
             first_prompt: true,

@@ -11,7 +11,9 @@ use crate::client::stage::{Source, Stage};
 use crate::connection::Pulled;
 use crate::escape::cause;
 use crate::reactor::Slice;
+use crate::stdio::TERMINAL_LINE;
 use crate::transcript::client::Event;
+use crate::transcript::framing;
 use crate::wire::{CHECK, Framing, Protocol, Reply, is_reply};
 
 /// How far a slice of replies came.
@@ -59,7 +61,8 @@ impl Chat {
             slice.budget.spend(1);
             match self.input.next_message(&mut slice.budget) {
                 Typed::Message(message) => self.take(message, now),
-                Typed::TooLong(number, length) => self.refuse_line(number, length),
+                Typed::TooLong(number, length) => self.refuse_line(number, length, now),
+                Typed::Cut(number) => self.refuse_cut_line(number, now),
                 Typed::NotYet => return,
                 // There is more to read; others come first.
                 Typed::Later => return self.stage.reactor.ask(Source::Console),
@@ -94,7 +97,8 @@ impl Chat {
         };
     }
 
-    pub(super) fn refuse_line(&mut self, number: u64, length: u64) {
+    pub(super) fn refuse_line(&mut self, number: u64, length: u64, now: Instant) {
+        self.progress = now;
         let Settings { protocol, framing, .. } = self.settings;
         let longest = longest_message(protocol, framing);
         let remedy = match (protocol, framing) {
@@ -103,6 +107,21 @@ impl Chat {
         };
         self.stage.complain(format_args!(
             "line {number} is not sent: it has {length} bytes, a message at most {longest}; {remedy}"
+        ));
+        self.ledger.mark();
+    }
+
+    /// Half of what somebody pasted is no message.
+    pub(super) fn refuse_cut_line(&mut self, number: u64, now: Instant) {
+        self.progress = now;
+        let Settings { protocol, framing, .. } = self.settings;
+        let sides = match longest_message(protocol, framing) <= TERMINAL_LINE {
+            true => ", with --framing lines on both sides",
+            false => "",
+        };
+        self.stage.complain(format_args!(
+            "line {number} is not sent: the terminal cuts a line at {TERMINAL_LINE} bytes, so its end may be missing; \
+             a pipe or a file brings it whole{sides}"
         ));
         self.ledger.mark();
     }
@@ -131,9 +150,11 @@ impl Chat {
         };
         let outstanding = self.ledger.outstanding();
         let mut listening = link.listen(&mut self.buffer, &mut slice.budget);
+        let mut is_wrong = false;
         let outcome = loop {
             match listening.pull() {
                 Ok(Pulled::Item(reply)) => {
+                    is_wrong |= matches!(reply, Reply::Wrong(_));
                     let meaning = self.ledger.receive(reply, now);
                     show(&mut self.stage, &self.settings, self.route.peer(), reply, meaning);
                     if self.ledger.notice().is_some() || self.ledger.surplus() > MOST_SURPLUS {
@@ -148,6 +169,9 @@ impl Chat {
             }
         };
         drop(listening);
+        if is_wrong {
+            self.look_at_framing(false);
+        }
         if self.ledger.outstanding() < outstanding {
             self.answered(now);
         }
@@ -177,6 +201,24 @@ impl Chat {
             self.end();
         } else if self.settings.protocol == Protocol::Udp {
             self.prompt();
+        }
+    }
+
+    /// Says once that the framing may be another one there: what came back shows it, or it was awaited `in_vain`.
+    pub(super) fn look_at_framing(&mut self, in_vain: bool) {
+        let own = self.settings.framing;
+        let Some(link) = self.link().filter(|link| link.is_stream()) else {
+            return;
+        };
+        let sentence = match link.other_framing() {
+            Some(theirs) => framing::other(own, theirs),
+            None if in_vain && link.is_mute() => framing::question(own),
+            None => return,
+        };
+        if !std::mem::replace(&mut self.said_framing, true) {
+            // What it is about was told before.
+            self.stage.journal.flush();
+            self.stage.fail(sentence);
         }
     }
 

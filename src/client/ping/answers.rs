@@ -37,9 +37,13 @@ impl Ping {
         let mut answers = std::mem::take(&mut self.answers);
         let link = &mut socket.link;
         let heard = link.flush().and_then(|_| link.hear(&mut self.buffer, &mut slice.budget, &mut answers));
+        let other_framing = if answers.contains(&Answer::Wrong) { link.other_framing() } else { None };
         let now = Instant::now();
         answers.drain(..).for_each(|answer| self.take_answer(key, answer, now));
         self.answers = answers;
+        if let Some(theirs) = other_framing {
+            self.tell_framing(theirs);
+        }
         match heard {
             Ok(Heard::Drained | Heard::CutOff) => {}
             Ok(Heard::Ended) => self.end(key, &why(&io::ErrorKind::UnexpectedEof.into()), now),

@@ -9,7 +9,9 @@ use super::{LIVE, Ping, Settings, Stamps};
 use crate::error::exit;
 use crate::latency::Millis;
 use crate::transcript::address::Address;
+use crate::transcript::framing;
 use crate::transcript::instrument::{Event, Figures, LostLegs, OutageFigures};
+use crate::wire::Framing;
 
 impl Ping {
     pub(super) fn figures(&mut self) -> Figures {
@@ -121,8 +123,22 @@ impl Ping {
         })
     }
 
+    /// Says once that the server answers as one with another framing does.
+    pub(super) fn tell_framing(&mut self, theirs: Framing) {
+        if !std::mem::replace(&mut self.said_framing, true) {
+            // The probe that shows it was told before.
+            self.hide_progress();
+            self.stage.journal.flush();
+            self.stage.complain(framing::other(self.settings.framing, theirs));
+        }
+    }
+
     /// Says where the figures are not what they seem.
     fn warn(&mut self, figures: &Figures) {
+        let heard = figures.acknowledged + figures.late + self.tally.strange > 0;
+        if self.mute && !heard && !self.said_framing {
+            self.stage.complain(framing::question(self.settings.framing));
+        }
         if self.tally.surplus > 0 {
             self.stage.complain(format_args!(
                 "acknowledgements that no probe waited for: {}; each flow that brought one was replaced",

@@ -145,6 +145,10 @@ pub struct Ping {
     several: bool,
     /// ... and that was said.
     said_several: bool,
+    /// That the framing may be another one there was said.
+    said_framing: bool,
+    /// Whether a probe was awaited in vain on a connection by which nothing came at all.
+    mute: bool,
     /// Whether something was due that could not be sent ...
     was_short: bool,
     /// ... and when a closed loop tries again.
@@ -191,6 +195,8 @@ impl Ping {
             news: 0,
             several: false,
             said_several: false,
+            said_framing: false,
+            mute: false,
             was_short: false,
             tried_again: None,
             began: now,

@@ -203,12 +203,17 @@ impl Ping {
             Some(_) => "no whole answer in time",
             None => "no answer in time",
         };
+        let other_framing = socket.link.other_framing();
+        self.mute |= socket.link.is_mute();
         let bare = !socket.is_settled;
         let plain = self.settings.protocol == Protocol::Udp || self.settings.framing == Framing::Bytes;
         if bare && (plain || (is_last && self.flows.is_full(key))) {
             self.flows.retire(key, now + kept);
         }
         self.lose(seq, reason, source_port);
+        if let Some(theirs) = other_framing {
+            self.tell_framing(theirs);
+        }
     }
 
     /// A probe is lost, if its fate is still open.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use crate::client::link::Link;
 use crate::process::limits::Shortage;
 use crate::reactor::Key;
+use crate::transcript::framing;
 use crate::transcript::instrument::{Event, Word};
-use crate::wire::{Protocol, Reply};
+use crate::wire::{Framing, Protocol, Reply};
 
 /// What was found out about one address.
 #[derive(Clone, Debug)]
@@ -17,11 +18,35 @@ pub(super) struct Finding {
     pub(super) rtt: Option<Duration>,
     pub(super) connect: Option<Duration>,
     pub(super) text: Option<Vec<u8>>,
+    pub(super) suspicion: Option<Suspicion>,
+}
+
+/// What speaks for another framing at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    /// It answers as one with this framing does.
+    Other(Framing),
+    /// The connection stands, and nothing came at all.
+    Mute,
+}
+
+impl Suspicion {
+    pub(super) fn of_link(link: &Link) -> Option<Suspicion> {
+        link.other_framing().map(Suspicion::Other)
+    }
+
+    /// The sentence, where this is our framing.
+    pub(super) fn sentence(self, own: Framing) -> String {
+        match self {
+            Suspicion::Other(theirs) => framing::other(own, theirs),
+            Suspicion::Mute => framing::question(own),
+        }
+    }
 }
 
 impl Finding {
     pub(super) fn of(word: Word) -> Finding {
-        Finding { word, rtt: None, connect: None, text: None }
+        Finding { word, rtt: None, connect: None, text: None, suspicion: None }
     }
 
     pub(super) fn of_error(error: &io::Error) -> Finding {
@@ -35,16 +60,23 @@ impl Finding {
         })
     }
 
-    /// Nothing more comes by `link`: the beginning of a reply is a wrong answer, but no silence.
-    pub(super) fn of_silence(link: &Link) -> Finding {
+    /// Nothing more comes by `link`, which `stands` or does not: the beginning of a reply is a wrong answer, but no silence.
+    pub(super) fn of_silence(link: &Link, stands: bool) -> Finding {
         match link.unfinished() {
-            Some(rest) => Finding { text: Some(rest.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
-            None => Finding::of(Word::Silent),
+            Some(rest) => Finding {
+                text: Some(rest.text.to_vec()),
+                suspicion: Suspicion::of_link(link),
+                ..Finding::of(Word::WrongAnswer)
+            },
+            None => Finding {
+                suspicion: (stands && link.is_mute()).then_some(Suspicion::Mute),
+                ..Finding::of(Word::Silent)
+            },
         }
     }
 
     pub(super) fn event<'e>(&'e self, protocol: Protocol, address: &'e str) -> Event<'e> {
-        let Finding { word, rtt, connect, text } = self;
+        let Finding { word, rtt, connect, text, .. } = self;
         Event::Verdict { protocol, address, word: *word, rtt: *rtt, connect: *connect, text: text.as_deref() }
     }
 

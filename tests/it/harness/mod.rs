@@ -29,7 +29,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use endless::Endless;
-pub(crate) use far::{FarTcp, FarUdp, Mute, closed_port, timed};
+pub(crate) use far::{Caller, FarTcp, FarUdp, Mute, closed_port, timed};
 pub(crate) use flood::Flood;
 pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_service, udp_service};
 pub(crate) use lines::Lines;
