@@ -32,6 +32,7 @@ mod cost;
 mod durations;
 mod fairness;
 mod find_idle;
+mod find_idle_path;
 mod fresh_line;
 mod front_page;
 mod full_disk;
