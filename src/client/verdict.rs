@@ -74,7 +74,9 @@ impl Verdict {
         while !self.is_decided() && !self.is_left() {
             self.turn(self.deadline())?;
             self.tell();
+            self.show_tries();
         }
+        self.stage.show_live("");
         Ok(self.conclude())
     }
 
@@ -117,7 +119,7 @@ impl Verdict {
         self.tell();
         let interrupted = self.stage.is_interrupted();
         for Case { protocol, address, .. } in open.into_iter().filter(|_| interrupted) {
-            self.stage.fail(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
+            self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
         }
         let code = self.exit_code();
         self.stage.conclude(code)
@@ -246,6 +248,19 @@ impl Verdict {
         case.decide(link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link)));
     }
 
+    /// The live line of one round, where a person watches one that takes another try.
+    fn show_tries(&mut self) {
+        let open = self.cases.iter().filter(|case| !case.is_decided() && case.tries > 1);
+        let asked = open.map(|case| {
+            let address = Address::new(case.address);
+            format!("{} {address} (try {} of {TRIES})", case.protocol, case.tries)
+        });
+        let asked = asked.collect::<Vec<_>>().join(", ");
+        if !asked.is_empty() && self.stage.is_terminal_err() {
+            self.stage.show_live(&format!("asking {asked}"));
+        }
+    }
+
     /// Tells the cases in their order, as far as they are decided.
     fn tell(&mut self) {
         for case in self.cases.iter_mut().filter(|case| !case.told) {
@@ -256,6 +271,8 @@ impl Verdict {
                 self.links.remove(key);
             }
             case.told = true;
+            // stdout may be the same terminal.
+            self.stage.show_live("");
             if let Some(shortage) = &case.shortage {
                 self.stage.cannot_try(case.protocol, case.address, shortage);
             }

@@ -65,6 +65,7 @@ mod shortage;
 mod shutdown;
 mod shutdown_udp;
 mod single_thread;
+mod so_far;
 mod stamps;
 mod stamps_forged;
 mod stamps_time;
