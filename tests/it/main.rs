@@ -8,7 +8,7 @@ mod harness;
 
 mod busy_poll;
 mod client_basics;
-mod client_errors;
+mod client_ends;
 mod client_floods;
 mod client_json;
 mod client_limits;
