@@ -74,7 +74,6 @@ impl Verdict {
         while !self.is_decided() && !self.is_left() {
             self.turn(self.deadline())?;
             self.tell();
-            self.show_tries();
         }
         self.stage.show_live("");
         Ok(self.conclude())
@@ -237,7 +236,10 @@ impl Verdict {
             }
             match case.tries >= TRIES {
                 true => self.call_silent(index),
-                false => self.try_again(index),
+                false => {
+                    self.try_again(index);
+                    self.show_tries();
+                }
             }
         }
     }
@@ -248,15 +250,18 @@ impl Verdict {
         case.decide(link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link)));
     }
 
-    /// The live line of one round, where a person watches one that takes another try.
+    /// The live line of one round, where a person watches and another try begins.
     fn show_tries(&mut self) {
+        if self.settings.asking != Asking::Once || !self.stage.is_terminal_err() {
+            return;
+        }
         let open = self.cases.iter().filter(|case| !case.is_decided() && case.tries > 1);
         let asked = open.map(|case| {
             let address = Address::new(case.address);
             format!("{} {address} (try {} of {TRIES})", case.protocol, case.tries)
         });
         let asked = asked.collect::<Vec<_>>().join(", ");
-        if !asked.is_empty() && self.stage.is_terminal_err() {
+        if !asked.is_empty() {
             self.stage.show_live(&format!("asking {asked}"));
         }
     }

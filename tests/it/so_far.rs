@@ -73,5 +73,6 @@ fn a_person_sees_that_a_verdict_takes_another_try() {
     assert_eq!(client.wait_exit(), 1);
     let lines = client.terminal.to_end();
     assert!(lines[0].contains(&format!("asking udp {} (try 2 of 3)", far.address())), "{lines:?}");
-    assert_eq!(shown(&lines[0]), format!("udp {} silent", far.address()));
+    assert_eq!(lines[0].matches("asking").count(), 2, "said once a try: {lines:?}");
+    assert_eq!(shown(&lines[0]), format!("udp {} silent", far.address()), "{lines:?}");
 }

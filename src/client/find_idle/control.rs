@@ -23,6 +23,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1);
 /// ... and this part of the time for which it has talked.
 const PART: u32 = 8;
+/// No far end is exact: what differs by less tells nothing.
+const SLACK: Duration = Duration::from_millis(250);
 
 /// What is known of it.
 #[derive(Debug, Default)]
@@ -68,7 +70,7 @@ impl Control {
             Some(since) => self.break_off(since, why),
             // Without room for it there is none until it is needed.
             None if self.stood.is_none() => {}
-            None if own * 2 <= quiet => self.break_off(at, why),
+            None if own * 2 + SLACK <= quiet => self.break_off(at, why),
             None => self.doubt = Some(at),
         }
     }
@@ -272,9 +274,9 @@ mod tests {
         };
         let (end, before) = (start + 9 * MS, start + 5 * MS);
         assert_eq!(judged(true, None, 100, 800), (Some(end), None));
-        assert_eq!(judged(true, None, 400, 800), (Some(end), None));
-        assert_eq!(judged(true, None, 401, 800), (None, Some(end)), "we stood still");
-        assert_eq!(judged(true, None, 1, 0), (None, Some(end)), "no silence was survived yet");
+        assert_eq!(judged(true, None, 275, 800), (Some(end), None));
+        assert_eq!(judged(true, None, 276, 800), (None, Some(end)), "we stood still");
+        assert_eq!(judged(true, None, 1, 200), (None, Some(end)), "no silence was survived yet");
         assert_eq!(judged(false, None, 0, 800), (None, None), "there was no room for it");
         assert_eq!(judged(false, Some(before), 0, 800), (Some(before), Some(before)), "it was the last hope");
     }
