@@ -86,10 +86,17 @@ fn the_bracket_holds_the_true_timeout_whatever_is_late() {
 fn our_server_is_never_seen_to_cut_early() {
     for framing in ["bytes", "lines", "length"] {
         let server = server(&format!("-q -t --idle-timeout 0.5 --framing {framing}"));
-        let ended = run(client_to(server.tcp(), &format!("--find-idle 0.8 --format json --framing {framing}")));
-        let found = idle(&ended);
-        assert_eq!((ended.code, &found["cause"]), (0, &"announced".into()), "{found} {:?}", ended.err);
-        assert!(found["cut_s"].as_f64().unwrap() >= 0.5, "{framing}: {found}");
+        one_of_five(|| {
+            let ended = run(client_to(server.tcp(), &format!("--find-idle 0.8 --format json --framing {framing}")));
+            let found = idle(&ended);
+            if found["cause"] != "announced" {
+                // A server that is held up finds what came meanwhile, and cuts nobody.
+                return Err(found);
+            }
+            assert_eq!(ended.code, 0, "{found} {:?}", ended.err);
+            assert!(found["cut_s"].as_f64().unwrap() >= 0.5, "{framing}: {found}");
+            Ok(())
+        });
     }
 }
 
