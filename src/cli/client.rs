@@ -255,7 +255,7 @@ impl Settings {
             Ok(addresses) => addresses,
             Err(error) => {
                 if let Mode::Verdict(settings) = mode {
-                    let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
+                    let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
                     return Ok(verdict::tell_unresolved(stage, &settings, &target, &error));
                 }
                 return Err(error);
@@ -267,7 +267,7 @@ impl Settings {
                 Chat::new(stage, settings, addresses)?.run()
             }
             Mode::Verdict(settings) => {
-                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
+                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
                 Verdict::new(stage, settings, &addresses).run()
             }
             Mode::Ping(settings) => {
@@ -276,7 +276,7 @@ impl Settings {
                 Ping::new(stage, settings, addresses)?.run()
             }
             Mode::FindIdle(settings) => {
-                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;
+                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
                 FindIdle::new(stage, settings, addresses).run()
             }
         }

@@ -177,8 +177,14 @@ pub fn run<A: Parser>(
 fn tell_failure(sentence: &str) {
     if asks_for_json(std::env::args_os()) {
         let mut journal = Journal::new(Style { format: Format::Json, ..Style::default() }, false);
-        journal.answer(&Event::Error { text: sentence });
-        journal.finish(LAST_LINES);
+        let event = Event::Error { text: sentence };
+        if journal.screen().failure().is_some() {
+            // There was no descriptor left for a stdout of our own: this is the last word, so it may wait.
+            let _ = io::stdout().write_all(journal.rendered(&event).as_bytes());
+        } else {
+            journal.answer(&event);
+            journal.finish(LAST_LINES);
+        }
     }
 }
 

@@ -77,6 +77,7 @@ impl Verdict {
             self.turn(self.deadline())?;
             self.tell();
         }
+        self.stage.show_live("");
         Ok(self.conclude())
     }
 
@@ -119,7 +120,7 @@ impl Verdict {
         self.tell();
         let interrupted = self.stage.is_interrupted();
         for Case { protocol, address, .. } in open.into_iter().filter(|_| interrupted) {
-            self.stage.fail(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
+            self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
         }
         let code = self.exit_code();
         self.stage.conclude(code)
@@ -242,7 +243,10 @@ impl Verdict {
             }
             match case.tries >= TRIES {
                 true => self.call_silent(index),
-                false => self.try_again(index),
+                false => {
+                    self.try_again(index);
+                    self.show_tries();
+                }
             }
         }
     }
@@ -252,6 +256,22 @@ impl Verdict {
         let link = case.link.and_then(|key| self.links.get(key));
         let stands = case.asked.is_some();
         case.decide(link.map_or(Finding::of(Word::Silent), |(_, link)| Finding::of_silence(link, stands)));
+    }
+
+    /// The live line of one round, where a person watches and another try begins.
+    fn show_tries(&mut self) {
+        if self.settings.asking != Asking::Once || !self.stage.is_terminal_err() {
+            return;
+        }
+        let open = self.cases.iter().filter(|case| !case.is_decided() && case.tries > 1);
+        let asked = open.map(|case| {
+            let address = Address::new(case.address);
+            format!("{} {address} (try {} of {TRIES})", case.protocol, case.tries)
+        });
+        let asked = asked.collect::<Vec<_>>().join(", ");
+        if !asked.is_empty() {
+            self.stage.show_live(&format!("asking {asked}"));
+        }
     }
 
     /// Tells the cases in their order, as far as they are decided.
@@ -264,6 +284,8 @@ impl Verdict {
                 self.links.remove(key);
             }
             case.told = true;
+            // stdout may be the same terminal.
+            self.stage.show_live("");
             if let Some(shortage) = &case.shortage {
                 self.stage.cannot_try(case.protocol, case.address, shortage);
             }

@@ -270,7 +270,9 @@ impl Screen {
         if text.is_empty() && !self.live {
             return;
         }
-        if self.is_terminal && self.failure.is_none() && self.pending() == 0 && self.unreported == 0 {
+        // What stands last is taken away wherever it stands.
+        let has_room = text.is_empty() || (self.pending() == 0 && self.unreported == 0);
+        if self.is_terminal && self.failure.is_none() && has_room {
             self.live = !text.is_empty();
             self.typing.iter().for_each(|typing| typing.forget());
             // On a narrow terminal it is cut short: what wraps cannot be overwritten.

@@ -1,6 +1,7 @@
 //! What the client tells as an instrument: verdicts, round trips, idle timeouts. English in every language.
 
 mod figures;
+mod idle;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::figures::{Figures, FlowFigures, LostLegs, OutageFigures};
+pub use self::idle::{Cause, Idle};
 use super::address::Address;
 use super::json::Object;
 use super::stamp::local;
@@ -49,30 +51,6 @@ impl fmt::Display for Word {
             Word::Reset => "reset",
             Word::WrongAnswer => "wrong-answer",
             Word::Dns => "dns",
-        })
-    }
-}
-
-/// What ended a silent flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The server said so first.
-    Announced,
-    /// The connection was closed, the datagram refused.
-    Closed,
-    /// The connection was reset.
-    Reset,
-    /// Nothing came back any more.
-    Silent,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Cause::Announced => "announced",
-            Cause::Closed => "closed",
-            Cause::Reset => "reset",
-            Cause::Silent => "silent",
         })
     }
 }
@@ -170,8 +148,8 @@ pub enum Event<'a> {
         peer: SocketAddr,
         /// The longest silence that was survived.
         survived: Duration,
-        /// The shortest that was not, and what ended it.
-        cut: Option<(Duration, Cause)>,
+        /// What came of those that were longer.
+        answer: Idle,
     },
 }
 
@@ -242,26 +220,7 @@ impl Event<'_> {
                 push_line!(out, "late {word} from {peer}: seq={seq} time={} ms", Millis(rtt));
             }
             Event::Summary(figures) => figures.text(out),
-            Event::Idle { protocol, survived, cut, .. } => match cut {
-                None => {
-                    // Short of a tenth, tenths would say nothing.
-                    let shown = match survived.as_millis() {
-                        ..100 => survived.as_secs_f64().to_string(),
-                        _ => tenths_below(survived),
-                    };
-                    push_line!(out, "no idle timeout up to {} s", shown.strip_suffix(".0").unwrap_or(&shown));
-                }
-                Some((cut, cause)) => {
-                    let (from, to) = (tenths_below(survived), tenths_above(cut));
-                    let cause = match cause {
-                        Cause::Announced => "announced by the server",
-                        Cause::Closed => "closed",
-                        Cause::Reset => "reset",
-                        Cause::Silent => "silent",
-                    };
-                    push_line!(out, "{protocol} idle timeout between {from} and {to} s: {cause}");
-                }
-            },
+            Event::Idle { protocol, survived, answer, .. } => answer.text(protocol, survived, out),
         }
     }
 
@@ -296,14 +255,7 @@ impl Event<'_> {
                 object.value("seq", seq).value("rtt_ns", rtt.as_nanos()).end_line();
             }
             Event::Summary(figures) => figures.json(stamp, out),
-            Event::Idle { protocol, peer, survived, cut } => {
-                let object = Object::event(out, stamp, "idle").protocol(protocol).address("address", peer);
-                let object = object.seconds("survived_s", survived);
-                match cut {
-                    Some((cut, cause)) => object.seconds("cut_s", cut).string("cause", &cause.to_string()).end_line(),
-                    None => object.value("cut_s", "null").string("cause", "none").end_line(),
-                }
-            }
+            Event::Idle { protocol, peer, survived, answer } => answer.json(protocol, peer, survived, stamp, out),
         }
     }
 }
@@ -314,18 +266,6 @@ fn nanos<'o>(object: Object<'o>, key: &'static str, time: Option<Duration>) -> O
         Some(time) => object.value(key, time.as_nanos()),
         None => object.value(key, "null"),
     }
-}
-
-/// Seconds to a tenth that is not above.
-fn tenths_below(time: Duration) -> String {
-    let tenths = time.as_millis() / 100;
-    format!("{}.{}", tenths / 10, tenths % 10)
-}
-
-/// Seconds to a tenth that is not below.
-fn tenths_above(time: Duration) -> String {
-    let tenths = time.as_nanos().div_ceil(100_000_000);
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]

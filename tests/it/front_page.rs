@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Launch, run};
+use crate::harness::{Launch, Path as BadPath, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -58,6 +58,20 @@ fn every_long_option_is_named_in_it_or_in_the_guide() {
         assert!(options.len() >= 10, "{help}");
         let missing: Vec<_> = options.difference(&written).collect();
         assert!(missing.is_empty(), "{missing:?}");
+    }
+}
+
+#[test]
+fn the_boxes_of_the_guide_stand() {
+    let guide = read("src/guide/recipes.md");
+    let commands = guide.lines().filter_map(|line| line.split_once("--example path -- 127.0.0.1:7777 127.0.0.1:6666 "));
+    let faults = guide.lines().filter_map(|line| line.strip_prefix("| `--")?.split_once("` |"));
+    let options = commands.map(|command| command.1.to_owned()).chain(faults.map(|fault| format!("--{}", fault.0)));
+    let options: Vec<String> = options.collect();
+    assert!(options.len() >= 7, "{options:?}");
+    for options in options {
+        let Some(path) = BadPath::to(([127, 0, 0, 1], 6666).into(), &options) else { return };
+        path.counts();
     }
 }
 

@@ -1,73 +1,98 @@
-//! What all flows together tell: the bracket, and when it is known.
+//! What all flows together tell: when the answer is known, and what it is.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::bracket::{Bracket, Outcome};
 use super::flow::{Flow, Trial};
 use super::{FLOWS, FindIdle, LIVE};
 use crate::error::exit;
 use crate::escape::cause;
 use crate::transcript::address::Address;
-use crate::transcript::instrument::{Cause, Event};
-use crate::wire::Notice;
+use crate::transcript::instrument::{Cause, Event, Idle};
 
 /// So many neighbours that stay silent leave no doubt: the longer silences need not be waited for.
 const NO_DOUBT: usize = 3;
 
 impl FindIdle {
-    fn each_flow(&self) -> impl Iterator<Item = &Flow> {
-        self.flows.iter().map(|(_, flow)| flow)
-    }
-
-    /// The longest silence that was survived.
-    fn survived(&self) -> Duration {
-        let survivors = self.each_flow().filter(|flow| flow.state == Trial::Survived);
-        survivors.map(|flow| flow.silence).max().unwrap_or_default()
-    }
-
-    /// The shortest silence that was not survived, and is longer than any that
-    /// was: one lost datagram is no idle timeout.
-    fn first_cut(&self) -> Option<(Duration, Cause)> {
-        let survived = self.survived();
-        let cuts = self.each_flow().filter_map(|flow| match flow.state {
-            Trial::Cut(silence, cause) if silence > survived => Some((silence, cause)),
+    /// What is known so far.
+    pub(super) fn bracket(&self) -> Bracket {
+        let outcome = |flow: &Flow| match flow.state {
+            Trial::Survived(silence) => Some(Outcome::Survived(silence)),
+            Trial::Cut(cut) => Some(Outcome::Cut(cut)),
             _ => None,
-        });
-        cuts.min_by_key(|cut| cut.0)
+        };
+        Bracket::of(&self.each_flow().filter_map(outcome).collect::<Vec<_>>(), self.control.alive)
     }
 
     pub(super) fn is_over(&mut self) -> bool {
-        let first_cut = self.first_cut();
-        let silent = |flow: &&Flow| matches!(flow.state, Trial::Cut(_, Cause::Silent));
-        // All that were silent for less must be decided.
-        let known_below = |cut: Duration| self.each_flow().all(|flow| flow.silence > cut || flow.is_decided());
-        let no_doubt =
-            self.each_flow().filter(silent).count() >= NO_DOUBT && first_cut.is_some_and(|(cut, _)| known_below(cut));
-        let known = no_doubt || self.going || self.each_flow().all(Flow::is_decided);
-        known || self.stage.is_interrupted() || self.stage.is_unread()
+        let ended = self.control.broke.is_some() || self.control.shortage.is_some();
+        ended || self.is_known() || self.stage.is_interrupted() || self.stage.is_unread()
     }
 
-    pub(super) fn show_progress(&mut self, now: Instant) {
+    fn is_known(&self) -> bool {
+        let silent = |flow: &&Flow| matches!(flow.state, Trial::Cut(cut) if cut.cause == Cause::Silent);
+        // All that were silent for less must be decided.
+        let no_doubt = || {
+            let cut = self.bracket().cut;
+            let is_known_below = |flow: &Flow| cut.is_some_and(|(cut, _)| flow.silence > cut) || flow.is_decided();
+            cut.is_some() && self.each_flow().all(is_known_below)
+        };
+        let known = self.each_flow().all(Flow::is_decided)
+            || (self.each_flow().filter(silent).count() >= NO_DOUBT && no_doubt());
+        known && !self.is_in_doubt(Instant::now())
+    }
+
+    fn progress(&self) -> String {
+        let count = |wanted: fn(&Trial) -> bool| self.each_flow().filter(|flow| wanted(&flow.state)).count();
+        let silent = count(|state| matches!(state, Trial::Silent | Trial::Asking));
+        let survived = count(|state| matches!(state, Trial::Survived(_)));
+        let cut = count(|state| matches!(state, Trial::Cut(_)));
+        let (passed, longest) = (self.began.elapsed().as_secs(), self.settings.longest.as_secs_f64());
+        format!("{passed} of {longest} s: {silent} flows silent, {survived} survived, {cut} cut")
+    }
+
+    pub(super) fn show_progress(&mut self) {
+        let now = Instant::now();
         if self.next_live.is_none_or(|due| due > now) {
             return;
         }
         self.next_live = Some(now + LIVE);
-        let count = |wanted: fn(&Trial) -> bool| self.each_flow().filter(|flow| wanted(&flow.state)).count();
-        let silent = count(|state| matches!(state, Trial::Silent | Trial::Asking(_)));
-        let survived = count(|state| *state == Trial::Survived);
-        let cut = count(|state| matches!(state, Trial::Cut(..)));
-        let (passed, longest) = (now.saturating_duration_since(self.began).as_secs(), self.settings.longest.as_secs());
-        self.stage
-            .show_live(&format!("{passed} of {longest} s: {silent} flows silent, {survived} survived, {cut} cut"));
+        let progress = self.progress();
+        self.stage.show_live(&progress);
+    }
+
+    /// The figures so far, where they are asked for.
+    pub(super) fn report(&mut self) {
+        let progress = self.progress();
+        self.stage.complain(progress);
+        if let Some(found) = self.found() {
+            self.stage.report(&found);
+        }
+    }
+
+    /// The answer, as far as there is one.
+    fn found(&self) -> Option<Event<'static>> {
+        let (protocol, peer) = (self.settings.protocol, self.route.peer());
+        let Bracket { survived, cut } = self.bracket();
+        let answer = match (&self.control.broke, cut) {
+            (Some((at, _)), _) => Idle::Broken(at.saturating_duration_since(self.began)),
+            (None, Some((cut, cause))) => Idle::Cut(cut, cause),
+            (None, None) if survived.is_zero() => return None,
+            (None, None) => Idle::None,
+        };
+        // Who was suspended has survived more than was asked for.
+        let survived = if answer == Idle::None { survived.min(self.settings.longest) } else { survived };
+        Some(Event::Idle { protocol, peer, survived, answer })
     }
 
     pub(super) fn conclude(mut self) -> u8 {
         self.stage.show_live("");
         let (protocol, peer) = (self.settings.protocol, self.route.peer());
-        let (survived, cut) = (self.survived(), self.first_cut());
+        let flows = self.each_flow().count();
         let failed = self.each_flow().filter(|flow| flow.state == Trial::Failed).count();
         let untried = self.shortages.len();
         match self.shortages.first() {
-            Some(shortage) if untried == self.flows.len() => self.stage.cannot_try(protocol, peer, shortage),
+            Some(shortage) if untried == flows => self.stage.cannot_try(protocol, peer, shortage),
             Some(shortage) => {
                 let why = cause(shortage);
                 self.stage.complain(format_args!("{untried} of {FLOWS} flows could not be tried: {why}"));
@@ -75,29 +100,42 @@ impl FindIdle {
             None => {}
         }
         let why = self.trouble.take().unwrap_or_default();
-        if failed > untried && failed == self.flows.len() {
+        if failed > untried && failed == flows {
             self.stage.fail(format_args!("the path to {protocol} {} is not open: {why}", Address::new(peer)));
         } else if failed > untried {
             self.stage.complain(format_args!("{} of {FLOWS} flows never stood: {why}", failed - untried));
         }
-        let has_answer = cut.is_some() || !survived.is_zero();
-        if has_answer {
-            self.stage.journal.tell(&Event::Idle { protocol, peer, survived, cut });
+        let found = self.found();
+        if let Some(found) = &found {
+            self.stage.journal.tell(found);
         }
-        let early = if self.stage.is_interrupted() {
-            Some("interrupted")
-        } else {
-            self.going.then_some(Notice::ShuttingDown.text())
+        let code = self.exit_code(found, failed == untried && failed > 0);
+        self.stage.conclude(code)
+    }
+
+    fn exit_code(&mut self, found: Option<Event<'_>>, is_untried: bool) -> u8 {
+        let answer = match found {
+            Some(Event::Idle { answer, .. }) => Some(answer),
+            _ => None,
         };
-        if let (Some(early), None) = (early, cut) {
-            let longest = self.settings.longest.as_secs_f64();
-            self.stage.fail(format_args!("{early}: silences up to {longest} s were not tried to their end"));
+        if let Some((at, why)) = self.control.broke.take() {
+            let (protocol, peer) = (self.settings.protocol, Address::new(self.route.peer()));
+            let after = at.saturating_duration_since(self.began).as_secs_f64();
+            self.stage.fail(format_args!("the path to {protocol} {peer} broke after {after:.1} s: {why}"));
+            return exit::FAILED;
         }
-        let known = has_answer && (early.is_none() || cut.is_some());
-        self.stage.conclude(match known {
-            true => exit::DONE,
-            false if failed == untried && failed > 0 => exit::UNTRIED,
-            false => exit::FAILED,
-        })
+        if let Some(code) = self.cannot_look() {
+            return code;
+        }
+        if self.stage.is_interrupted() && !matches!(answer, Some(Idle::Cut(..))) {
+            let longest = self.settings.longest.as_secs_f64();
+            self.stage.complain(format_args!("interrupted: silences up to {longest} s were not tried to their end"));
+            return exit::FAILED;
+        }
+        match answer {
+            Some(_) => exit::DONE,
+            None if is_untried => exit::UNTRIED,
+            None => exit::FAILED,
+        }
     }
 }

@@ -1,32 +1,43 @@
 //! `--find-idle`: when is a silent path cut?
 //!
-//! Many flows side by side, each left silent for a different time: the answer
-//! takes as long as the longest silence, not as long as all of them.
+//! Many flows side by side, each left silent for a different time: the answer takes as long as the longest silence,
+//! not as long as all of them. One more keeps talking: where it ends, too, it is the path that broke.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | `bracket` | instants in, the two sides of the timeout out |
+//! | `flow` | a word, a silence, a word |
+//! | `words` | who speaks when |
+//! | `control` | the flow that keeps talking |
+//! | `ending` | when the answer is known, and what it is |
 
+mod bracket;
+mod control;
 mod ending;
 mod flow;
+mod words;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::flow::{Flow, Trial, cause_of};
+use self::control::Control;
+use self::flow::{Flow, News, Trial};
 use super::ledger::MOST_SURPLUS;
-use super::link::{Answer, Heard};
+use super::link::Answer;
 use super::route::Route;
 use super::stage::{Source, Stage};
 use crate::connection::buffer;
 use crate::error::Error;
 use crate::escape::cause;
 use crate::process::limits::{Shortage, raise_descriptor_limit};
+use crate::process::signals::Signal;
 use crate::reactor::{Key, Slice, Slots};
 use crate::transcript::instrument::Cause;
 use crate::wire::{Framing, Notice, Protocol};
 
 /// Flows, and so silences that are tried.
 const FLOWS: u32 = 64;
-/// A word without an answer is said so often (UDP) or waited for so much longer (TCP, which says it again by itself).
-const TRIES: u32 = 3;
 /// The live line is written anew so often.
 const LIVE: Duration = Duration::from_millis(500);
 
@@ -48,13 +59,15 @@ pub struct FindIdle {
     stage: Stage,
     settings: Settings,
     route: Route,
+    /// Those that are silent, and the one that keeps talking.
     flows: Slots<Flow>,
+    control: Control,
+    /// The longest silence that was not cut yet when it was looked at.
+    quiet: Duration,
     /// Why the path was not open to begin with.
     trouble: Option<String>,
     /// What we lacked for flows that could not be tried, one for each.
     shortages: Vec<io::Error>,
-    /// The server said that it is going: what ends now says nothing of silence.
-    going: bool,
     began: Instant,
     next_live: Option<Instant>,
     buffer: Box<[u8]>,
@@ -71,9 +84,10 @@ impl FindIdle {
             route: Route::new(settings.protocol, settings.framing, addresses),
             settings,
             flows: Slots::new(),
+            control: Control::default(),
+            quiet: Duration::ZERO,
             trouble: None,
             shortages: Vec::new(),
-            going: false,
             began: now,
             next_live,
             buffer: buffer(),
@@ -88,19 +102,21 @@ impl FindIdle {
         self.open();
         self.go_on_elsewhere();
         while !self.is_over() {
-            let now = self.stage.wait_while_read(self.deadline())?;
+            let looked = self.stage.wait_while_read(self.deadline())?;
             while let Some(mut slice) = self.stage.reactor.next_slice() {
                 match slice.source() {
-                    Source::Signals => drop(self.stage.signals()),
+                    Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),
                     own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
                     Source::Console | Source::Alarm => {}
                 }
                 self.stage.reactor.put_back(slice);
             }
-            self.advance(now);
+            self.advance();
+            self.keep_talking();
             self.go_on_elsewhere();
-            self.show_progress(now);
+            self.note_quiet(looked);
+            self.show_progress();
         }
         Ok(self.conclude())
     }
@@ -119,20 +135,30 @@ impl FindIdle {
                 };
                 Ok(Flow::new(link.map_err(failed).ok(), silence, now))
             });
-            if let Some(flow) = opened.ok().and_then(|key| self.flows.get_mut(key))
-                && flow.link.is_some()
-            {
-                match self.settings.protocol {
-                    Protocol::Tcp => flow.enter(Trial::Connecting, now),
-                    Protocol::Udp => self.shortages.extend(flow.say(Trial::Opening, now)),
-                }
+            if let Ok(key) = opened {
+                let shortage = self.begin(key);
+                self.shortages.extend(shortage);
             }
+        }
+        self.open_control();
+    }
+
+    /// Begins with a flow that has a link: TCP by connecting, UDP by its first word. Returns the shortage of our own that
+    /// keeps it from that.
+    fn begin(&mut self, key: Key) -> Option<io::Error> {
+        let flow = self.flows.get_mut(key).filter(|flow| flow.link.is_some())?;
+        match self.settings.protocol {
+            Protocol::Tcp => {
+                flow.enter(Trial::Connecting, Instant::now());
+                None
+            }
+            Protocol::Udp => self.say(key, Trial::Opening),
         }
     }
 
     /// Where no flow stood at all, tries the next address of the name.
     fn go_on_elsewhere(&mut self) {
-        while self.flows.iter().all(|(_, flow)| flow.state == Trial::Failed) {
+        while self.each_flow().all(|flow| flow.state == Trial::Failed) {
             let peer = self.route.peer();
             if !self.route.go_on() {
                 return;
@@ -141,6 +167,7 @@ impl FindIdle {
             log::info!("{peer} is not open ({:?} {:?}), trying {next}", self.trouble, self.shortages.first());
             self.trouble = None;
             self.shortages.clear();
+            self.control = Control::default();
             let keys: Vec<Key> = self.flows.iter().map(|(key, _)| key).collect();
             for key in keys {
                 self.flows.remove(key);
@@ -149,40 +176,39 @@ impl FindIdle {
         }
     }
 
+    fn heed_signals(&mut self) {
+        if self.stage.signals().contains(&Signal::Report) {
+            self.report();
+        }
+    }
+
     fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
-        let now = slice.now();
-        let FindIdle { flows, buffer, trouble, shortages, going, .. } = self;
+        let Some(flow) = self.flows.get_mut(key) else {
+            return;
+        };
+        let news = flow.listen(&mut self.buffer, &mut slice.budget);
+        // Behind the reading: what was seen happened before.
+        let now = Instant::now();
+        match self.control.is(key) {
+            true => self.heed_control(key, news, now),
+            false => self.heed(key, news, now),
+        }
+    }
+
+    fn heed(&mut self, key: Key, news: News, now: Instant) {
+        let FindIdle { flows, trouble, shortages, control, .. } = self;
         let Some(flow) = flows.get_mut(key) else {
             return;
         };
-        let Some(link) = &mut flow.link else {
-            return;
-        };
-        if flow.state == Trial::Connecting {
-            match link.is_established() {
-                Ok(true) => shortages.extend(flow.say(Trial::Opening, now)),
-                Ok(false) => return,
-                Err(error) => {
-                    *trouble = Some(cause(&error));
-                    return flow.end(cause_of(&error), now);
-                }
-            }
-        }
-        let Some(link) = &mut flow.link else {
-            return;
-        };
-        let mut answers = Vec::new();
-        let heard = link.hear(buffer, &mut slice.budget, &mut answers);
-        for answer in answers {
+        shortages.extend(news.shortage);
+        for answer in news.answers {
             match (flow.state, answer) {
-                (Trial::Opening, Answer::Ack) => {
-                    flow.enter(Trial::Silent, now);
-                    flow.silent_since = now;
-                }
-                (Trial::Asking(_), Answer::Ack) => flow.enter(Trial::Survived, now),
-                (Trial::Survived | Trial::Cut(..) | Trial::Failed, _) => return,
+                (Trial::Opening, Answer::Ack) => flow.fall_silent(now),
+                (Trial::Asking, Answer::Ack) => flow.enter(Trial::Survived(flow.signs.survived()), now),
+                (Trial::Survived(_) | Trial::Cut(_) | Trial::Failed, _) => return,
                 // Who goes on talking is not silent, whatever we do.
                 (_, Answer::Ack) | (Trial::Silent, Answer::Wrong) => {
+                    flow.signs.heard = now;
                     flow.surplus += 1;
                     if flow.surplus > MOST_SURPLUS {
                         trouble.get_or_insert("it says more than it was asked for".to_owned());
@@ -190,10 +216,10 @@ impl FindIdle {
                     }
                 }
                 (_, Answer::Notice(Notice::ShuttingDown)) if !flow.is_opening() => {
-                    *going = true;
-                    return;
+                    return control.break_off(now, Notice::ShuttingDown.text());
                 }
                 (_, Answer::Notice(notice)) => {
+                    control.tells |= flow.state == Trial::Silent;
                     flow.blame(trouble, notice.text());
                     flow.end(Cause::Announced, now);
                 }
@@ -203,56 +229,15 @@ impl FindIdle {
                 }
             }
         }
-        match heard {
-            Ok(Heard::Drained | Heard::CutOff) => {}
-            Ok(Heard::Ended) => {
-                flow.blame(trouble, "closed");
-                flow.end(Cause::Closed, now);
-            }
-            Err(error) => {
-                flow.blame(trouble, &cause(&error));
-                flow.end(cause_of(&error), now);
-            }
+        if let Some(end) = news.end {
+            control.tells |= flow.state == Trial::Silent;
+            flow.blame(trouble, &end.why);
+            flow.end(end.cause, now);
         }
     }
 
-    /// What is due without an event: the end of a silence, of a try.
-    fn advance(&mut self, now: Instant) {
-        let (protocol, timeout) = (self.settings.protocol, self.settings.timeout);
-        for (_, flow) in self.flows.iter_mut() {
-            let stood = now.saturating_duration_since(flow.since);
-            let try_is_over = timeout.is_some_and(|timeout| stood >= timeout * flow.tries);
-            match flow.state {
-                Trial::Silent if stood >= flow.silence => {
-                    self.shortages.extend(flow.say(Trial::Asking(stood), now));
-                }
-                Trial::Connecting | Trial::Opening | Trial::Asking(_) if try_is_over && flow.tries < TRIES => {
-                    flow.tries += 1;
-                    if protocol == Protocol::Udp {
-                        self.shortages.extend(flow.say_again(now));
-                    }
-                }
-                Trial::Asking(silence) if try_is_over => flow.enter(Trial::Cut(silence, Cause::Silent), now),
-                Trial::Connecting | Trial::Opening if try_is_over => {
-                    let unfinished = flow.link.as_ref().is_some_and(|link| link.unfinished().is_some());
-                    let why = if unfinished { "a wrong answer" } else { "silent" };
-                    self.trouble.get_or_insert(why.to_owned());
-                    flow.enter(Trial::Failed, now);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let due = |flow: &Flow| match flow.state {
-            Trial::Silent => flow.since.checked_add(flow.silence),
-            Trial::Connecting | Trial::Opening | Trial::Asking(_) => {
-                flow.since.checked_add(self.settings.timeout?.checked_mul(flow.tries)?)
-            }
-            Trial::Survived | Trial::Cut(..) | Trial::Failed => None,
-        };
-        self.flows.iter().filter_map(|(_, flow)| due(flow)).chain(self.next_live).min()
+    fn each_flow(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter().filter(|(key, _)| !self.control.is(*key)).map(|(_, flow)| flow)
     }
 }
 

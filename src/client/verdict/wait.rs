@@ -121,8 +121,11 @@ impl Verdict {
             return;
         }
         for case in &self.cases {
-            if let Some(finding) = case.last() {
-                self.stage.report(&finding.event(case.protocol, &Address::new(case.address).to_string()));
+            let address = Address::new(case.address);
+            match case.last() {
+                Some(finding) => self.stage.report(&finding.event(case.protocol, &address.to_string())),
+                None if case.is_decided() => {}
+                None => self.stage.complain(format_args!("no verdict on {} {address} yet", case.protocol)),
             }
         }
     }

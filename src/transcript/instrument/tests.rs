@@ -139,15 +139,44 @@ fn a_verdict_is_one_line_with_one_fixed_word() {
 #[test]
 fn an_idle_timeout_is_bracketed_outwards() {
     let peer = ([127, 0, 0, 1], 6666).into();
-    let idle = |survived, cut: Option<u64>| {
-        let cut = cut.map(|cut| (Duration::from_millis(cut), Cause::Announced));
-        said(
-            &Event::Idle { protocol: Protocol::Tcp, peer, survived: Duration::from_millis(survived), cut },
-            Format::Text,
-        )
+    let idle = |survived, answer| {
+        let event = Event::Idle { protocol: Protocol::Tcp, peer, survived: Duration::from_millis(survived), answer };
+        said(&event, Format::Text)
     };
-    assert_eq!(idle(29_880, Some(30_301)), "tcp idle timeout between 29.8 and 30.4 s: announced by the server\n");
-    assert_eq!(idle(120_000, None), "no idle timeout up to 120 s\n");
+    let cut = Idle::Cut(Duration::from_millis(30_301), Cause::Announced);
+    assert_eq!(idle(29_880, cut), "tcp idle timeout between 29.8 and 30.4 s: announced by the server\n");
+    assert_eq!(idle(120_000, Idle::None), "no idle timeout up to 120 s\n");
+}
+
+#[test]
+fn a_bracket_in_json_is_rounded_outwards_to_a_microsecond() {
+    let peer = ([127, 0, 0, 1], 6666).into();
+    let json = |survived, answer| {
+        let survived = Duration::from_nanos(survived);
+        let line = said(&Event::Idle { protocol: Protocol::Udp, peer, survived, answer }, Format::Json);
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()
+    };
+    let cut = json(999_999_900, Idle::Cut(Duration::from_nanos(1_000_000_001), Cause::Closed));
+    assert_eq!(
+        (&cut["survived_s"], &cut["cut_s"], &cut["cause"]),
+        (&0.999_999.into(), &1.000_001.into(), &"closed".into())
+    );
+    let exact = json(1_000_000_000, Idle::Cut(Duration::from_secs(2), Cause::Silent));
+    assert_eq!((&exact["survived_s"], &exact["cut_s"]), (&1.0.into(), &2.0.into()));
+    let none = json(1_000_000_000, Idle::None);
+    assert_eq!((&none["cut_s"], &none["cause"]), (&serde_json::Value::Null, &"none".into()));
+}
+
+#[test]
+fn a_path_that_broke_has_no_timeout() {
+    let peer = ([127, 0, 0, 1], 6666).into();
+    let survived = Duration::from_millis(9400);
+    let broken =
+        Event::Idle { protocol: Protocol::Tcp, peer, survived, answer: Idle::Broken(Duration::from_millis(12_345)) };
+    assert_eq!(said(&broken, Format::Text), "the path broke after 12.3 s\n");
+    let json: serde_json::Value = serde_json::from_str(&said(&broken, Format::Json)).unwrap();
+    assert_eq!((&json["event"], &json["cause"], &json["survived_s"]), (&"idle".into(), &"broken".into(), &9.4.into()));
+    assert!(json["cut_s"].is_null(), "{json}");
 }
 
 #[test]
