@@ -90,6 +90,23 @@ fn datagrams_of_all_sizes_pass_unchanged_and_answers_find_their_way_back() {
     }
 }
 
+/// On a busy machine ports find new owners all the time, and what was meant for the old ones comes to the new.
+#[test]
+fn what_comes_from_strangers_is_nobody_s_answer() {
+    let (far, stranger) = (FarUdp::new(), FarUdp::new());
+    let Some(path) = Path::to(far.address(), "") else { return };
+    let peer = Peer::connect(path.address());
+    peer.send("hello");
+    let name = far.expect("hello");
+    let name = SocketAddr::new([127, 0, 0, 1].into(), name.port());
+    stranger.say(name, "server is shutting down");
+    far.say(name, "check");
+    peer.expect("check");
+    peer.expect_nothing_yet();
+    let [_, back] = path.counts();
+    assert_eq!(back, Counts { passed: 1, ..Counts::default() });
+}
+
 #[test]
 fn a_stream_passes_unchanged_and_ends_as_its_ends_do() {
     for options in ["", "--delay 5ms --jitter 5ms"] {
