@@ -56,7 +56,7 @@ impl Distributions {
         }
         let picture = self.picture()?;
         picture.set_len(0)?;
-        write_svg("acknowledgement round trip", &curves, picture)
+        write_svg("acknowledgement round trip", &curves, None, picture)
     }
 
     fn picture(&self) -> io::Result<File> {

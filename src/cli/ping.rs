@@ -39,7 +39,7 @@ pub(super) struct PingArgs {
     /// takes both), as HdrHistogram percentiles
     #[arg(long, value_name = "FILE")]
     hgrm: Option<String>,
-    /// At the end draw both by percentile into this SVG file
+    /// At the end draw both into this SVG file: by percentile, and over time with losses and outages
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<String>,
     /// Print the local time, with its offset from UTC, before each line

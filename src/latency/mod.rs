@@ -6,6 +6,7 @@
 mod hgrm;
 mod jitter;
 mod plot;
+mod timeline;
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use hdrhistogram::Histogram;
 
 pub use hgrm::write_hgrm;
 pub use jitter::Jitter;
-pub use plot::{Curve, write_svg};
+pub use plot::{Course, Curve, OutageSpan, write_svg};
+pub use timeline::{Spread, Stretch, Timeline};
 
 /// One hour in nanoseconds: the highest value the histogram tells apart.
 const HIGHEST: u64 = 3_600_000_000_000;

@@ -6,65 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Client, Counts, DEADLINE, FarTcp, FarUdp, Launch, Path, Peer, Server, closed_port, end_of, one_of_five, server,
-    sooner_than, tcp_service, timed, udp_service, wait_until,
+    Client, Counts, DEADLINE, FarTcp, FarUdp, Launch, Odds, Path, Peer, Server, closed_port, end_of, fates,
+    one_of_five, server, sooner_than, tcp_service, throw, timed, udp_service, wait_until,
 };
 
 const LISTING: &str = include_str!("../path/path.rs");
 
 /// What a stopped path finds all at once: it fits into every buffer on the way.
 const BATCH: usize = 100;
-
-/// The odds of one direction.
-#[derive(Clone, Copy, Default)]
-struct Odds {
-    drop: f64,
-    duplicate: f64,
-    reorder: f64,
-}
-
-/// The number that a line's dice show at this throw: splitmix64, as it was published, can be asked for any.
-fn throw(seed: u64, line: u64, throw: usize) -> f64 {
-    let state = (seed * 4 + line).wrapping_add(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(throw as u64 + 1));
-    let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((mixed ^ (mixed >> 31)) >> 11) as f64 / 2_f64.powi(53)
-}
-
-/// What arrives of the datagrams of these numbers, where none is held back for lack of a next one, and the counts.
-fn fates(seed: u64, line: u64, odds: Odds, numbers: impl Iterator<Item = usize>) -> (Vec<usize>, Counts) {
-    let (mut arrives, mut counts, mut held) = (Vec::new(), Counts::default(), None);
-    for number in numbers {
-        let [drop, duplicate, reorder] = [0, 1, 2].map(|which| throw(seed, line, number * 4 + which));
-        if drop < odds.drop {
-            counts.dropped += 1;
-            continue;
-        }
-        let copies = if duplicate < odds.duplicate { 2 } else { 1 };
-        counts.passed += 1;
-        counts.duplicated += copies - 1;
-        if reorder < odds.reorder && held.is_none() {
-            held = Some((number, copies));
-            continue;
-        }
-        arrives.extend([number].repeat(copies));
-        if let Some((number, copies)) = held.take() {
-            counts.reordered += 1;
-            arrives.extend([number].repeat(copies));
-        }
-    }
-    arrives.extend(held.into_iter().flat_map(|(number, copies)| [number].repeat(copies)));
-    (arrives, counts)
-}
-
-impl std::ops::AddAssign for Counts {
-    fn add_assign(&mut self, more: Counts) {
-        self.passed += more.passed;
-        self.dropped += more.dropped;
-        self.duplicated += more.duplicated;
-        self.reordered += more.reordered;
-    }
-}
 
 /// Sends both directions through a path with these options; what arrives, and its counts, must be what the seed says.
 #[track_caller]
@@ -139,6 +88,23 @@ fn datagrams_of_all_sizes_pass_unchanged_and_answers_find_their_way_back() {
             peer.expect(content);
         }
     }
+}
+
+/// On a busy machine ports find new owners all the time, and what was meant for the old ones comes to the new.
+#[test]
+fn what_comes_from_strangers_is_nobody_s_answer() {
+    let (far, stranger) = (FarUdp::new(), FarUdp::new());
+    let Some(path) = Path::to(far.address(), "") else { return };
+    let peer = Peer::connect(path.address());
+    peer.send("hello");
+    let name = far.expect("hello");
+    let name = SocketAddr::new([127, 0, 0, 1].into(), name.port());
+    stranger.say(name, "server is shutting down");
+    far.say(name, "check");
+    peer.expect("check");
+    peer.expect_nothing_yet();
+    let [_, back] = path.counts();
+    assert_eq!(back, Counts { passed: 1, ..Counts::default() });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ended, calm, client_to, end_of, last_object, server, udp_service};
+use crate::harness::{Ended, calm, client_to, end_of, last_object, say, server, udp_service};
 
 fn ms(summary: &Value, kind: &str, figure: &str) -> f64 {
     let ns = summary[kind][figure].as_f64();
@@ -14,13 +14,8 @@ fn ms(summary: &Value, kind: &str, figure: &str) -> f64 {
 
 fn report(what: &str, ended: &Ended) -> Value {
     let summary = last_object(&ended.out);
-    println(&format!("{what}: {summary} {:?}", ended.err));
+    say(&format!("{what}: {summary} {:?}", ended.err));
     summary
-}
-
-fn println(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// A run of so many probes at this interval, during which the server is frozen for a while. Returns the

@@ -70,9 +70,7 @@ fn time(word: &str) -> Result<Duration, &'static str> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0)];
     let seconds = units.iter().find_map(|(unit, seconds)| Some(number(word, unit)? * seconds));
     let seconds = seconds.filter(|&seconds| seconds <= 3600.0);
-    seconds
-        .map(Duration::from_secs_f64)
-        .ok_or("give a time with its unit, such as 30ms, 0.5s or 2m, of an hour at most")
+    seconds.map(Duration::from_secs_f64).ok_or("give a time with its unit, such as 30ms, 0.5s or 2m, up to an hour")
 }
 
 fn percent(word: &str) -> Result<f64, &'static str> {
@@ -311,8 +309,11 @@ fn run(args: Args) -> io::Result<u8> {
                 }
                 Who::Peer(key) => match peers.get_mut(key) {
                     Some(Peer::Flow(_, socket)) => {
-                        while let Some((len, _)) = ask(&mut slice.budget, || socket.recv_from(&mut buffer)) {
-                            lines[1].send(now, Some(source).filter(|_| dead_until(now).is_none()), &buffer[..len]);
+                        while let Some((len, from)) = ask(&mut slice.budget, || socket.recv_from(&mut buffer)) {
+                            // A stranger's may come here, to who had this port before.
+                            if from == args.target {
+                                lines[1].send(now, Some(source).filter(|_| dead_until(now).is_none()), &buffer[..len]);
+                            }
                         }
                     }
                     Some(Peer::Pair(pair)) => {

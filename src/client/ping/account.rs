@@ -166,13 +166,13 @@ impl<V: Copy> Account<V> {
         }
     }
 
-    /// The probe is lost, if its fate is open: what was to be known about it.
-    pub(super) fn lose(&mut self, seq: u64) -> Option<V> {
+    /// The probe is lost, if its fate is open: how long after the beginning it was due, and what was to be known about it.
+    pub(super) fn lose(&mut self, seq: u64) -> Option<(Duration, V)> {
         let record = self.record(seq).filter(|record| record.fate == Fate::InFlight)?;
         record.fate = Fate::Lost;
-        let via = record.via;
+        let (due, via) = (Duration::from_nanos(record.due), record.via);
         self.lost += 1;
-        Some(via)
+        Some((due, via))
     }
 
     /// What was to be known about a probe.

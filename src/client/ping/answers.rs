@@ -229,9 +229,13 @@ impl Ping {
         let peer = self.route.peer();
         match meaning {
             Meaning::InTime(times, Via { flow, .. }) => {
+                let due = now.saturating_duration_since(self.began).saturating_sub(times.response);
                 // What waited here while we stood still came nobody knows when.
                 let times = Some(times).filter(|_| !self.is_stale);
                 self.tally.acknowledge(flow, times, server);
+                if let Some(timeline) = &mut self.timeline {
+                    timeline.acknowledge(due, times.map(|times| (times.rtt, times.response)));
+                }
                 let (rtt, response) = (times.map(|times| times.rtt), times.map(|times| times.response));
                 let flow = flow as u64 + 1;
                 self.tell(&Event::Reply { protocol, peer, seq, flow, rtt, response, server, dated });

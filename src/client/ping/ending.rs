@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 
 use super::legs::Legs;
+use super::outages::{Outage, Outages};
 use super::{LIVE, Ping, Settings, Stamps};
 use crate::error::exit;
 use crate::latency::Millis;
@@ -17,14 +18,8 @@ impl Ping {
     pub(super) fn figures(&mut self) -> Figures {
         let now = Instant::now();
         self.judge(now);
-        let mut outages = self.outages.clone();
-        let next = self.schedule.as_ref().map_or(now, |schedule| schedule.beyond(now));
-        outages.end(self.account.first_open().unwrap_or(next));
-        let wall = |at: Instant| {
-            let ago = now.saturating_duration_since(at);
-            Timestamp::try_from(SystemTime::now() - ago).unwrap_or_default()
-        };
-        let shown = |outage: &super::outages::Outage| OutageFigures {
+        let outages = self.outages_until(now);
+        let shown = |outage: &Outage| OutageFigures {
             began: wall(outage.began),
             lasted: outage.lasted(),
             probes: outage.probes,
@@ -53,6 +48,14 @@ impl Ping {
             server: Some(self.tally.server.summary()).filter(|_| knows_stamps),
             worst_flow: self.tally.worst_flow(),
         }
+    }
+
+    /// The outages so far, the one that goes on among them.
+    pub(super) fn outages_until(&mut self, now: Instant) -> Outages {
+        let mut outages = self.outages.clone();
+        let next = self.schedule.as_ref().map_or(now, |schedule| schedule.beyond(now));
+        outages.end(self.account.first_open().unwrap_or(next));
+        outages
     }
 
     /// Which way the lost ones were lost; `None` where the numbers cannot tell.
@@ -110,7 +113,7 @@ impl Ping {
         self.stage.finish_patiently();
         self.stage.journal.answer(&Event::Summary(&figures));
         self.warn(&figures);
-        let saved = self.save();
+        let saved = self.save(figures.lasted);
         let interrupted = self.stage.is_interrupted();
         let lossless = figures.loss_percent() <= self.settings.max_loss;
         let complete = figures.unsent == 0 || interrupted;
@@ -204,6 +207,10 @@ impl Ping {
         self.account.unsent += unsent;
         self.account.stand_still(span);
         self.is_stale = true;
+        if let Some(timeline) = &mut self.timeline {
+            let end = now.saturating_duration_since(self.began);
+            timeline.stand_still(end.saturating_sub(span), end, unsent);
+        }
         let seconds = span.as_secs_f64();
         match unsent {
             0 => self.stage.complain(format_args!("this client stood still for {seconds:.1} s")),
@@ -214,4 +221,9 @@ impl Ping {
         }
         self.tell(&Event::StoodStill { span, unsent });
     }
+}
+
+/// What the clock on the wall showed then.
+pub(super) fn wall(at: Instant) -> Timestamp {
+    Timestamp::try_from(SystemTime::now() - at.elapsed()).unwrap_or_default()
 }

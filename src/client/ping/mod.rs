@@ -50,6 +50,7 @@ use super::stage::{Source, Stage};
 use crate::connection::{buffer, is_reset};
 use crate::error::Error;
 use crate::escape::cause;
+use crate::latency::Timeline;
 use crate::process::limits::raise_descriptor_limit;
 use crate::process::signals::Signal;
 use crate::reactor::timer::Alarm;
@@ -137,6 +138,8 @@ pub struct Ping {
     account: Account<Via>,
     outages: Outages,
     tally: Tally,
+    /// For the plot, where one is asked for.
+    timeline: Option<Timeline>,
     stamps: Stamps,
     /// Whether any answer was stamped.
     stamps_known: bool,
@@ -190,6 +193,7 @@ impl Ping {
             account: Account::new(now, settings.timeout),
             outages: Outages::default(),
             tally: Tally::new(settings.flows),
+            timeline: settings.plot.as_ref().map(|_| Timeline::new()),
             stamps: if stamped { Stamps::Unknown } else { Stamps::Off },
             stamps_known: false,
             news: 0,

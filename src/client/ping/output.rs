@@ -1,15 +1,21 @@
 //! The files for the figures.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Ping;
+use super::ending::wall;
+use super::outages::Outage;
 use crate::client::result_file::{ResultFile, write_all};
 use crate::error::Error;
 use crate::escape::{cause, escape};
-use crate::latency::{Curve, Latencies, write_hgrm, write_svg};
+use crate::latency::{Course, Curve, Latencies, OutageSpan, write_hgrm, write_svg};
 use crate::transcript::address::Address;
 use crate::transcript::journal::LAST_LINES;
+use crate::transcript::stamp::local;
+
+/// The picture of a run ends where the next probe would have been due, if that is no later than so long after its end.
+const NEXT: Duration = Duration::from_secs(1);
 
 /// Files for figures, found writable before the run.
 #[derive(Debug)]
@@ -68,12 +74,12 @@ fn find(name: &str) -> Result<ResultFile, Error> {
 }
 
 impl Ping {
-    /// Writes the distributions where they were asked for.
-    pub(super) fn save(&mut self) -> bool {
+    /// Writes the files that were asked for, of a run that took so long.
+    pub(super) fn save(&mut self, lasted: Duration) -> bool {
         let (sent, lost) = (self.account.sent, self.account.lost);
-        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
         let mut sets = Vec::new();
         if let Some(Output { files }) = self.settings.hgrm.take() {
+            let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
             let mut texts = [rtt, response].map(hgrm).to_vec();
             if files.len() == 1 {
                 texts = vec![texts.concat()];
@@ -86,8 +92,7 @@ impl Ping {
             if lost > 0 {
                 title += &format!(", {lost} of {sent} lost");
             }
-            let curves = [Curve { name: "rtt", latencies: rtt }, Curve { name: "response", latencies: response }];
-            sets.push((files, vec![written(|out| write_svg(&title, &curves, out))]));
+            sets.push((files, vec![self.draw(&title, lasted)]));
         }
         if sets.iter().any(|(files, _)| files.iter().any(ResultFile::is_special)) {
             // Who reads it may read the summary first.
@@ -109,6 +114,25 @@ impl Ping {
             }
         }
         saved
+    }
+
+    /// What became of the probes, over the time of the run.
+    fn draw(&mut self, title: &str, lasted: Duration) -> Vec<u8> {
+        let end = self.began + lasted;
+        let outages = self.outages_until(end);
+        // After the last probe there is but the wait for answers. Where the next one is far, the run ended before it.
+        let next = self.schedule.as_ref().map_or(end, |schedule| schedule.beyond(end));
+        let since = |at: Instant| at.saturating_duration_since(self.began);
+        let span =
+            |outage: &Outage| OutageSpan { begin: since(outage.began), length: outage.lasted(), probes: outage.probes };
+        let spans: Vec<_> = outages.each().iter().map(span).collect();
+        let began = local(wall(self.began));
+        let (length, number) = (since(next).min(lasted + NEXT), outages.count());
+        let course = |timeline| Course { timeline, began: &began, length, outages: number, spans: &spans };
+        let course = self.timeline.as_ref().map(course);
+        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
+        let curves = [Curve { name: "rtt", latencies: rtt }, Curve { name: "response", latencies: response }];
+        written(|out| write_svg(title, &curves, course.as_ref(), out))
     }
 }
 

@@ -34,6 +34,9 @@ impl Ping {
             }
             if let Err(shortage) = self.dispatch(due, now) {
                 self.account.unsent += 1;
+                if let Some(timeline) = &mut self.timeline {
+                    timeline.skip(due.saturating_duration_since(self.began));
+                }
                 self.tried_again = Some(now + SHORTAGE).filter(|_| self.is_closed());
                 self.tell_shortage(&shortage);
             }
@@ -218,9 +221,12 @@ impl Ping {
 
     /// A probe is lost, if its fate is still open.
     pub(super) fn lose(&mut self, seq: u64, reason: &str, source_port: Option<u16>) {
-        let Some(Via { flow, .. }) = self.account.lose(seq) else {
+        let Some((due, Via { flow, .. })) = self.account.lose(seq) else {
             return;
         };
+        if let Some(timeline) = &mut self.timeline {
+            timeline.lose(due);
+        }
         self.tally.lose(flow, source_port);
         let Settings { protocol, dated, .. } = self.settings;
         self.tell(&Event::Lost { protocol, peer: self.route.peer(), seq, reason, dated });

@@ -4,6 +4,7 @@
 //! deadline that is far beyond any healthy answer. Where several things must meet one turn of the loop, the
 //! program is stopped with SIGSTOP, the events are prepared, and SIGCONT lets it find them all at once.
 
+mod crossing;
 mod endless;
 mod far;
 mod flood;
@@ -28,6 +29,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[allow(unused_imports, reason = "not every tree of tests pings")]
+pub(crate) use crossing::{Crossing, Odds, cross, fates, seed, throw};
 pub(crate) use endless::Endless;
 pub(crate) use far::{Caller, FarTcp, FarUdp, Mute, closed_port, timed};
 pub(crate) use flood::Flood;
@@ -117,8 +120,12 @@ pub(crate) fn skipped(why: &str) {
     let (thread, caller) = (thread::current(), Location::caller());
     // A test's thread has its name, but where tests run one at a time there is one thread for all.
     let test = thread.name().filter(|&name| name != "main").map_or_else(|| caller.to_string(), str::to_owned);
-    // Written past the print macros, whose output is kept from who runs the tests. Without a stderr it is skipped all the same.
-    let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
+    say(&format!("skipped: {test}: {why}"));
+}
+
+/// Says it on stderr past the print macros, whose output is kept from who runs the tests; without a stderr, to nobody.
+pub(crate) fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Whether a program is there to test with; where it is not, the test says that it is skipped.
