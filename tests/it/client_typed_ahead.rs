@@ -106,13 +106,18 @@ fn what_follows_the_end_of_the_input_is_the_shells() {
 #[test]
 fn what_is_typed_beside_messages_that_were_given_is_the_shells() {
     for options in ["-m one", "-m one --format json", "-m one -q"] {
-        let far = FarTcp::new();
-        let mut shell = in_shell(far.address(), options, SHELL);
-        let mut caller = far.accept();
-        caller.expect("one");
-        shell.type_in("ahead ");
-        caller.say("ACK");
-        expect_left(shell, 0, "ahead rest");
+        for (answer, code) in [("ACK", 0), ("", 1)] {
+            let far = FarTcp::new();
+            let mut shell = in_shell(far.address(), options, SHELL);
+            let mut caller = far.accept();
+            caller.expect("one");
+            shell.type_in("ahead ");
+            match answer {
+                "" => caller.close_with(""),
+                _ => caller.say(answer),
+            }
+            expect_left(shell, code, "ahead rest");
+        }
     }
 }
 

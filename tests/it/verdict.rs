@@ -428,7 +428,7 @@ fn the_beginning_of_a_reply_is_a_wrong_answer_and_no_silence() {
 fn a_server_that_speaks_another_framing_answers_wrongly() {
     let server = server("-t");
     for framing in ["lines", "length"] {
-        let ended = run(client_to(server.tcp(), &format!("-z -W 0.2 --framing {framing}")));
+        let ended = run(client_to(server.tcp(), &format!("-z -W 1 --framing {framing}")));
         let why = format!(
             "the server answers as with --framing bytes, and here it is {framing}: both sides need the same --framing"
         );
