@@ -246,6 +246,10 @@ impl Ping {
             }
             self.is_stale &= self.unheard;
             let now = now.max(Instant::now());
+            // Before what became due meanwhile is sent, or lost.
+            if let Some(span) = self.watch.work(now) {
+                self.stand_still(span, now);
+            }
             match self.schedule {
                 None => self.judge_patience(now),
                 Some(_) => self.expire(now),

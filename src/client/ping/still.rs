@@ -19,6 +19,15 @@ impl Watch {
         Watch { awake: now }
     }
 
+    /// The turn has come so far at `now`: how long it stood still on the way, if it did. That is told once.
+    pub(super) fn work(&mut self, now: Instant) -> Option<Duration> {
+        let turn = now.saturating_duration_since(self.awake);
+        (turn > STILL).then(|| {
+            self.awake = now;
+            turn
+        })
+    }
+
     /// It went to sleep at `slept`, asked to be woken at `asked`, and woke at `now`: how long it stood still, if it did.
     /// A time to wake that was over already is no lateness of the sleep's; what the turn before took is judged beside.
     pub(super) fn wake(&mut self, slept: Instant, asked: Option<Instant>, now: Instant) -> Option<Duration> {
@@ -35,6 +44,16 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn who_stood_still_while_he_worked_knows_it_before_he_sends_what_became_due() {
+        let start = Instant::now();
+        let mut watch = Watch::new(start);
+        assert_eq!(watch.work(start + 100 * MS), None);
+        assert_eq!(watch.work(start + 2000 * MS), Some(2000 * MS));
+        assert_eq!(watch.work(start + 2001 * MS), None, "it was told");
+        assert_eq!(watch.wake(start + 2002 * MS, Some(start + 2050 * MS), start + 2051 * MS), None);
+    }
 
     #[test]
     fn who_wakes_late_stood_still_and_who_was_late_to_sleep_did_not() {
