@@ -12,6 +12,7 @@ use socket2::SockRef;
 pub use self::listening::{Last, Listening};
 use super::stage::Source;
 use crate::connection::{Connection, Inbox, Pulled};
+use crate::datagrams::{Came, Connected, Refusal};
 use crate::process::limits::Shortage;
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
 use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
@@ -64,7 +65,7 @@ pub struct Link {
 #[derive(Debug)]
 enum Way {
     Tcp { connection: Connection, inbox: Inbox<Replies>, outbox: Outbox },
-    Udp(UdpSocket),
+    Udp(Connected),
 }
 
 impl Link {
@@ -97,7 +98,7 @@ impl Link {
                 let mut socket = udp(peer)?;
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 registry.register(&mut socket, token, interest).map_err(Shortage::name)?;
-                Way::Udp(socket)
+                Way::Udp(Connected::new(socket))
             }
         };
         Ok(Link { peer, key, way })
@@ -120,8 +121,8 @@ impl Link {
 
     /// Lets as many datagrams wait to be received as the system grants: a far end that was frozen answers all at once.
     pub fn make_room(&self) {
-        if let Way::Udp(socket) = &self.way {
-            let socket = SockRef::from(socket);
+        if let Way::Udp(connected) = &self.way {
+            let socket = SockRef::from(connected.socket());
             if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE_BUFFER) {
                 // Whoever may not has what there is.
                 let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
@@ -133,7 +134,7 @@ impl Link {
     pub fn local_port(&self) -> Option<u16> {
         let address = match &self.way {
             Way::Tcp { connection, .. } => connection.stream().local_addr(),
-            Way::Udp(socket) => socket.local_addr(),
+            Way::Udp(connected) => connected.socket().local_addr(),
         };
         address.ok().map(|address| address.port())
     }
@@ -165,8 +166,7 @@ impl Link {
     /// the next event. TCP keeps what the socket does not take.
     ///
     /// # Errors
-    /// The connection is broken, or an earlier datagram was refused at the far end; or, as a [`Shortage`], nothing may
-    /// leave from here.
+    /// The connection is broken, or the datagram has no way; or, as a [`Shortage`], nothing may leave from here.
     pub fn send(&mut self, message: &[u8]) -> io::Result<bool> {
         match &mut self.way {
             Way::Tcp { connection, inbox, outbox } => {
@@ -174,14 +174,7 @@ impl Link {
                 connection.flush(outbox)?;
                 Ok(true)
             }
-            Way::Udp(socket) => loop {
-                match socket.send(message) {
-                    Ok(_) => return Ok(true),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(Shortage::name(error)),
-                }
-            },
+            Way::Udp(connected) => connected.send(message).map_err(Shortage::name),
         }
     }
 
@@ -217,32 +210,23 @@ impl Link {
     /// The next datagram (UDP); `None` where there is none for now, or the slice is over.
     ///
     /// # Errors
-    /// One of ours was refused at the far end. There may be more to receive.
-    pub fn receive(&mut self, buffer: &mut [u8], budget: &mut Budget) -> io::Result<Option<Datagram>> {
-        let Way::Udp(socket) = &mut self.way else {
+    /// One of ours did not arrive. There may be more to receive.
+    pub fn receive(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Option<Datagram>, Refusal> {
+        let Way::Udp(connected) = &mut self.way else {
             return Ok(None);
         };
-        while budget.may_read() {
-            budget.spend(1);
-            match socket.recv(buffer) {
-                Ok(len) => {
-                    budget.spend_bytes(len);
-                    let bytes = &buffer[..len];
-                    return Ok(Some(match Stamp::parse(bytes) {
-                        Some(stamp) => Datagram::Stamp(stamp),
-                        None => match listening::datagram_reply(bytes) {
-                            Reply::Ack => Datagram::Check,
-                            Reply::Notice(notice) => Datagram::Notice(notice),
-                            Reply::Wrong(_) => Datagram::Wrong,
-                        },
-                    }));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
+        let Came::Datagram(len) = connected.receive(buffer, budget)? else {
+            return Ok(None);
+        };
+        let bytes = &buffer[..len];
+        Ok(Some(match Stamp::parse(bytes) {
+            Some(stamp) => Datagram::Stamp(stamp),
+            None => match listening::datagram_reply(bytes) {
+                Reply::Ack => Datagram::Check,
+                Reply::Notice(notice) => Datagram::Notice(notice),
+                Reply::Wrong(_) => Datagram::Wrong,
+            },
+        }))
     }
 
     /// Begins to pull replies through `buffer`, within `budget`.
@@ -251,7 +235,7 @@ impl Link {
             Way::Tcp { connection, inbox, .. } => {
                 Listening::Tcp { reading: inbox.read(connection, buffer, budget), last: Last::Ahead }
             }
-            Way::Udp(socket) => Listening::Udp { socket, buffer, budget },
+            Way::Udp(connected) => Listening::Udp { connected, buffer, budget },
         }
     }
 

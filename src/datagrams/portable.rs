@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use super::connected::News;
 use super::{Datagram, Local, PATIENCE, Received, Sent};
 
 /// Datagrams a system call.
@@ -86,4 +87,14 @@ impl Batches {
     pub(super) fn queued(&self) -> usize {
         self.outbox.len()
     }
+}
+
+/// There is nothing to keep it in: a call's own error is all there is.
+pub(super) fn keep_news(_: &mio::net::UdpSocket) -> bool {
+    false
+}
+
+/// There never is any.
+pub(super) fn next_news(_: &mio::net::UdpSocket) -> News {
+    News::Nothing
 }

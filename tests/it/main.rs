@@ -71,6 +71,7 @@ mod stdin;
 mod transcript_en;
 mod transcript_text;
 mod transcript_zh;
+mod unreachable;
 mod usage;
 mod verdict;
 mod verdict_wait;

@@ -144,6 +144,8 @@ impl Chat {
                 Ok(Pulled::Drained) => break Reach::Drained,
                 Ok(Pulled::CutOff) => break Reach::CutOff,
                 Ok(Pulled::Ended) => break Reach::Ended,
+                // What has its answer is not lost any more.
+                Err(_) if self.settings.protocol == Protocol::Udp && self.ledger.outstanding() == 0 => {}
                 Err(error) => break Reach::Broken(error),
             }
         };

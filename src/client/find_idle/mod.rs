@@ -151,6 +151,7 @@ impl FindIdle {
 
     fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
         let now = slice.now();
+        let protocol = self.settings.protocol;
         let FindIdle { flows, buffer, trouble, shortages, going, .. } = self;
         let Some(flow) = flows.get_mut(key) else {
             return;
@@ -209,6 +210,8 @@ impl FindIdle {
                 flow.blame(trouble, "closed");
                 flow.end(Cause::Closed, now);
             }
+            // Nothing of ours is out that could be lost.
+            Err(_) if flow.state == Trial::Silent && protocol == Protocol::Udp => {}
             Err(error) => {
                 flow.blame(trouble, &cause(&error));
                 flow.end(cause_of(&error), now);

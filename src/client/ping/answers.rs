@@ -8,6 +8,7 @@ use super::flows::Duty;
 use super::{Ping, Settings, Stamps, Via, why};
 use crate::client::link::{Answer, Datagram, Heard};
 use crate::client::stage::Source;
+use crate::datagrams::Refusal;
 use crate::reactor::{Key, Slice};
 use crate::transcript::instrument::Event;
 use crate::wire::{Framing, Protocol, Stamp};
@@ -133,25 +134,33 @@ impl Ping {
             match socket.link.receive(&mut self.buffer, &mut slice.budget) {
                 Ok(Some(datagram)) => self.take_datagram(key, datagram, Instant::now()),
                 Ok(None) => return,
-                Err(error) => self.take_refusal(key, &error, Instant::now()),
+                Err(refusal) => self.take_refusal(key, &refusal, Instant::now()),
             }
         }
     }
 
-    /// A datagram of ours was refused: the only one of its port, or the oldest that is out.
-    pub(super) fn take_refusal(&mut self, key: Key, error: &io::Error, now: Instant) {
+    /// A datagram of ours did not arrive: the one that the network names, the only one of its port, or the oldest that
+    /// is out.
+    fn take_refusal(&mut self, key: Key, refusal: &Refusal, now: Instant) {
         let Some(socket) = self.flows.get(key) else {
             return;
         };
-        let Some(port) = socket.port.as_ref().filter(|_| socket.is_settled) else {
-            return match socket.state {
-                Duty::Retired => drop(self.flows.close(key)),
-                Duty::Connecting | Duty::Open => self.end(key, &why(error), now),
-            };
+        let why = why(&refusal.error);
+        let (port, order) = (socket.port.as_ref(), &socket.order);
+        let seq = match (port, refusal.mark) {
+            // One that this port never sent, or that has its answer, is no news.
+            (Some(port), Some(mark)) => match port.probe_marked(mark) {
+                Some(seq) if socket.is_settled || order.contains(&seq) => Some(seq),
+                _ => return,
+            },
+            (Some(port), None) if socket.is_settled => port.oldest_in_flight(&self.account),
+            _ => None,
         };
         let source_port = Some(socket.source_port);
-        if let Some(seq) = port.oldest_in_flight(&self.account) {
-            self.lose(seq, &why(error), source_port);
+        match socket.state {
+            _ if socket.is_settled => seq.into_iter().for_each(|seq| self.lose(seq, &why, source_port)),
+            Duty::Retired => drop(self.flows.close(key)),
+            Duty::Connecting | Duty::Open => self.end(key, &why, now),
         }
     }
 

@@ -69,7 +69,8 @@ impl Ping {
             socket.link.is_established()
         } else {
             let heard = socket.link.receive(&mut self.buffer, &mut slice.budget);
-            heard.map(|datagram| matches!(datagram, Some(Datagram::Check | Datagram::Stamp(_))))
+            let is_answer = |datagram| matches!(datagram, Some(Datagram::Check | Datagram::Stamp(_)));
+            heard.map(is_answer).map_err(io::Error::from)
         };
         match outcome {
             Ok(false) => {}

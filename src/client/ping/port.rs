@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::account::Account;
 use super::legs::{Session, is_possible};
-use crate::wire::{Probe, Stamp};
+use crate::wire::{Mark, Probe, Stamp};
 
 /// The session of one source port.
 #[derive(Debug)]
@@ -57,7 +57,16 @@ impl Port {
         if stamp.session != self.session || !is_possible(stamp, self.sent()) {
             return None;
         }
-        let place = stamp.seq.checked_sub(self.forgotten + 1)?;
+        self.probe_at(stamp.seq)
+    }
+
+    /// The number in the account of the probe that bears `mark`, if one that left by this port does.
+    pub(super) fn probe_marked(&self, mark: Mark) -> Option<u64> {
+        if mark.session == self.session { self.probe_at(mark.seq) } else { None }
+    }
+
+    fn probe_at(&self, number: u64) -> Option<u64> {
+        let place = number.checked_sub(self.forgotten + 1)?;
         self.probes.get(usize::try_from(place).ok()?).copied()
     }
 

@@ -14,7 +14,10 @@ use outbox::BatchOut;
 mod address;
 mod group;
 mod inbox;
+mod news;
 mod outbox;
+
+pub(super) use news::{keep_news, next_news};
 
 /// Messages a system call.
 pub(super) const BATCH: usize = 32;
