@@ -12,7 +12,8 @@ use socket2::SockRef;
 pub use self::listening::{Last, Listening};
 use super::stage::Source;
 use crate::connection::{Connection, Inbox, Pulled};
-use crate::datagrams::{Came, Connected, Refusal};
+use crate::datagrams::{Batch, Connected, Received, Refusal};
+use crate::escape::cause;
 use crate::process::limits::Shortage;
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
 use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
@@ -52,6 +53,20 @@ pub enum Datagram {
     Notice(Notice),
     /// Anything else.
     Wrong,
+}
+
+impl Datagram {
+    /// What these bytes say.
+    pub fn parse(bytes: &[u8]) -> Datagram {
+        match Stamp::parse(bytes) {
+            Some(stamp) => Datagram::Stamp(stamp),
+            None => match listening::datagram_reply(bytes) {
+                Reply::Ack => Datagram::Check,
+                Reply::Notice(notice) => Datagram::Notice(notice),
+                Reply::Wrong(_) => Datagram::Wrong,
+            },
+        }
+    }
 }
 
 /// A socket towards one address.
@@ -96,8 +111,8 @@ impl Link {
             }
             Protocol::Udp => {
                 let mut socket = udp(peer)?;
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                registry.register(&mut socket, token, interest).map_err(Shortage::name)?;
+                // Not writable as well: every datagram that leaves would come back as an event.
+                registry.register(&mut socket, token, Interest::READABLE).map_err(Shortage::name)?;
                 Way::Udp(Connected::new(socket))
             }
         };
@@ -162,8 +177,20 @@ impl Link {
         }
     }
 
-    /// Sends one message. False where a datagram finds no room: try again after
-    /// the next event. TCP keeps what the socket does not take.
+    /// Has an event tell when there is room for datagrams.
+    ///
+    /// # Errors
+    /// The poll does not take it.
+    pub fn await_room(&mut self, reactor: &Reactor<Source>) -> io::Result<()> {
+        let token = self.source().token();
+        match &mut self.way {
+            Way::Tcp { .. } => Ok(()),
+            Way::Udp(connected) => connected.await_room(reactor.registry(), token),
+        }
+    }
+
+    /// Sends one message. False where a datagram finds no room, which can be [awaited](Link::await_room). TCP keeps what
+    /// the socket does not take.
     ///
     /// # Errors
     /// The connection is broken, or the datagram has no way; or, as a [`Shortage`], nothing may leave from here.
@@ -207,26 +234,29 @@ impl Link {
         }
     }
 
-    /// The next datagram (UDP); `None` where there is none for now, or the slice is over.
+    /// Has the kernel tell when each datagram came, where it can.
+    pub fn tell_times(&self) {
+        if let Way::Udp(connected) = &self.way
+            && let Err(error) = connected.tell_times()
+        {
+            log::debug!("the system does not tell when datagrams come: {}", cause(&error));
+        }
+    }
+
+    /// Receives what waits, up to a batch of it, or one datagram `alone` (UDP).
     ///
     /// # Errors
-    /// One of ours did not arrive. There may be more to receive.
-    pub fn receive(&mut self, buffer: &mut [u8], budget: &mut Budget) -> Result<Option<Datagram>, Refusal> {
-        let Way::Udp(connected) = &mut self.way else {
-            return Ok(None);
-        };
-        let Came::Datagram(len) = connected.receive(buffer, budget)? else {
-            return Ok(None);
-        };
-        let bytes = &buffer[..len];
-        Ok(Some(match Stamp::parse(bytes) {
-            Some(stamp) => Datagram::Stamp(stamp),
-            None => match listening::datagram_reply(bytes) {
-                Reply::Ack => Datagram::Check,
-                Reply::Notice(notice) => Datagram::Notice(notice),
-                Reply::Wrong(_) => Datagram::Wrong,
-            },
-        }))
+    /// A datagram of ours did not arrive. There may be more to receive.
+    pub fn receive(&mut self, alone: bool, batch: &mut Batch, budget: &mut Budget) -> Result<Received, Refusal> {
+        match &mut self.way {
+            Way::Tcp { .. } => Ok(Received::Drained),
+            Way::Udp(connected) => connected.receive_batch(alone, batch, budget),
+        }
+    }
+
+    /// Whether it is known that there is news of what did not arrive (UDP).
+    pub fn has_news(&self) -> bool {
+        matches!(&self.way, Way::Udp(connected) if connected.has_news())
     }
 
     /// Begins to pull replies through `buffer`, within `budget`.

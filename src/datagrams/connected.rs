@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::io;
 
 use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
 
-use super::{PATIENCE, system};
+use super::{PATIENCE, Received, system};
 use crate::reactor::Budget;
 use crate::wire::Mark;
 
@@ -58,6 +59,25 @@ pub enum Came {
     CutOff,
 }
 
+/// Datagrams that were received together: one room for all the sockets of a client.
+#[derive(Debug)]
+pub struct Batch(system::Answers);
+
+impl Batch {
+    /// An empty one.
+    #[expect(clippy::new_without_default, reason = "it takes 2 MiB of addresses")]
+    pub fn new() -> Batch {
+        Batch(system::Answers::new())
+    }
+
+    /// The next datagram, and when the kernel received it, by the clock on the wall in ns since 1970: where it tells.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "a datagram borrows from the batch, an iterator's item cannot")]
+    pub fn next(&mut self) -> Option<(&[u8], Option<u64>)> {
+        self.0.next()
+    }
+}
+
 /// A UDP socket that is connected to one server.
 #[derive(Debug)]
 pub struct Connected {
@@ -86,6 +106,14 @@ impl Connected {
     /// The socket itself.
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
+    }
+
+    /// Has `registry` report under `token` when there is room for datagrams, beside those that come.
+    ///
+    /// # Errors
+    /// It does not take it.
+    pub fn await_room(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.reregister(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Sends a datagram. False where it finds no room.
@@ -163,6 +191,51 @@ impl Connected {
             }
         }
         Ok(Came::CutOff)
+    }
+
+    /// Has the kernel tell when each datagram came, where it can.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn tell_times(&self) -> io::Result<()> {
+        system::tell_times(&self.socket)
+    }
+
+    /// As [`receive`](Connected::receive), but whatever waits up to a batch of it, in place of the batch before; or one
+    /// datagram `alone`, which says nothing of others.
+    ///
+    /// # Errors
+    /// One of ours did not arrive. There may be more to receive.
+    pub fn receive_batch(&mut self, alone: bool, batch: &mut Batch, budget: &mut Budget) -> Result<Received, Refusal> {
+        while budget.may_read() {
+            let received = match alone {
+                true => batch.0.receive_one(&self.socket),
+                false => batch.0.receive(&self.socket),
+            };
+            match received {
+                Ok(received) => {
+                    budget.spend(batch.0.left());
+                    return Ok(if self.has_news() { Received::More } else { received });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.drained(budget).map(|came| match came {
+                        Came::CutOff => Received::CutOff,
+                        Came::Datagram(_) | Came::Drained => Received::Drained,
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
+                Err(error) => {
+                    budget.spend(1);
+                    self.bare = Some(error);
+                }
+            }
+        }
+        Ok(Received::CutOff)
+    }
+
+    /// Whether it is known that there is news of what did not arrive.
+    pub fn has_news(&self) -> bool {
+        self.may_be_more || self.bare.is_some() || !self.found.is_empty()
     }
 
     /// No datagram waits any more; news may.

@@ -13,6 +13,7 @@ use socket2::SockRef;
 
 use crate::reactor::Budget;
 
+pub mod clock;
 mod connected;
 
 #[cfg(target_os = "linux")]
@@ -27,7 +28,7 @@ use portable as system;
 
 use system::{BATCH, Batches};
 
-pub use self::connected::{Came, Connected, Refusal};
+pub use self::connected::{Batch, Came, Connected, Refusal};
 
 #[cfg(test)]
 mod tests;

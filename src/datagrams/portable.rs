@@ -89,6 +89,43 @@ impl Batches {
     }
 }
 
+/// Nothing tells when a datagram came.
+#[expect(clippy::unnecessary_wraps, reason = "Linux has an option to set here")]
+pub(super) fn tell_times(_: &mio::net::UdpSocket) -> io::Result<()> {
+    Ok(())
+}
+
+/// What came by a connected socket.
+#[derive(Debug)]
+pub(super) struct Answers {
+    buffer: Vec<u8>,
+    arrived: Option<usize>,
+}
+
+impl Answers {
+    pub(super) fn new() -> Self {
+        Self { buffer: vec![0; BUFFER], arrived: None }
+    }
+
+    pub(super) fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<Received> {
+        self.arrived = None;
+        self.arrived = Some(socket.recv(&mut self.buffer)?);
+        Ok(Received::More)
+    }
+
+    pub(super) fn receive_one(&mut self, socket: &mio::net::UdpSocket) -> io::Result<Received> {
+        self.receive(socket)
+    }
+
+    pub(super) fn next(&mut self) -> Option<(&[u8], Option<u64>)> {
+        Some((self.buffer.get(..self.arrived.take()?)?, None))
+    }
+
+    pub(super) fn left(&self) -> usize {
+        usize::from(self.arrived.is_some())
+    }
+}
+
 /// There is nothing to keep it in: a call's own error is all there is.
 pub(super) fn keep_news(_: &mio::net::UdpSocket) -> bool {
     false

@@ -54,6 +54,7 @@ mod ping_honesty;
 mod ping_late;
 mod ping_legs;
 mod ping_output;
+mod ping_receipt;
 mod ping_run;
 mod ping_schedule;
 mod ping_terminal;

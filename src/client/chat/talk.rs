@@ -48,7 +48,10 @@ impl Chat {
             if let Some(Outgoing::Unsent(message)) = &self.outgoing {
                 match link.send(message) {
                     Ok(true) => self.sent(now),
-                    Ok(false) => return,
+                    Ok(false) => match link.await_room(&self.stage.reactor) {
+                        Ok(()) => return,
+                        Err(error) => return self.cannot_send(error, now),
+                    },
                     Err(error) => return self.cannot_send(error, now),
                 }
                 continue;

@@ -71,7 +71,7 @@ impl Ping {
     /// Writes the distributions where they were asked for.
     pub(super) fn save(&mut self) -> bool {
         let (sent, lost) = (self.account.sent, self.account.lost);
-        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
+        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response().latencies);
         let mut sets = Vec::new();
         if let Some(Output { files }) = self.settings.hgrm.take() {
             let mut texts = [rtt, response].map(hgrm).to_vec();

@@ -17,6 +17,8 @@ pub(super) struct Port {
     forgotten: u64,
     /// The highest of its numbers that was answered.
     highest_answered: u64,
+    /// How many of its probes are out.
+    pub(super) out: u64,
     /// What its answers tell of the legs.
     pub(super) legs: Session,
 }
@@ -29,6 +31,7 @@ impl Port {
             probes: VecDeque::new(),
             forgotten: 0,
             highest_answered: 0,
+            out: 0,
             legs: Session::default(),
         }
     }
@@ -46,6 +49,7 @@ impl Port {
     /// It has left, and is number `seq` of the account; those below `known` need not be remembered.
     pub(super) fn sent_as(&mut self, seq: u64, known: u64) {
         self.probes.push_back(seq);
+        self.out += 1;
         while self.probes.front().is_some_and(|&oldest| oldest < known) {
             self.probes.pop_front();
             self.forgotten += 1;

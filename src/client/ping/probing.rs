@@ -204,9 +204,12 @@ impl Ping {
 
     /// A probe is lost, if its fate is still open.
     pub(super) fn lose(&mut self, seq: u64, reason: &str, source_port: Option<u16>) {
-        let Some(Via { flow, .. }) = self.account.lose(seq) else {
+        let Some(Via { key, flow }) = self.account.lose(seq) else {
             return;
         };
+        if let Some(key) = key {
+            self.flows.come_back(key);
+        }
         self.tally.lose(flow, source_port);
         let Settings { protocol, dated, .. } = self.settings;
         self.tell(&Event::Lost { protocol, peer: self.route.peer(), seq, reason, dated });

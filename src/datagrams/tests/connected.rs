@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::super::{Came, Connected, Refusal};
+use super::super::{Batch, Came, Connected, Received, Refusal};
 use crate::reactor::Budget;
 use crate::wire::{Mark, Probe, STAMPED};
 
@@ -115,4 +115,61 @@ fn a_slice_bounds_how_much_news_is_taken_in() {
         assert!(count <= 8, "{count} in a slice of 8");
         told += count;
     }
+}
+
+/// What a batch holds: the bytes, and whether the kernel told when they came.
+fn taken(batch: &mut Batch) -> Vec<(Vec<u8>, bool)> {
+    std::iter::from_fn(|| batch.next().map(|(bytes, time)| (bytes.to_vec(), time.is_some()))).collect()
+}
+
+#[test]
+fn datagrams_come_alone_or_together_with_the_times_at_which_the_kernel_received_them() {
+    let Some((mut connected, address)) = towards(Ipv4Addr::LOCALHOST.into()) else { return };
+    connected.tell_times().unwrap();
+    let (mut batch, tells) = (Batch::new(), cfg!(target_os = "linux"));
+    let far = UdpSocket::bind(address).unwrap();
+    far.connect(connected.socket().local_addr().unwrap()).unwrap();
+    for number in 0..100_u8 {
+        far.send(&[number]).unwrap();
+    }
+    let mut came = Vec::new();
+    let until = Instant::now() + Duration::from_secs(20);
+    while came.len() < 100 {
+        assert!(Instant::now() < until, "{came:?}");
+        let alone = came.len() % 3 == 0;
+        let mut budget = Budget::plenty();
+        let received = connected.receive_batch(alone, &mut batch, &mut budget).unwrap();
+        let taken = taken(&mut batch);
+        assert!(!alone || taken.len() <= 1);
+        assert!(received == Received::More || !alone || taken.is_empty(), "one alone says nothing of others");
+        came.extend(taken);
+    }
+    assert_eq!(came, (0..100_u8).map(|number| (vec![number], tells)).collect::<Vec<_>>());
+    let drained = connected.receive_batch(true, &mut batch, &mut Budget::plenty()).unwrap();
+    assert_eq!((drained, taken(&mut batch).len()), (Received::Drained, 0));
+}
+
+#[test]
+fn a_batch_is_not_the_last_word_where_there_is_news() {
+    let Some((mut connected, address)) = towards(Ipv4Addr::LOCALHOST.into()) else { return };
+    assert!(connected.send(&probe(1)).unwrap());
+    let far = UdpSocket::bind(address).unwrap();
+    // Finds the news.
+    assert!(connected.send(&probe(2)).unwrap());
+    let from = far.recv_from(&mut [0; 100]).unwrap().1;
+    far.send_to(b"check", from).unwrap();
+    let (mut batch, until) = (Batch::new(), Instant::now() + Duration::from_secs(20));
+    let (mut answers, mut refused) = (0, Vec::new());
+    while answers == 0 || refused.is_empty() {
+        assert!(Instant::now() < until);
+        match connected.receive_batch(false, &mut batch, &mut Budget::plenty()) {
+            Ok(received) => {
+                let count = taken(&mut batch).len();
+                answers += count;
+                assert!(count == 0 || !refused.is_empty() || received == Received::More, "the news is still to come");
+            }
+            Err(refusal) => refused.extend(refusal.mark),
+        }
+    }
+    assert_eq!((answers, refused), (1, vec![Mark { session: 7, seq: 1 }]));
 }

@@ -27,7 +27,7 @@ pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAdd
     let address = socket.local_addr().unwrap();
     thread::spawn(move || {
         let mut servers: [HashMap<u64, BTreeSet<u64>>; 2] = Default::default();
-        let mut overtaken: Option<[u8; 72]> = None;
+        let mut overtaken = None;
         let mut probe = [0; 65536];
         let mut come = 0;
         while let Ok((72, from)) = socket.recv_from(&mut probe) {
@@ -42,7 +42,8 @@ pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAdd
             let seen = servers[usize::from(fate == Fate::Elsewhere)].entry(session).or_default();
             seen.insert(seq);
             let answer = stamp(&probe, seen.len() as u64, *seen.last().unwrap(), *seen.first().unwrap());
-            let say = |answer: &[u8; 72]| drop(socket.send_to(answer, from));
+            let say = |(answer, from): &([u8; 72], SocketAddr)| drop(socket.send_to(answer, from));
+            let answer = (answer, from);
             match fate {
                 Fate::LostThere | Fate::LostBack => continue,
                 Fate::Overtaken => {
