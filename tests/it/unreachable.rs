@@ -15,7 +15,8 @@ const PLACES: [(&str, &str, &str); 4] = [
     ("fd79::1", "[fd79::1]:6666", "Permission denied"),
 ];
 
-/// The client, which a router answers on the way to each of [`PLACES`]; it answers five datagrams at once.
+/// The client, which a router answers on the way to each of [`PLACES`]. Only the first datagram is sure to be answered:
+/// routers limit how often they do.
 fn behind_router() -> Option<Namespace> {
     Namespace::behind_router(
         "ip route add unreachable 10.78.0.0/24
@@ -48,17 +49,14 @@ fn probes_are_lost_for_the_reason_that_a_router_gives() {
     let Some(namespace) = behind_router() else { return };
     for plain in ["", "--plain"] {
         for (host, address, reason) in PLACES {
-            let ping = format!("{host} 6666 --ping -u -c 3 -i 0.01 -W 15 {plain}");
+            let ping = format!("{host} 6666 --ping -u -c 1 -W 15 {plain}");
             let ended = run(namespace.client(&ping));
             assert_eq!(ended.code, 1, "{:?} {:?}", ended.out, ended.err);
-            for seq in 1..=3 {
-                let line = format!("no check from {address}: seq={seq} lost ({reason})");
-                assert!(ended.out.contains(&line), "{line}: {:?}", ended.out);
-            }
-            assert!(ended.out.iter().any(|line| line.starts_with("3 sent, 0 acknowledged, 3 lost")), "{:?}", ended.out);
+            assert_eq!(ended.out[1], format!("no check from {address}: seq=1 lost ({reason})"), "{:?}", ended.out);
+            assert!(ended.out[4].starts_with("1 sent, 0 acknowledged, 1 lost"), "{:?}", ended.out);
             let ended = run(namespace.client(&format!("{ping} --format json")));
             let reasons: Vec<Value> = objects(&ended, "lost").iter().map(|lost| lost["reason"].clone()).collect();
-            assert_eq!((ended.code, reasons), (1, vec![Value::from(reason); 3]), "{:?}", ended.out);
+            assert_eq!((ended.code, reasons), (1, vec![Value::from(reason)]), "{:?}", ended.out);
         }
     }
 }
