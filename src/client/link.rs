@@ -12,6 +12,8 @@ use socket2::SockRef;
 pub use self::listening::{Last, Listening};
 use super::stage::Source;
 use crate::connection::{Connection, Inbox, Pulled};
+use crate::datagrams::{Batch, Connected, Received, Refusal};
+use crate::escape::cause;
 use crate::process::limits::Shortage;
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
 use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
@@ -53,6 +55,20 @@ pub enum Datagram {
     Wrong,
 }
 
+impl Datagram {
+    /// What these bytes say.
+    pub fn parse(bytes: &[u8]) -> Datagram {
+        match Stamp::parse(bytes) {
+            Some(stamp) => Datagram::Stamp(stamp),
+            None => match listening::datagram_reply(bytes) {
+                Reply::Ack => Datagram::Check,
+                Reply::Notice(notice) => Datagram::Notice(notice),
+                Reply::Wrong(_) => Datagram::Wrong,
+            },
+        }
+    }
+}
+
 /// A socket towards one address.
 #[derive(Debug)]
 pub struct Link {
@@ -64,7 +80,7 @@ pub struct Link {
 #[derive(Debug)]
 enum Way {
     Tcp { connection: Connection, inbox: Inbox<Replies>, outbox: Outbox },
-    Udp(UdpSocket),
+    Udp(Connected),
 }
 
 impl Link {
@@ -95,9 +111,9 @@ impl Link {
             }
             Protocol::Udp => {
                 let mut socket = udp(peer)?;
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                registry.register(&mut socket, token, interest).map_err(Shortage::name)?;
-                Way::Udp(socket)
+                // Not writable as well: every datagram that leaves would come back as an event.
+                registry.register(&mut socket, token, Interest::READABLE).map_err(Shortage::name)?;
+                Way::Udp(Connected::new(socket))
             }
         };
         Ok(Link { peer, key, way })
@@ -120,8 +136,8 @@ impl Link {
 
     /// Lets as many datagrams wait to be received as the system grants: a far end that was frozen answers all at once.
     pub fn make_room(&self) {
-        if let Way::Udp(socket) = &self.way {
-            let socket = SockRef::from(socket);
+        if let Way::Udp(connected) = &self.way {
+            let socket = SockRef::from(connected.socket());
             if socket.recv_buffer_size().is_ok_and(|size| size < RECEIVE_BUFFER) {
                 // Whoever may not has what there is.
                 let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
@@ -133,7 +149,7 @@ impl Link {
     pub fn local_port(&self) -> Option<u16> {
         let address = match &self.way {
             Way::Tcp { connection, .. } => connection.stream().local_addr(),
-            Way::Udp(socket) => socket.local_addr(),
+            Way::Udp(connected) => connected.socket().local_addr(),
         };
         address.ok().map(|address| address.port())
     }
@@ -161,12 +177,23 @@ impl Link {
         }
     }
 
-    /// Sends one message. False where a datagram finds no room: try again after
-    /// the next event. TCP keeps what the socket does not take.
+    /// Has an event tell when there is room for datagrams.
     ///
     /// # Errors
-    /// The connection is broken, or an earlier datagram was refused at the far end; or, as a [`Shortage`], nothing may
-    /// leave from here.
+    /// The poll does not take it.
+    pub fn await_room(&mut self, reactor: &Reactor<Source>) -> io::Result<()> {
+        let token = self.source().token();
+        match &mut self.way {
+            Way::Tcp { .. } => Ok(()),
+            Way::Udp(connected) => connected.await_room(reactor.registry(), token),
+        }
+    }
+
+    /// Sends one message. False where a datagram finds no room, which can be [awaited](Link::await_room). TCP keeps what
+    /// the socket does not take.
+    ///
+    /// # Errors
+    /// The connection is broken, or the datagram has no way; or, as a [`Shortage`], nothing may leave from here.
     pub fn send(&mut self, message: &[u8]) -> io::Result<bool> {
         match &mut self.way {
             Way::Tcp { connection, inbox, outbox } => {
@@ -174,14 +201,7 @@ impl Link {
                 connection.flush(outbox)?;
                 Ok(true)
             }
-            Way::Udp(socket) => loop {
-                match socket.send(message) {
-                    Ok(_) => return Ok(true),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(Shortage::name(error)),
-                }
-            },
+            Way::Udp(connected) => connected.send(message).map_err(Shortage::name),
         }
     }
 
@@ -227,35 +247,29 @@ impl Link {
         }
     }
 
-    /// The next datagram (UDP); `None` where there is none for now, or the slice is over.
+    /// Has the kernel tell when each datagram came, where it can.
+    pub fn tell_times(&self) {
+        if let Way::Udp(connected) = &self.way
+            && let Err(error) = connected.tell_times()
+        {
+            log::debug!("the system does not tell when datagrams come: {}", cause(&error));
+        }
+    }
+
+    /// Receives what waits, up to a batch of it, or one datagram `alone` (UDP).
     ///
     /// # Errors
-    /// One of ours was refused at the far end. There may be more to receive.
-    pub fn receive(&mut self, buffer: &mut [u8], budget: &mut Budget) -> io::Result<Option<Datagram>> {
-        let Way::Udp(socket) = &mut self.way else {
-            return Ok(None);
-        };
-        while budget.may_read() {
-            budget.spend(1);
-            match socket.recv(buffer) {
-                Ok(len) => {
-                    budget.spend_bytes(len);
-                    let bytes = &buffer[..len];
-                    return Ok(Some(match Stamp::parse(bytes) {
-                        Some(stamp) => Datagram::Stamp(stamp),
-                        None => match listening::datagram_reply(bytes) {
-                            Reply::Ack => Datagram::Check,
-                            Reply::Notice(notice) => Datagram::Notice(notice),
-                            Reply::Wrong(_) => Datagram::Wrong,
-                        },
-                    }));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    /// A datagram of ours did not arrive. There may be more to receive.
+    pub fn receive(&mut self, alone: bool, batch: &mut Batch, budget: &mut Budget) -> Result<Received, Refusal> {
+        match &mut self.way {
+            Way::Tcp { .. } => Ok(Received::Drained),
+            Way::Udp(connected) => connected.receive_batch(alone, batch, budget),
         }
-        Ok(None)
+    }
+
+    /// Whether it is known that there is news of what did not arrive (UDP).
+    pub fn has_news(&self) -> bool {
+        matches!(&self.way, Way::Udp(connected) if connected.has_news())
     }
 
     /// Begins to pull replies through `buffer`, within `budget`.
@@ -264,7 +278,7 @@ impl Link {
             Way::Tcp { connection, inbox, .. } => {
                 Listening::Tcp { reading: inbox.read(connection, buffer, budget), last: Last::Ahead }
             }
-            Way::Udp(socket) => Listening::Udp { socket, buffer, budget },
+            Way::Udp(connected) => Listening::Udp { connected, buffer, budget },
         }
     }
 

@@ -1,6 +1,6 @@
-//! The server's UDP socket: batches of datagrams in, answers out from the address that was asked.
+//! UDP sockets: the server's here, the client's as [`Connected`].
 //!
-//! A batch is a [`receive`](Datagrams::receive), then [`next`](Datagrams::next) and [`reply`](Datagrams::reply) for each
+//! The server's takes batches of datagrams in, and its answers leave from the address that was asked. A batch is a [`receive`](Datagrams::receive), then [`next`](Datagrams::next) and [`reply`](Datagrams::reply) for each
 //! datagram, and a [`flush`](Datagrams::flush). Nothing ever waits to be sent: what the system has no room for is
 //! dropped, since a socket that waited for one peer would be deaf to all. On Linux a batch is one `recvmmsg` and its answers one
 //! `sendmmsg` (two where some are copies); elsewhere both are plain `recv_from` and `send_to`, behind the same calls.
@@ -13,15 +13,22 @@ use socket2::SockRef;
 
 use crate::reactor::Budget;
 
+pub mod clock;
+mod connected;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-use linux::{BATCH, Batches};
+use linux as system;
 
 #[cfg(not(target_os = "linux"))]
 mod portable;
 #[cfg(not(target_os = "linux"))]
-use portable::{BATCH, Batches};
+use portable as system;
+
+use system::{BATCH, Batches};
+
+pub use self::connected::{Batch, Came, Connected, Refusal};
 
 #[cfg(test)]
 mod tests;
@@ -186,7 +193,7 @@ fn widen(socket: &UdpSocket) -> io::Result<()> {
         let _ = options.set_send_buffer_size(SEND_BUFFER);
     }
     #[cfg(target_os = "linux")]
-    linux::force_buffers(
+    system::force_buffers(
         socket,
         (options.recv_buffer_size()? < RECEIVE_BUFFER).then_some(RECEIVE_BUFFER),
         (options.send_buffer_size()? < SEND_BUFFER).then_some(SEND_BUFFER),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use super::connected::News;
 use super::{Datagram, Local, PATIENCE, Received, Sent};
 
 /// Datagrams a system call.
@@ -86,4 +87,51 @@ impl Batches {
     pub(super) fn queued(&self) -> usize {
         self.outbox.len()
     }
+}
+
+/// Nothing tells when a datagram came.
+#[expect(clippy::unnecessary_wraps, reason = "Linux has an option to set here")]
+pub(super) fn tell_times(_: &mio::net::UdpSocket) -> io::Result<()> {
+    Ok(())
+}
+
+/// What came by a connected socket.
+#[derive(Debug)]
+pub(super) struct Answers {
+    buffer: Vec<u8>,
+    arrived: Option<usize>,
+}
+
+impl Answers {
+    pub(super) fn new() -> Self {
+        Self { buffer: vec![0; BUFFER], arrived: None }
+    }
+
+    pub(super) fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<Received> {
+        self.arrived = None;
+        self.arrived = Some(socket.recv(&mut self.buffer)?);
+        Ok(Received::More)
+    }
+
+    pub(super) fn receive_one(&mut self, socket: &mio::net::UdpSocket) -> io::Result<Received> {
+        self.receive(socket)
+    }
+
+    pub(super) fn next(&mut self) -> Option<(&[u8], Option<u64>)> {
+        Some((self.buffer.get(..self.arrived.take()?)?, None))
+    }
+
+    pub(super) fn left(&self) -> usize {
+        usize::from(self.arrived.is_some())
+    }
+}
+
+/// There is nothing to keep it in: a call's own error is all there is.
+pub(super) fn keep_news(_: &mio::net::UdpSocket) -> bool {
+    false
+}
+
+/// There never is any.
+pub(super) fn next_news(_: &mio::net::UdpSocket) -> News {
+    News::Nothing
 }

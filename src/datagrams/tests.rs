@@ -8,6 +8,7 @@ use mio::{Events, Poll};
 
 use super::*;
 
+mod connected;
 mod stamps;
 
 /// What no test takes, unless it fails.

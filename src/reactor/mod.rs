@@ -91,6 +91,11 @@ impl<S: Source> Reactor<S> {
         self.poll.registry()
     }
 
+    /// Whether a source waits for a slice: then the next wait does not sleep.
+    pub fn has_ready(&mut self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The longest time between two waits so far.
     pub fn longest_turn(&self) -> Duration {
         self.longest_turn

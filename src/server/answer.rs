@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 
 use super::Source;
-use super::clock::Clock;
 use super::desk::Desk;
 use super::peers::Peers;
 use super::session::Seen;
+use crate::datagrams::clock::Clock;
 use crate::datagrams::{Datagram, Datagrams, Local, Received};
 use crate::escape::cause;
 use crate::reactor::{Budget, Slice, Source as _};

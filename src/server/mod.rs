@@ -7,7 +7,7 @@
 //! | `accept` | lets clients in, or turns them away |
 //! | `converse`, `desk` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
-//! | `session`, `clock` | what a stamped answer tells: which probes came, and when |
+//! | `session` | what a stamped answer tells: which probes came |
 //! | [`operator`] | obeys commands from stdin |
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
@@ -16,7 +16,6 @@ pub mod operator;
 
 mod accept;
 mod answer;
-mod clock;
 mod closing;
 mod converse;
 mod desk;

@@ -22,7 +22,7 @@ pub use self::decoder::{Count, Decoder, End, Message};
 pub use self::output::{Outbox, Output};
 pub use self::owed::Owed;
 pub use self::replies::{Replies, Reply};
-pub use self::stamps::{Probe, STAMPED, Stamp};
+pub use self::stamps::{Mark, Probe, STAMPED, Stamp};
 
 /// A message longer than the decoder accepts: the stream cannot be followed any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,6 +62,26 @@ impl Probe {
     }
 }
 
+/// What tells a probe from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The probe's.
+    pub session: u64,
+    /// The probe's.
+    pub seq: u64,
+}
+
+impl Mark {
+    /// The mark of the probe of which `quoted` is the beginning, perhaps cut short.
+    pub fn quoted(quoted: &[u8]) -> Option<Mark> {
+        let (places, _) = quoted.as_chunks::<8>();
+        let &[word, session, seq, ..] = places else {
+            return None;
+        };
+        (word == *PROBE).then(|| Mark { session: u64::from_be_bytes(session), seq: u64::from_be_bytes(seq) })
+    }
+}
+
 /// The answer to a [`Probe`] by a server that knows it; others say `check`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{ServerBuilder, have, server, server_under_test, skipped, wait_until};
+use crate::harness::{ServerBuilder, client_under_test, have, server, server_under_test, skipped, wait_until};
 
 #[test]
 fn forged_senders_start_no_loop_and_harm_nobody() {
@@ -24,9 +24,25 @@ fn answers_that_find_no_room_are_dropped_and_receiving_goes_on() {
     forge(&["no_room"]);
 }
 
+#[test]
+fn forged_news_of_what_was_answered_or_never_sent_changes_nothing_in_any_mode() {
+    play("news.py", &client_under_test(), &["ping", "chat", "verdict", "find_idle"]);
+}
+
+#[test]
+fn news_of_one_probe_loses_that_one_alone() {
+    play("news.py", &client_under_test(), &["one_is_true"]);
+}
+
 /// Plays these scenes of `forge.py`.
 #[track_caller]
 fn forge(scenes: &[&str]) {
+    play("forge.py", &server_under_test(), scenes);
+}
+
+/// Has a script play scenes with a program.
+#[track_caller]
+fn play(script: &str, program: &str, scenes: &[&str]) {
     // Forging takes a raw socket: in a namespace of our own everybody may have one.
     let possible = Command::new("unshare").args(["-Urn", "true"]).output();
     if !possible.is_ok_and(|output| output.status.success()) {
@@ -36,9 +52,8 @@ fn forge(scenes: &[&str]) {
     if !have("python3") {
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/forge.py");
-    let forged =
-        Command::new("unshare").args(["-Urn", "python3", script, &server_under_test()]).args(scenes).output().unwrap();
+    let script = format!("{}/tests/faults/{script}", env!("CARGO_MANIFEST_DIR"));
+    let forged = Command::new("unshare").args(["-Urn", "python3", &script, program]).args(scenes).output().unwrap();
     let (said, complained) = (String::from_utf8_lossy(&forged.stdout), String::from_utf8_lossy(&forged.stderr));
     print!("{said}");
     assert!(forged.status.success(), "{said}{complained}");

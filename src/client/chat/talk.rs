@@ -50,7 +50,10 @@ impl Chat {
             if let Some(Outgoing::Unsent(message)) = &self.outgoing {
                 match link.send(message) {
                     Ok(true) => self.sent(now),
-                    Ok(false) => return,
+                    Ok(false) => match link.await_room(&self.stage.reactor) {
+                        Ok(()) => return,
+                        Err(error) => return self.cannot_send(error, now),
+                    },
                     Err(error) => return self.cannot_send(error, now),
                 }
                 continue;
@@ -165,6 +168,8 @@ impl Chat {
                 Ok(Pulled::Drained) => break Reach::Drained,
                 Ok(Pulled::CutOff) => break Reach::CutOff,
                 Ok(Pulled::Ended) => break Reach::Ended,
+                // What has its answer is not lost any more.
+                Err(_) if self.settings.protocol == Protocol::Udp && self.ledger.outstanding() == 0 => {}
                 Err(error) => break Reach::Broken(error),
             }
         };

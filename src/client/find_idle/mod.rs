@@ -229,7 +229,9 @@ impl FindIdle {
                 }
             }
         }
-        if let Some(end) = news.end {
+        // Over UDP nothing of a silent flow is out that could be lost.
+        let is_out = self.settings.protocol == Protocol::Tcp || flow.state != Trial::Silent;
+        if let Some(end) = news.end.filter(|_| is_out) {
             control.tells |= flow.state == Trial::Silent;
             flow.blame(trouble, &end.why);
             flow.end(end.cause, now);

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use mio::net::UdpSocket;
-
 use crate::connection::{Pulled, Reading};
+use crate::datagrams::{Came, Connected};
 use crate::reactor::Budget;
 use crate::wire::{CHECK, LONGEST_MESSAGE, Notice, Replies, Reply};
 
@@ -21,7 +20,7 @@ pub enum Listening<'r> {
     /// Each a datagram.
     Udp {
         /// The socket.
-        socket: &'r mut UdpSocket,
+        connected: &'r mut Connected,
         /// What a datagram is received into.
         buffer: &'r mut [u8],
         /// How many may be.
@@ -48,25 +47,15 @@ impl Listening<'_> {
     /// The next reply. The beginning of one that the stream's end cuts short is a wrong one.
     ///
     /// # Errors
-    /// The connection is broken, a datagram was refused at the far end, or
+    /// The connection is broken, a datagram of ours did not arrive, or
     /// (`InvalidData`) a reply is too long to be followed.
     pub fn pull(&mut self) -> io::Result<Pulled<Reply<'_>>> {
         match self {
-            Listening::Udp { socket, buffer, budget } => {
-                while budget.may_read() {
-                    match socket.recv(buffer) {
-                        Ok(len) => {
-                            budget.spend(1);
-                            budget.spend_bytes(len);
-                            return Ok(Pulled::Item(datagram_reply(&buffer[..len])));
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Pulled::Drained),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(Pulled::CutOff)
-            }
+            Listening::Udp { connected, buffer, budget } => Ok(match connected.receive(buffer, budget)? {
+                Came::Datagram(len) => Pulled::Item(datagram_reply(&buffer[..len])),
+                Came::Drained => Pulled::Drained,
+                Came::CutOff => Pulled::CutOff,
+            }),
             Listening::Tcp { reading, last } => match *last {
                 Last::Ahead => match reading.pull()? {
                     Pulled::TooLong => {

@@ -175,6 +175,12 @@ impl<V: Copy> Account<V> {
         Some((due, via))
     }
 
+    /// When it was written.
+    pub(super) fn written(&mut self, seq: u64) -> Option<Instant> {
+        let written = self.record(seq)?.written;
+        self.opened.checked_add(Duration::from_nanos(written))
+    }
+
     /// What was to be known about a probe.
     pub(super) fn via(&mut self, seq: u64) -> Option<V> {
         self.record(seq).map(|record| record.via)

@@ -1,16 +1,21 @@
 //! What comes back: answers in time and late ones, or the end of a connection.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::account::{Meaning, Times};
 use super::flows::Duty;
+use super::receipt::Receipt;
 use super::{Ping, Settings, Stamps, Via, why};
 use crate::client::link::{Answer, Datagram, Heard};
 use crate::client::stage::Source;
+use crate::datagrams::{Received, Refusal};
 use crate::reactor::{Key, Slice};
 use crate::transcript::instrument::Event;
 use crate::wire::{Framing, Protocol, Stamp};
+
+/// The last look at what may wait takes no longer.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 
 impl Ping {
     pub(super) fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
@@ -19,7 +24,10 @@ impl Ping {
         }
         match self.settings.protocol {
             Protocol::Tcp => self.serve_stream(key, slice),
-            Protocol::Udp => self.serve_datagrams(key, slice),
+            Protocol::Udp => {
+                let spares = self.settings.interval.is_zero();
+                self.serve_datagrams(key, slice, spares);
+            }
         }
         self.unheard |= slice.budget.is_cut_off();
     }
@@ -88,7 +96,7 @@ impl Ping {
         match answer {
             Answer::Ack => match self.flows.take_answered(key, now) {
                 Some(seq) => {
-                    self.credit(seq, now, None);
+                    self.credit(seq, Receipt::Found(now), None);
                     if is_retired && alone {
                         self.flows.close(key);
                     }
@@ -132,50 +140,94 @@ impl Ping {
         self.judge(now);
     }
 
-    fn serve_datagrams(&mut self, key: Key, slice: &mut Slice<Source>) {
+    /// What comes by a port. A closed loop has no more out than it has flows: there each answer is taken alone, and a
+    /// port that owes none is not asked for more, which would cost as much again. What else may wait there comes up with
+    /// its next answer, or in the [last look](Ping::look_once_more).
+    fn serve_datagrams(&mut self, key: Key, slice: &mut Slice<Source>, spares: bool) {
         while let Some(socket) = self.flows.get(key) {
-            match socket.link.receive(&mut self.buffer, &mut slice.budget) {
-                Ok(Some(datagram)) => self.take_datagram(key, datagram, Instant::now()),
-                Ok(None) => return,
-                Err(error) => self.take_refusal(key, &error, Instant::now()),
+            match socket.link.receive(spares, &mut self.batch, &mut slice.budget) {
+                Ok(received) => {
+                    while let Some((bytes, stamp)) = self.batch.next() {
+                        slice.budget.spend_bytes(bytes.len());
+                        let datagram = Datagram::parse(bytes);
+                        let told = stamp.and_then(|stamp| self.clock.steady(stamp));
+                        self.take_datagram(key, datagram, Receipt::new(told, slice.now(), Instant::now));
+                    }
+                    if received != Received::More || (spares && self.owes_nothing(key)) {
+                        return;
+                    }
+                }
+                Err(refusal) => self.take_refusal(key, &refusal, Instant::now()),
             }
         }
     }
 
-    /// A datagram of ours was refused: the only one of its port, or the oldest that is out.
-    pub(super) fn take_refusal(&mut self, key: Key, error: &io::Error, now: Instant) {
+    /// Whether none of the probes that left by this port is out, as far as the stamps tell.
+    fn owes_nothing(&mut self, key: Key) -> bool {
         let Some(socket) = self.flows.get(key) else {
+            return true;
+        };
+        let is_settled = socket.is_settled && !socket.link.has_news();
+        is_settled && socket.port.as_ref().is_some_and(|port| port.out == 0)
+    }
+
+    /// Before the end: what a closed loop did not ask for.
+    pub(super) fn look_once_more(&mut self) {
+        if self.settings.protocol == Protocol::Tcp || !self.settings.interval.is_zero() {
             return;
-        };
-        let Some(port) = socket.port.as_ref().filter(|_| socket.is_settled) else {
-            return match socket.state {
-                Duty::Retired => drop(self.flows.close(key)),
-                Duty::Connecting | Duty::Open => self.end(key, &why(error), now),
-            };
-        };
-        let source_port = Some(socket.source_port);
-        if let Some(seq) = port.oldest_in_flight(&self.account) {
-            self.lose(seq, &why(error), source_port);
+        }
+        let end = Instant::now() + LAST_LOOK;
+        for key in self.flows.keys() {
+            let mut slice = self.stage.reactor.last_slice(Source::Link(key));
+            self.serve_datagrams(key, &mut slice, false);
+            if slice.now() > end {
+                return;
+            }
         }
     }
 
-    fn take_datagram(&mut self, key: Key, datagram: Datagram, now: Instant) {
+    /// A datagram of ours did not arrive: the one that the network names, the only one of its port, or the oldest that
+    /// is out.
+    fn take_refusal(&mut self, key: Key, refusal: &Refusal, now: Instant) {
+        let Some(socket) = self.flows.get(key) else {
+            return;
+        };
+        let why = why(&refusal.error);
+        let (port, order) = (socket.port.as_ref(), &socket.order);
+        let seq = match (port, refusal.mark) {
+            // One that this port never sent, or that has its answer, is no news.
+            (Some(port), Some(mark)) => match port.probe_marked(mark) {
+                Some(seq) if socket.is_settled || order.contains(&seq) => Some(seq),
+                _ => return,
+            },
+            (Some(port), None) if socket.is_settled => port.oldest_in_flight(&self.account),
+            _ => None,
+        };
+        let source_port = Some(socket.source_port);
+        match socket.state {
+            _ if socket.is_settled => seq.into_iter().for_each(|seq| self.lose(seq, &why, source_port)),
+            Duty::Retired => drop(self.flows.close(key)),
+            Duty::Connecting | Duty::Open => self.end(key, &why, now),
+        }
+    }
+
+    fn take_datagram(&mut self, key: Key, datagram: Datagram, receipt: Receipt) {
         let Some(socket) = self.flows.get(key) else {
             return;
         };
         let (is_port, is_retired) = (socket.is_settled, socket.state == Duty::Retired);
         let only = socket.order.front().copied();
         match (datagram, only) {
-            (Datagram::Stamp(stamp), _) => self.take_stamp(key, &stamp, now),
+            (Datagram::Stamp(stamp), _) => self.take_stamp(key, &stamp, receipt),
             (Datagram::Check, _) if is_port => {
                 self.tally.strange += 1;
                 self.learn(Stamps::Refuted);
             }
             (Datagram::Check, Some(seq)) => {
-                self.credit(seq, now, None);
+                let at = self.credit(seq, receipt, None).1;
                 match is_retired {
                     true => drop(self.flows.close(key)),
-                    false => drop(self.flows.take_answered(key, now)),
+                    false => drop(self.flows.take_answered(key, at)),
                 }
                 self.learn(Stamps::Refuted);
             }
@@ -185,14 +237,16 @@ impl Ping {
                 self.flows.close(key);
             }
             (Datagram::Notice(notice), _) if is_port => self.tell_last_word(notice.text()),
-            (Datagram::Notice(notice), Some(_)) if !is_retired => self.end(key, notice.text(), now),
-            (Datagram::Wrong, Some(_)) if !is_retired && !is_port => self.end(key, "wrong answer", now),
+            (Datagram::Notice(notice), Some(_)) if !is_retired => {
+                self.end(key, notice.text(), Instant::now());
+            }
+            (Datagram::Wrong, Some(_)) if !is_retired && !is_port => self.end(key, "wrong answer", Instant::now()),
             (Datagram::Notice(_), _) => {}
             (Datagram::Wrong, _) => self.tally.strange += u64::from(!is_retired),
         }
     }
 
-    fn take_stamp(&mut self, key: Key, stamp: &Stamp, now: Instant) {
+    fn take_stamp(&mut self, key: Key, stamp: &Stamp, receipt: Receipt) {
         let Some(socket) = self.flows.get(key) else {
             return;
         };
@@ -201,7 +255,7 @@ impl Ping {
             self.tally.strange += 1;
             return;
         };
-        let meaning = self.credit(seq, now, stamp.server_time());
+        let (meaning, at) = self.credit(seq, receipt, stamp.server_time());
         let is_first = matches!(meaning, Meaning::InTime(..) | Meaning::Late(_));
         self.tally.duplicated += u64::from(matches!(meaning, Meaning::Again));
         let Some(socket) = self.flows.get(key) else {
@@ -216,22 +270,27 @@ impl Ping {
             self.learn(Stamps::Known);
             // The first one's port is the port from now on.
             if !is_retired && !self.flows.settle(key) {
-                self.flows.take_answered(key, now);
+                self.flows.take_answered(key, at);
             }
         }
         self.look_for_several();
     }
 
-    /// The probe has its answer, unless it had it before.
-    fn credit(&mut self, seq: u64, now: Instant, server: Option<std::time::Duration>) -> Meaning<Via> {
-        let meaning = self.account.answer(seq, now);
+    /// The probe has its answer, unless it had it before. Returns when it was received, too.
+    fn credit(&mut self, seq: u64, receipt: Receipt, server: Option<Duration>) -> (Meaning<Via>, Instant) {
+        let receipt = receipt.since(self.account.written(seq), Instant::now);
+        let at = receipt.at();
+        let meaning = self.account.answer(seq, at);
         let Settings { protocol, dated, .. } = self.settings;
         let peer = self.route.peer();
         match meaning {
-            Meaning::InTime(times, Via { flow, .. }) => {
-                let due = now.saturating_duration_since(self.began).saturating_sub(times.response);
-                // What waited here while we stood still came nobody knows when.
-                let times = Some(times).filter(|_| !self.is_stale);
+            Meaning::InTime(times, Via { key, flow }) => {
+                let due = at.saturating_duration_since(self.began).saturating_sub(times.response);
+                if let Some(key) = key {
+                    self.flows.come_back(key);
+                }
+                // What waited here while we stood still came nobody knows when, unless the kernel tells.
+                let times = Some(times).filter(|_| !self.is_stale || receipt.is_told());
                 self.tally.acknowledge(flow, times, server);
                 if let Some(timeline) = &mut self.timeline {
                     timeline.acknowledge(due, times.map(|times| (times.rtt, times.response)));
@@ -243,6 +302,6 @@ impl Ping {
             Meaning::Late(Times { rtt, .. }) => self.tell(&Event::Late { protocol, peer, seq, rtt, dated }),
             Meaning::Again | Meaning::Unknown => {}
         }
-        meaning
+        (meaning, at)
     }
 }

@@ -1,6 +1,7 @@
 //! The approach: which of several addresses is the one. The last of them is, whether it answers or not.
 
 use std::io;
+use std::iter;
 use std::time::{Duration, Instant};
 
 use super::flows::{Choice, Duty};
@@ -9,6 +10,7 @@ use super::schedule::Schedule;
 use super::{Ping, Stamps};
 use crate::client::link::Datagram;
 use crate::client::stage::Source;
+use crate::datagrams::Received;
 use crate::escape::cause;
 use crate::process::limits::Shortage;
 use crate::reactor::{Key, Slice};
@@ -68,8 +70,18 @@ impl Ping {
         let outcome = if socket.link.is_stream() {
             socket.link.is_established()
         } else {
-            let heard = socket.link.receive(&mut self.buffer, &mut slice.budget);
-            heard.map(|datagram| matches!(datagram, Some(Datagram::Check | Datagram::Stamp(_))))
+            let batch = &mut self.batch;
+            loop {
+                let heard = socket.link.receive(false, batch, &mut slice.budget);
+                let is_answer = |datagram| matches!(datagram, Datagram::Check | Datagram::Stamp(_));
+                let mut datagrams = iter::from_fn(|| batch.next().map(|(bytes, _)| Datagram::parse(bytes)));
+                match heard {
+                    Ok(_) if datagrams.any(is_answer) => break Ok(true),
+                    Ok(Received::More) => {}
+                    Ok(Received::Drained | Received::CutOff) => break Ok(false),
+                    Err(refusal) => break Err(refusal.error),
+                }
+            }
         };
         match outcome {
             Ok(false) => {}

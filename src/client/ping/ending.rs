@@ -44,7 +44,7 @@ impl Ping {
             longest_outage: outages.longest().as_ref().map(shown),
             each_outage: outages.each().iter().map(shown).collect(),
             rtt: self.tally.rtt.summary(),
-            response: self.tally.response.summary(),
+            response: self.tally.response().summary(),
             server: Some(self.tally.server.summary()).filter(|_| knows_stamps),
             worst_flow: self.tally.worst_flow(),
         }

@@ -93,13 +93,15 @@ pub(super) struct Flows {
     retired: VecDeque<(Instant, Key)>,
     /// How many probes a connection carries.
     room: usize,
+    /// A port of stamped probes has one out at a time, too.
+    is_closed: bool,
     /// How many sockets without a home there were.
     turns: usize,
 }
 
 impl Flows {
-    /// So many flows, none of them open yet.
-    pub(super) fn new(count: usize, protocol: Protocol, framing: Framing) -> Flows {
+    /// So many flows, none of them open yet; those of a loop that `is_closed` are used as they become free.
+    pub(super) fn new(count: usize, protocol: Protocol, framing: Framing, is_closed: bool) -> Flows {
         let room = match (protocol, framing) {
             (Protocol::Udp, _) | (_, Framing::Bytes) => 1,
             (Protocol::Tcp, Framing::Lines | Framing::Length) => IN_ORDER,
@@ -112,6 +114,7 @@ impl Flows {
             beside: VecDeque::new(),
             retired: VecDeque::new(),
             room,
+            is_closed,
             turns: 0,
         }
     }
@@ -119,6 +122,24 @@ impl Flows {
     /// The socket of `key`, unless it is gone.
     pub(super) fn get(&mut self, key: Key) -> Option<&mut Socket> {
         self.sockets.get_mut(key)
+    }
+
+    /// The keys of all sockets.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.sockets.iter().map(|(key, _)| key).collect()
+    }
+
+    /// A probe that left by this port is out no longer.
+    pub(super) fn come_back(&mut self, key: Key) {
+        let Some(socket) = self.sockets.get_mut(key) else {
+            return;
+        };
+        if let Some(port) = &mut socket.port {
+            port.out = port.out.saturating_sub(1);
+            if self.is_closed && socket.is_settled {
+                self.offer(key);
+            }
+        }
     }
 
     /// All sockets.
@@ -162,6 +183,7 @@ impl Flows {
         let opened = room.and_then(|()| {
             self.sockets.insert_with(|key| {
                 let link = route.open(key, reactor)?;
+                link.tell_times();
                 Ok(Socket {
                     source_port: link.local_port().unwrap_or_default(),
                     state: if link.is_stream() { Duty::Connecting } else { Duty::Open },
@@ -301,7 +323,8 @@ impl Flows {
         let Some(socket) = self.sockets.get_mut(key) else {
             return;
         };
-        if socket.order.len() >= self.room || socket.state == Duty::Retired {
+        let is_busy = self.is_closed && socket.is_settled && socket.port.as_ref().is_some_and(|port| port.out > 0);
+        if is_busy || socket.order.len() >= self.room || socket.state == Duty::Retired {
             return;
         }
         if self.homes[socket.flow] == Some(key) {

@@ -13,6 +13,7 @@
 //! | `approach` | which address is the one |
 //! | `probing` | sends what is due, loses what is overdue |
 //! | `answers` | what comes back |
+//! | `receipt` | when it came |
 //! | `tally` | the times of all of it |
 //! | `ending` | what it all came to |
 //! | `output` | the files for the figures |
@@ -29,6 +30,7 @@ mod output;
 mod path;
 mod port;
 mod probing;
+mod receipt;
 mod schedule;
 mod still;
 mod tally;
@@ -48,6 +50,8 @@ use super::link::Answer;
 use super::route::Route;
 use super::stage::{Source, Stage};
 use crate::connection::{buffer, is_reset};
+use crate::datagrams::Batch;
+use crate::datagrams::clock::Clock;
 use crate::error::Error;
 use crate::escape::cause;
 use crate::latency::Timeline;
@@ -165,7 +169,11 @@ pub struct Ping {
     /// ... and whether some of it waits for the next turn.
     unheard: bool,
     next_live: Option<Instant>,
+    /// The wall's clock, by which the kernel tells when datagrams came.
+    clock: Clock,
     buffer: Box<[u8]>,
+    /// Datagrams that were received together.
+    batch: Batch,
     /// What one slice brought, before it is looked at.
     answers: Vec<Answer>,
 }
@@ -187,12 +195,12 @@ impl Ping {
             alarm,
             message: b"hello".iter().copied().cycle().take(settings.size).collect(),
             route: Route::new(settings.protocol, settings.framing, addresses),
-            flows: Flows::new(settings.flows, settings.protocol, settings.framing),
+            flows: Flows::new(settings.flows, settings.protocol, settings.framing, settings.interval.is_zero()),
             approached: None,
             schedule: None,
             account: Account::new(now, settings.timeout),
             outages: Outages::default(),
-            tally: Tally::new(settings.flows),
+            tally: Tally::new(settings.flows, settings.protocol == Protocol::Udp && settings.interval.is_zero()),
             timeline: settings.plot.as_ref().map(|_| Timeline::new()),
             stamps: if stamped { Stamps::Unknown } else { Stamps::Off },
             stamps_known: false,
@@ -209,7 +217,9 @@ impl Ping {
             is_stale: false,
             unheard: false,
             next_live: (stage.is_terminal_err()).then_some(now + 2 * LIVE),
+            clock: Clock::default(),
             buffer: buffer(),
+            batch: Batch::new(),
             answers: Vec::new(),
             stage,
             settings,
@@ -226,12 +236,16 @@ impl Ping {
         loop {
             let slept = Instant::now();
             if self.is_over(slept) {
+                self.look_once_more();
                 return Ok(self.conclude());
             }
             let asked = self.next_deadline(slept);
             let deadline = self.alarm.set(asked);
             let now = self.stage.wait_while_read(deadline)?;
             self.unheard = false;
+            if self.settings.protocol == Protocol::Udp {
+                self.clock.read();
+            }
             if let Some(span) = self.watch.wake(slept, asked, now) {
                 self.stand_still(span, now);
             }
@@ -244,7 +258,10 @@ impl Ping {
                 }
                 self.stage.reactor.put_back(slice);
             }
-            self.is_stale &= self.unheard;
+            if !self.unheard && !self.stage.reactor.has_ready() {
+                self.is_stale = false;
+                self.clock.settle();
+            }
             let now = now.max(Instant::now());
             // Before what became due meanwhile is sent, or lost.
             if let Some(span) = self.watch.work(now) {

@@ -79,7 +79,7 @@ impl Ping {
         let (sent, lost) = (self.account.sent, self.account.lost);
         let mut sets = Vec::new();
         if let Some(Output { files }) = self.settings.hgrm.take() {
-            let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
+            let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response().latencies);
             let mut texts = [rtt, response].map(hgrm).to_vec();
             if files.len() == 1 {
                 texts = vec![texts.concat()];
@@ -130,7 +130,7 @@ impl Ping {
         let (length, number) = (since(next).min(lasted + NEXT), outages.count());
         let course = |timeline| Course { timeline, began: &began, length, outages: number, spans: &spans };
         let course = self.timeline.as_ref().map(course);
-        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response.latencies);
+        let (rtt, response) = (&self.tally.rtt.latencies, &self.tally.response().latencies);
         let curves = [Curve { name: "rtt", latencies: rtt }, Curve { name: "response", latencies: response }];
         written(|out| write_svg(title, &curves, course.as_ref(), out))
     }

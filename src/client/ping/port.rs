@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::account::Account;
 use super::legs::{Session, is_possible};
-use crate::wire::{Probe, Stamp};
+use crate::wire::{Mark, Probe, Stamp};
 
 /// The session of one source port.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct Port {
     forgotten: u64,
     /// The highest of its numbers that was answered.
     highest_answered: u64,
+    /// How many of its probes are out.
+    pub(super) out: u64,
     /// What its answers tell of the legs.
     pub(super) legs: Session,
 }
@@ -29,6 +31,7 @@ impl Port {
             probes: VecDeque::new(),
             forgotten: 0,
             highest_answered: 0,
+            out: 0,
             legs: Session::default(),
         }
     }
@@ -46,6 +49,7 @@ impl Port {
     /// It has left, and is number `seq` of the account; those below `known` need not be remembered.
     pub(super) fn sent_as(&mut self, seq: u64, known: u64) {
         self.probes.push_back(seq);
+        self.out += 1;
         while self.probes.front().is_some_and(|&oldest| oldest < known) {
             self.probes.pop_front();
             self.forgotten += 1;
@@ -57,7 +61,16 @@ impl Port {
         if stamp.session != self.session || !is_possible(stamp, self.sent()) {
             return None;
         }
-        let place = stamp.seq.checked_sub(self.forgotten + 1)?;
+        self.probe_at(stamp.seq)
+    }
+
+    /// The number in the account of the probe that bears `mark`, if one that left by this port does.
+    pub(super) fn probe_marked(&self, mark: Mark) -> Option<u64> {
+        if mark.session == self.session { self.probe_at(mark.seq) } else { None }
+    }
+
+    fn probe_at(&self, number: u64) -> Option<u64> {
+        let place = number.checked_sub(self.forgotten + 1)?;
         self.probes.get(usize::try_from(place).ok()?).copied()
     }
 

@@ -99,43 +99,34 @@ impl Ping {
             },
         };
         let (stamps, clock, known) = (self.stamps, self.clock(now), self.account.oldest_known());
-        // The first attempt may but tell of an earlier probe that was refused.
-        for is_last in [false, true] {
-            let Some(socket) = self.flows.get(key) else {
-                return Ok(());
-            };
-            if stamps == Stamps::Known {
-                socket.settle();
-            }
-            if stamps != Stamps::Off {
-                let port = socket.port.get_or_insert_with(|| Box::new(Port::new()));
-                if let Some(header) = self.message.first_chunk_mut::<STAMPED>() {
-                    port.next_probe(clock).encode(header);
-                }
-            }
-            let (flow, source_port) = (socket.flow, socket.source_port);
-            let error = match socket.link.send(&self.message) {
-                Ok(true) => {
-                    let seq = self.account.send(due, now, Via { key: Some(key), flow });
-                    if let Some(port) = &mut socket.port {
-                        port.sent_as(seq, known);
-                    }
-                    self.tally.send(flow, source_port);
-                    self.flows.carry(key, seq, now);
-                    return Ok(());
-                }
-                Ok(false) => Shortage::of("no room to send"),
-                Err(error) => error,
-            };
-            if is_last || Shortage::is(&error) {
-                self.flows.offer(key);
-                return self.lose_unopened(error, flow, due, now);
-            }
-            if socket.is_settled {
-                self.take_refusal(key, &error, now);
+        let Some(socket) = self.flows.get(key) else {
+            return Ok(());
+        };
+        if stamps == Stamps::Known {
+            socket.settle();
+        }
+        if stamps != Stamps::Off {
+            let port = socket.port.get_or_insert_with(|| Box::new(Port::new()));
+            if let Some(header) = self.message.first_chunk_mut::<STAMPED>() {
+                port.next_probe(clock).encode(header);
             }
         }
-        Ok(())
+        let (flow, source_port) = (socket.flow, socket.source_port);
+        let error = match socket.link.send(&self.message) {
+            Ok(true) => {
+                let seq = self.account.send(due, now, Via { key: Some(key), flow });
+                if let Some(port) = &mut socket.port {
+                    port.sent_as(seq, known);
+                }
+                self.tally.send(flow, source_port);
+                self.flows.carry(key, seq, now);
+                return Ok(());
+            }
+            Ok(false) => Shortage::of("no room to send"),
+            Err(error) => error,
+        };
+        self.flows.offer(key);
+        self.lose_unopened(error, flow, due, now)
     }
 
     /// Stamps the message as the next one of `port`.
@@ -221,9 +212,12 @@ impl Ping {
 
     /// A probe is lost, if its fate is still open.
     pub(super) fn lose(&mut self, seq: u64, reason: &str, source_port: Option<u16>) {
-        let Some((due, Via { flow, .. })) = self.account.lose(seq) else {
+        let Some((due, Via { key, flow })) = self.account.lose(seq) else {
             return;
         };
+        if let Some(key) = key {
+            self.flows.come_back(key);
+        }
         if let Some(timeline) = &mut self.timeline {
             timeline.lose(due);
         }

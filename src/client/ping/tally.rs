@@ -48,8 +48,8 @@ struct FlowTally {
 pub(super) struct Tally {
     /// From the sending to the acknowledgement.
     pub(super) rtt: Series,
-    /// From the moment a probe was due.
-    pub(super) response: Series,
+    /// From the moment a probe was due; none where that is when it was sent.
+    response: Option<Series>,
     /// How long it was with the server, by the server's own clock.
     pub(super) server: Series,
     /// From the moment a probe was due to its sending: our own doing.
@@ -68,11 +68,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// The figures of a run over so many flows.
-    pub(super) fn new(flows: usize) -> Tally {
+    /// The figures of a run over so many flows; where it `is_closed` each probe is sent when it is due.
+    pub(super) fn new(flows: usize, is_closed: bool) -> Tally {
         Tally {
             rtt: Series::new(),
-            response: Series::new(),
+            response: (!is_closed).then(Series::new),
             server: Series::new(),
             own_lateness: Latencies::new(),
             connects: Latencies::new(),
@@ -82,6 +82,11 @@ impl Tally {
             strange: 0,
             flows: (0..flows).map(|_| FlowTally::default()).collect(),
         }
+    }
+
+    /// From the moment a probe was due.
+    pub(super) fn response(&self) -> &Series {
+        self.response.as_ref().unwrap_or(&self.rtt)
     }
 
     /// A probe of `flow` went out from this port.
@@ -100,7 +105,9 @@ impl Tally {
             return;
         };
         self.rtt.record(rtt);
-        self.response.record(response);
+        if let Some(series) = &mut self.response {
+            series.record(response);
+        }
         if self.flows.len() > 1 {
             self.flows[flow].rtt.get_or_insert_with(Latencies::coarse).record(rtt);
         }
@@ -140,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_worst_flow_is_the_one_that_loses_most_of_what_it_sends() {
-        let mut tally = Tally::new(3);
+        let mut tally = Tally::new(3, false);
         for (flow, sent, lost) in [(0, 4, 1), (1, 2, 1), (2, 100, 20)] {
             for number in 0..sent {
                 tally.send(flow, u16::try_from(flow).unwrap());
@@ -158,9 +165,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_known_is_left_out() {
-        let mut tally = Tally::new(1);
+        let mut tally = Tally::new(1, false);
         tally.acknowledge(0, None, Some(Duration::from_micros(3)));
         let of = |series: &Series| series.summary().n;
-        assert_eq!((of(&tally.rtt), of(&tally.response), of(&tally.server)), (0, 0, 1));
+        assert_eq!((of(&tally.rtt), of(tally.response()), of(&tally.server)), (0, 0, 1));
     }
 }

@@ -7,28 +7,40 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, SockaddrIn, Sockaddr
 
 use super::super::Local;
 
+/// What a message tells of its sender, and of the address that it was sent to.
+pub(in crate::datagrams) trait Sender: SockaddrLike + Copy {
+    /// Messages that are asked for while they come singly: each one asked for costs, come or not. Two at least, for one
+    /// alone is then fewer than asked for.
+    const FEW: usize;
+    fn control_space() -> Vec<u8>;
+    fn local(control: ControlMessageOwned) -> Option<Local>;
+}
+
+/// Nothing: there is but one sender, since the socket is connected.
+impl Sender for () {
+    /// There is one answer to a question.
+    const FEW: usize = 2;
+
+    fn control_space() -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn local(_: ControlMessageOwned) -> Option<Local> {
+        None
+    }
+}
+
 /// A socket address of one family.
-pub(in crate::datagrams) trait Address:
-    SockaddrLike + Copy + PartialEq + Into<SocketAddr>
-{
+pub(in crate::datagrams) trait Address: Sender + PartialEq + Into<SocketAddr> {
     /// The content of the control message.
     type PacketInfo;
     fn of(address: SocketAddr) -> Option<Self>;
-    fn control_space() -> Vec<u8>;
-    fn local(control: ControlMessageOwned) -> Option<Local>;
     fn packet_info(local: Local) -> Self::PacketInfo;
     fn control(info: &Self::PacketInfo) -> ControlMessage<'_>;
 }
 
-impl Address for SockaddrIn {
-    type PacketInfo = in_pktinfo;
-
-    fn of(address: SocketAddr) -> Option<Self> {
-        match address {
-            SocketAddr::V4(address) => Some(address.into()),
-            SocketAddr::V6(_) => None,
-        }
-    }
+impl Sender for SockaddrIn {
+    const FEW: usize = 4;
 
     fn control_space() -> Vec<u8> {
         nix::cmsg_space!(in_pktinfo)
@@ -41,6 +53,17 @@ impl Address for SockaddrIn {
         // Not the header's destination: that may be a broadcast address.
         let ip = Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes());
         Some(Local { ip: ip.into(), interface: 0 })
+    }
+}
+
+impl Address for SockaddrIn {
+    type PacketInfo = in_pktinfo;
+
+    fn of(address: SocketAddr) -> Option<Self> {
+        match address {
+            SocketAddr::V4(address) => Some(address.into()),
+            SocketAddr::V6(_) => None,
+        }
     }
 
     fn packet_info(local: Local) -> in_pktinfo {
@@ -60,15 +83,8 @@ impl Address for SockaddrIn {
     }
 }
 
-impl Address for SockaddrIn6 {
-    type PacketInfo = in6_pktinfo;
-
-    fn of(address: SocketAddr) -> Option<Self> {
-        Some(match address {
-            SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
-            SocketAddr::V6(v6) => v6.into(),
-        })
-    }
+impl Sender for SockaddrIn6 {
+    const FEW: usize = 4;
 
     fn control_space() -> Vec<u8> {
         nix::cmsg_space!(in6_pktinfo)
@@ -81,6 +97,17 @@ impl Address for SockaddrIn6 {
         let ip = Ipv6Addr::from(info.ipi6_addr.s6_addr);
         let interface = if ip.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
         Some(Local { ip: source(ip).into(), interface })
+    }
+}
+
+impl Address for SockaddrIn6 {
+    type PacketInfo = in6_pktinfo;
+
+    fn of(address: SocketAddr) -> Option<Self> {
+        Some(match address {
+            SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
+            SocketAddr::V6(v6) => v6.into(),
+        })
     }
 
     fn packet_info(local: Local) -> in6_pktinfo {

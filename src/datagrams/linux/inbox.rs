@@ -3,53 +3,71 @@
 use std::array;
 use std::fmt;
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::fd::RawFd;
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, recvmmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, recvmmsg, recvmsg};
 use nix::sys::time::TimeSpec;
 
-use super::super::{Datagram, Local, Received};
+use super::super::{Local, Received};
 use super::BATCH;
-use super::address::Address;
+use super::address::Sender;
 
 /// Room for the longest datagram, and a cache line more: at a power of two apart, the first bytes of all the buffers
 /// would share one set of the cache.
 const BUFFER: usize = 65_536 + 64;
-
-/// Asked for while datagrams come singly: each one asked for costs, come or not. Two at least, for one alone is then
-/// fewer than asked for.
-const FEW: usize = 4;
 
 /// The batch received last.
 pub(super) struct BatchIn<S> {
     bound: Local,
     packet_info: bool,
     headers: MultiHeaders<S>,
+    /// Control messages of a message alone.
+    space: Vec<u8>,
     /// `BATCH` buffers of `BUFFER` bytes; fresh memory costs nothing until a datagram reaches it.
     buffers: Vec<u8>,
-    arrivals: Vec<Arrival>,
+    arrivals: Vec<Arrival<S>>,
     taken: usize,
     /// The last batch was more than a few.
     busy: bool,
 }
 
-struct Arrival {
-    peer: SocketAddr,
-    local: Local,
+pub(super) struct Arrival<S> {
+    pub(super) peer: S,
+    pub(super) local: Local,
     /// Where its bytes lie in the buffers: a message before it that told no sender is no arrival, and has a buffer.
     place: Range<usize>,
     /// The kernel's time of receipt, in ns since 1970.
-    received: Option<u64>,
+    pub(super) received: Option<u64>,
 }
 
-impl<S: Address> BatchIn<S> {
+impl<S: Sender> Arrival<S> {
+    /// What a message tells, whose bytes begin at `start`.
+    #[inline]
+    fn of(message: &RecvMsg<'_, '_, S>, start: usize, bound: Local) -> Option<Self> {
+        // On a wildcard bind the bound address, were it ever needed, lets the system choose.
+        let (mut local, mut received) = (bound, None);
+        for control in message.cmsgs().ok().into_iter().flatten() {
+            if let ControlMessageOwned::ScmTimestampns(time) = control {
+                received = nanoseconds(time);
+            } else if let Some(own) = S::local(control) {
+                local = own;
+                // The kernel puts it last, and to look for more costs.
+                break;
+            }
+        }
+        Some(Arrival { peer: message.address?, local, place: start..start + message.bytes, received })
+    }
+}
+
+impl<S: Sender> BatchIn<S> {
     pub(super) fn new(bound: IpAddr, packet_info: bool) -> Self {
         Self {
             bound: Local { ip: bound, interface: 0 },
             packet_info,
             headers: MultiHeaders::preallocate(BATCH, packet_info.then(S::control_space)),
+            space: Vec::new(),
             buffers: vec![0; BATCH * BUFFER],
             arrivals: Vec::with_capacity(BATCH),
             taken: 0,
@@ -61,11 +79,17 @@ impl<S: Address> BatchIn<S> {
     pub(super) fn make_room_for_times(&mut self) {
         let address = if self.packet_info { S::control_space() } else { Vec::new() };
         let space = [address, nix::cmsg_space!(TimeSpec)].concat();
-        self.headers = MultiHeaders::preallocate(BATCH, Some(space));
+        self.headers = MultiHeaders::preallocate(BATCH, Some(space.clone()));
+        self.space = space;
+        self.space.resize(self.space.capacity(), 0);
     }
 
     pub(super) fn receive(&mut self, socket: RawFd) -> io::Result<Received> {
-        if self.busy { self.receive_up_to::<BATCH>(socket) } else { self.receive_up_to::<FEW>(socket) }
+        match S::FEW {
+            _ if self.busy => self.receive_up_to::<BATCH>(socket),
+            2 => self.receive_up_to::<2>(socket),
+            _ => self.receive_up_to::<4>(socket),
+        }
     }
 
     /// Fewer messages than asked for, answerable or not, prove the drain: one that comes later is a new event.
@@ -79,30 +103,32 @@ impl<S: Address> BatchIn<S> {
         let mut came = 0;
         for (message, start) in messages.zip((0..).step_by(BUFFER)) {
             came += 1;
-            // On a wildcard bind the bound address, were it ever needed, lets the system choose.
-            let (mut local, mut received) = (self.bound, None);
-            for control in message.cmsgs().ok().into_iter().flatten() {
-                if let ControlMessageOwned::ScmTimestampns(time) = control {
-                    received = nanoseconds(time);
-                } else if let Some(own) = S::local(control) {
-                    local = own;
-                    // The kernel puts it last, and to look for more costs.
-                    break;
-                }
-            }
-            if let Some(peer) = message.address {
-                self.arrivals.push(Arrival { peer: peer.into(), local, place: start..start + message.bytes, received });
-            }
+            self.arrivals.extend(Arrival::of(&message, start, self.bound));
         }
-        self.busy = came >= FEW;
+        self.busy = came >= S::FEW;
         Ok(if came < MOST { Received::Drained } else { Received::More })
     }
 
-    pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
-        let Arrival { peer, local, place, received } = self.arrivals.get(self.taken)?;
-        let bytes = self.buffers.get(place.clone())?;
+    /// One message alone, which costs less than one of several that were asked for.
+    pub(super) fn receive_one(&mut self, socket: RawFd) -> io::Result<()> {
+        self.arrivals.clear();
+        self.taken = 0;
+        let mut slices = [IoSliceMut::new(self.buffers.get_mut(..BUFFER).unwrap_or_default())];
+        let message = recvmsg::<S>(socket, &mut slices, Some(&mut self.space), MsgFlags::empty())?;
+        self.arrivals.extend(Arrival::of(&message, 0, self.bound));
+        Ok(())
+    }
+
+    pub(super) fn next(&mut self) -> Option<(&Arrival<S>, &[u8])> {
+        let arrival = self.arrivals.get(self.taken)?;
+        let bytes = self.buffers.get(arrival.place.clone())?;
         self.taken += 1;
-        Some(Datagram { peer: *peer, local: *local, bytes, received: *received })
+        Some((arrival, bytes))
+    }
+
+    /// How many of the batch were not taken yet.
+    pub(super) fn left(&self) -> usize {
+        self.arrivals.len() - self.taken
     }
 }
 

@@ -1,20 +1,23 @@
 //! Batches on Linux: one `recvmmsg` in, one `sendmmsg` for each address of ours out.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::socket::{SockaddrIn, SockaddrIn6, setsockopt, sockopt};
 
 use super::{Datagram, Local, Received, Sent};
 use address::Address;
-use inbox::BatchIn;
+use inbox::{Arrival, BatchIn};
 use outbox::BatchOut;
 
 mod address;
 mod group;
 mod inbox;
+mod news;
 mod outbox;
+
+pub(super) use news::{keep_news, next_news};
 
 /// Messages a system call.
 pub(super) const BATCH: usize = 32;
@@ -26,6 +29,40 @@ pub(super) fn force_buffers(socket: &UdpSocket, receive: Option<usize>, send: Op
     }
     if let Some(bytes) = send {
         let _ = setsockopt(socket, sockopt::SndBufForce, &bytes);
+    }
+}
+
+/// Has the kernel tell when each datagram came.
+pub(super) fn tell_times(socket: &impl AsFd) -> io::Result<()> {
+    Ok(setsockopt(socket, sockopt::ReceiveTimestampns, &true)?)
+}
+
+/// What came by a connected socket, with its times.
+#[derive(Debug)]
+pub(super) struct Answers(BatchIn<()>);
+
+impl Answers {
+    pub(super) fn new() -> Self {
+        let mut inbox = BatchIn::new(Ipv4Addr::UNSPECIFIED.into(), false);
+        inbox.make_room_for_times();
+        Self(inbox)
+    }
+
+    pub(super) fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<Received> {
+        self.0.receive(socket.as_raw_fd())
+    }
+
+    pub(super) fn receive_one(&mut self, socket: &impl AsRawFd) -> io::Result<Received> {
+        self.0.receive_one(socket.as_raw_fd()).map(|()| Received::More)
+    }
+
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<(&[u8], Option<u64>)> {
+        self.0.next().map(|(arrival, bytes)| (bytes, arrival.received))
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.0.left()
     }
 }
 
@@ -47,6 +84,11 @@ impl<S: Address> Family<S> {
     fn new(socket: &UdpSocket, bound: SocketAddr, packet_info: bool) -> Self {
         Self { inbox: BatchIn::new(bound.ip(), packet_info), outbox: BatchOut::new(socket, packet_info) }
     }
+
+    fn next(&mut self) -> Option<Datagram<'_>> {
+        let (&Arrival { peer, local, received, .. }, bytes) = self.inbox.next()?;
+        Some(Datagram { peer: peer.into(), local, bytes, received })
+    }
 }
 
 impl Batches {
@@ -63,7 +105,7 @@ impl Batches {
 
     /// Has the kernel tell when each datagram came.
     pub(super) fn tell_times(&mut self, socket: &impl AsFd) -> io::Result<()> {
-        setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
+        tell_times(socket)?;
         match self {
             Self::V4(family) => family.inbox.make_room_for_times(),
             Self::V6(family) => family.inbox.make_room_for_times(),
@@ -80,8 +122,8 @@ impl Batches {
 
     pub(super) fn next(&mut self) -> Option<Datagram<'_>> {
         match self {
-            Self::V4(family) => family.inbox.next(),
-            Self::V6(family) => family.inbox.next(),
+            Self::V4(family) => family.next(),
+            Self::V6(family) => family.next(),
         }
     }
 

@@ -122,3 +122,13 @@ proptest! {
         prop_assert_eq!(Probe::parse(&stamped(stamp)), None);
     }
 }
+
+#[test]
+fn a_quoted_probe_has_its_mark_however_short_the_quote() {
+    let probe = probed(Probe { session: 7, seq: 9, clock: 1, flags: 0 });
+    for length in 0..=STAMPED {
+        let mark = (length >= 24).then_some(Mark { session: 7, seq: 9 });
+        assert_eq!(Mark::quoted(&probe[..length]), mark, "{length} bytes");
+    }
+    assert_eq!(Mark::quoted(&[b'x'; STAMPED]), None);
+}

@@ -28,6 +28,29 @@ impl Namespace {
         None
     }
 
+    /// Namespaces with one more beside them: a router, by which everything leads, and which is told by the shell lines
+    /// `routes` what it has no way to.
+    pub(crate) fn behind_router(routes: &str) -> Option<Namespace> {
+        Namespace::new(&format!(
+            "unshare -n sleep 1000 > /dev/null 2>&1 & router=$!
+             own=$(readlink /proc/self/ns/net)
+             until [ \"$(readlink /proc/$router/ns/net)\" != \"$own\" ]; do sleep 0.02; done
+             ip link add near type veth peer name far netns /proc/$router/ns/net
+             ip link set near up
+             ip address add 10.77.0.2/24 dev near
+             ip address add fd77::2/64 dev near nodad
+             nsenter -t $router -n sh -e -c 'ip link set lo up
+                 ip link set far up
+                 ip address add 10.77.0.1/24 dev far
+                 ip address add fd77::1/64 dev far nodad
+                 for forwards in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 > /proc/sys/net/$forwards; done
+                 for limit in ipv4/icmp_ratelimit ipv6/icmp/ratelimit; do echo 0 > /proc/sys/net/$limit; done
+                 {routes}'
+             ip route add default via 10.77.0.1
+             ip -6 route add default via fd77::1"
+        ))
+    }
+
     /// Has a shell run `script` there; `"$0" "$@"` stands for `program` and the words of `args`.
     pub(crate) fn run(&self, program: &str, args: &str, script: &str) -> Launch {
         let script = self.script.clone() + script;

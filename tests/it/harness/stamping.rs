@@ -27,7 +27,7 @@ pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAdd
     let address = socket.local_addr().unwrap();
     thread::spawn(move || {
         let mut servers: [HashMap<u64, BTreeSet<u64>>; 2] = Default::default();
-        let mut overtaken: Option<[u8; 72]> = None;
+        let mut overtaken = None;
         let mut probe = [0; 65536];
         let mut come = 0;
         while let Ok((72, from)) = socket.recv_from(&mut probe) {
@@ -41,14 +41,9 @@ pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAdd
             }
             let seen = servers[usize::from(fate == Fate::Elsewhere)].entry(session).or_default();
             seen.insert(seq);
-            let mut answer = [0; 72];
-            answer[..8].copy_from_slice(b"check\0\0\x01");
-            answer[8..32].copy_from_slice(&probe[8..32]);
-            let numbers = [seen.len() as u64, 1_000, 4_000, *seen.last().unwrap(), *seen.first().unwrap()];
-            for (place, number) in answer[32..].chunks_exact_mut(8).zip(numbers) {
-                place.copy_from_slice(&number.to_be_bytes());
-            }
-            let say = |answer: &[u8; 72]| drop(socket.send_to(answer, from));
+            let answer = stamp(&probe, seen.len() as u64, *seen.last().unwrap(), *seen.first().unwrap());
+            let say = |(answer, from): &([u8; 72], SocketAddr)| drop(socket.send_to(answer, from));
+            let answer = (answer, from);
             match fate {
                 Fate::LostThere | Fate::LostBack => continue,
                 Fate::Overtaken => {
@@ -62,4 +57,15 @@ pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAdd
         }
     });
     address
+}
+
+/// The answer to a probe by a server that counted so many and remembers them from `first` to `highest`.
+pub(crate) fn stamp(probe: &[u8], count: u64, highest: u64, first: u64) -> [u8; 72] {
+    let mut answer = [0; 72];
+    answer[..8].copy_from_slice(b"check\0\0\x01");
+    answer[8..32].copy_from_slice(&probe[8..32]);
+    for (place, number) in answer[32..].chunks_exact_mut(8).zip([count, 1_000, 4_000, highest, first]) {
+        place.copy_from_slice(&number.to_be_bytes());
+    }
+    answer
 }

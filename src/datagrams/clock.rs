@@ -11,9 +11,9 @@ const SLACK: Duration = Duration::from_millis(1);
 /// They drift by less than one part in this many, while the wall's is disciplined: the kernel slews by 1 in 2000.
 const DRIFT: u32 = 1000;
 
-/// The wall's clock.
+/// The wall's clock. The steady one is what everything else goes by.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub struct Clock {
     last: Option<Reading>,
     /// It has jumped, and what came before that may still wait to be read.
     torn: bool,
@@ -30,7 +30,7 @@ struct Reading {
 
 impl Clock {
     /// The time, in ns since 1970.
-    pub(super) fn read(&mut self) -> u64 {
+    pub fn read(&mut self) -> u64 {
         let before = Instant::now();
         let wall = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         let wall = u64::try_from(wall).unwrap_or(0);
@@ -45,12 +45,24 @@ impl Clock {
 
     /// When a datagram came and its answer leaves, as they may be told: as zeros where the clock jumped meanwhile, or
     /// may have.
-    pub(super) fn pair(&self, received: u64, left: u64) -> (u64, u64) {
+    pub fn pair(&self, received: u64, left: u64) -> (u64, u64) {
         if self.torn || received == 0 || left < received { (0, 0) } else { (received, left) }
     }
 
+    /// When a datagram came, by the steady clock: the wall's tells but how long before the last reading, or after it,
+    /// that was. `None` where the clock jumped meanwhile, or may have. Whoever asks knows between which moments it must
+    /// have been; what is not is no time of receipt, either.
+    #[inline]
+    pub fn steady(&self, received: u64) -> Option<Instant> {
+        let Reading { wall, after, .. } = self.last.filter(|_| !self.torn)?;
+        match wall.checked_sub(received) {
+            Some(age) => after.checked_sub(Duration::from_nanos(age)),
+            None => after.checked_add(Duration::from_nanos(received - wall)),
+        }
+    }
+
     /// Nothing waits any more that came before now.
-    pub(super) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.torn = false;
     }
 }
@@ -138,6 +150,38 @@ mod tests {
         assert_eq!(clock.pair(7, 7), (7, 7));
         assert_eq!(clock.pair(7, 6), (0, 0));
         assert_eq!(clock.pair(0, 6), (0, 0));
+    }
+
+    #[test]
+    fn what_was_received_is_as_old_as_the_clock_on_the_wall_says() {
+        let start = Instant::now();
+        let clock = clock_after(start, &[(300 * MS, 300 * MS)]);
+        let stamp = |passed: Duration| u64::try_from((10 * DAY + passed).as_nanos()).unwrap_or(0);
+        assert_eq!(clock.steady(stamp(100 * MS)), Some(start + 100 * MS));
+        assert_eq!(clock.steady(stamp(300 * MS)), Some(start + 300 * MS));
+        assert_eq!(clock.steady(stamp(301 * MS)), Some(start + 301 * MS), "after the reading");
+        assert_eq!(Clock::default().steady(stamp(100 * MS)), None, "there was none");
+    }
+
+    #[test]
+    fn an_age_that_a_jump_tore_is_not_known_until_all_that_waited_is_read() {
+        let start = Instant::now();
+        for (wall, steady) in [(302 * MS, 300 * MS), (298 * MS, 300 * MS), (DAY, 300 * MS)] {
+            let mut clock = clock_after(start, &[(wall, steady)]);
+            let stamp = u64::try_from((10 * DAY + 100 * MS).as_nanos()).unwrap_or(0);
+            assert_eq!(clock.steady(stamp), None, "{wall:?} in {steady:?}");
+            clock.settle();
+            assert!(clock.steady(stamp).is_some());
+        }
+    }
+
+    #[test]
+    fn a_reading_that_took_long_makes_nothing_younger_than_it_was() {
+        let start = Instant::now();
+        let mut clock = clock_after(start, &[]);
+        clock.take(reading(300 * MS, start + 300 * MS, start + 350 * MS));
+        let stamp = u64::try_from((10 * DAY + 200 * MS).as_nanos()).unwrap_or(0);
+        assert_eq!(clock.steady(stamp), Some(start + 250 * MS));
     }
 
     #[test]
