@@ -101,7 +101,7 @@ fn a_client_that_stood_still_says_so() {
             assert_eq!(ended.code, 1, "what was due was not sent: {:?}", ended.out);
             let said = ended.err.iter().find(|line| line.contains("this client stood still for ")).unwrap();
             let unsent = number(said, " s: ");
-            assert!((25.0..80.0).contains(&unsent), "{said:?}");
+            assert!((25.0..=80.0).contains(&unsent), "{said:?}");
             if format == "json" {
                 let summary = last_object(&ended.out);
                 assert_eq!(
