@@ -37,14 +37,18 @@ impl Chat {
                 let patience = self.route.patience(self.settings.timeout);
                 self.state = Phase::Connecting(patience.and_then(|patience| now.checked_add(patience)));
             }
-            Protocol::Udp => match self.outgoing.take() {
-                None => self.prompt(),
-                Some(Outgoing::Unsent(message)) => self.outgoing = Some(Outgoing::Unsent(message)),
-                Some(Outgoing::Sent(message)) => {
-                    self.ledger.take_back();
-                    self.outgoing = Some(Outgoing::Unsent(message));
+            Protocol::Udp => {
+                match self.outgoing.take() {
+                    None => self.prompt(),
+                    Some(Outgoing::Unsent(message)) => self.outgoing = Some(Outgoing::Unsent(message)),
+                    Some(Outgoing::Sent(message)) => {
+                        self.ledger.take_back();
+                        self.outgoing = Some(Outgoing::Unsent(message));
+                    }
                 }
-            },
+                // No event tells that it may be sent.
+                self.ask_link();
+            }
         }
     }
 
