@@ -205,10 +205,18 @@ impl Flow {
                 None => {}
             }
         }
+        let is_waiting = self.is_waiting();
         let Some(link) = self.link.as_mut().filter(|_| news.end.is_none()) else {
             return news;
         };
-        news.end = match (link.hear(buffer, budget, &mut news.answers), self.cannot_send.take()) {
+        let heard = loop {
+            let heard = link.hear(buffer, budget, &mut news.answers);
+            // Over UDP it is news of a word; where none is out, it is of none of ours.
+            if heard.is_ok() || link.is_stream() || (is_waiting && !news.answers.contains(&Answer::Ack)) {
+                break heard;
+            }
+        };
+        news.end = match (heard, self.cannot_send.take()) {
             (Ok(Heard::CutOff), earlier) => {
                 self.cannot_send = earlier;
                 None

@@ -229,9 +229,7 @@ impl FindIdle {
                 }
             }
         }
-        // Over UDP nothing of a silent flow is out that could be lost.
-        let is_out = self.settings.protocol == Protocol::Tcp || flow.state != Trial::Silent;
-        if let Some(end) = news.end.filter(|_| is_out) {
+        if let Some(end) = news.end {
             control.tells |= flow.state == Trial::Silent;
             flow.blame(trouble, &end.why);
             flow.end(end.cause, now);
