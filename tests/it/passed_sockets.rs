@@ -98,8 +98,10 @@ fn where_nothing_is_passed_it_binds_as_always() {
         "LISTEN_FDS=1",
         "LISTEN_FDS=1 LISTEN_PID=me",
     ] {
-        let script = format!("exec 3</dev/null; {nothing} exec \"$0\" \"$@\"");
-        let server = ServerBuilder::new("").with(|launch| launch.through_shell(&script)).start();
+        // What descriptor 3 is, is then nobody's business.
+        let script = format!("exec 3<&0 </dev/null; {nothing} exec \"$0\" \"$@\"");
+        let foreign = || Input::Given(OwnedFd::from(udp()).into());
+        let server = ServerBuilder::new("").stdin(foreign()).with(|launch| launch.through_shell(&script)).start();
         server.client().exchange("hello", "ACK");
         server.peer().check("hello");
     }
