@@ -65,6 +65,8 @@ pub struct Peer {
     half_closed: bool,
     /// Until when it may linger, once dismissed; `None`: until the end of the roster.
     until: Option<Instant>,
+    /// It was told that the server ends, before all were.
+    seen_off: bool,
 }
 
 impl Peer {
@@ -84,6 +86,7 @@ impl Peer {
             refused: false,
             half_closed: false,
             until: None,
+            seen_off: false,
         }
     }
 
@@ -99,7 +102,7 @@ impl Peer {
 
     /// Whether it was told to go, or turned away, before the end came: what becomes of it is no cut of the end's.
     pub fn has_parted_before(&self) -> bool {
-        self.refused || self.until.is_some()
+        self.refused || (self.until.is_some() && !self.seen_off)
     }
 
     /// Sends what it is owed, as far as it takes it; behind the last word of a dismissed one its writing side is shut.
@@ -135,6 +138,8 @@ pub struct Roster {
     idle: Lru,
     /// Dismissed ones, first dismissed first.
     lingering: Lru,
+    /// Those who were seen off, in the same order: they may stay for another time than the rest.
+    seen_off: Lru,
     doomed: Vec<Key>,
     clients: usize,
     refused: usize,
@@ -153,6 +158,7 @@ impl Roster {
             end: None,
             idle: Lru::default(),
             lingering: Lru::default(),
+            seen_off: Lru::default(),
             doomed: Vec::new(),
             clients: 0,
             refused: 0,
@@ -209,16 +215,34 @@ impl Roster {
 
     /// Its last word is queued: from now on it lingers, for a second, or until the end where that is known.
     pub fn dismiss(&mut self, key: Key, now: Instant) {
-        if let Some(peer) = self.peers.get_mut(key)
-            && peer.is_client()
-        {
-            peer.state = State::Dismissed;
-            peer.looks = 0;
-            peer.until = if self.is_ending { None } else { now.checked_add(LINGER) };
-            self.clients -= 1;
-            self.idle.remove(key.slot());
+        let until = if self.is_ending { None } else { now.checked_add(LINGER) };
+        if self.part(key, until) {
             self.lingering.touch(key.slot());
         }
+    }
+
+    /// Its last word is queued, that the server ends, before the end has come for all: it lingers until then (`None`:
+    /// until the end, where that is known). Of two, the first may not stay longer.
+    pub fn see_off(&mut self, key: Key, until: Option<Instant>) {
+        if self.part(key, until) {
+            self.seen_off.touch(key.slot());
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.seen_off = true;
+            }
+        }
+    }
+
+    /// Whether it was a client.
+    fn part(&mut self, key: Key, until: Option<Instant>) -> bool {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.is_client()) else {
+            return false;
+        };
+        peer.state = State::Dismissed;
+        peer.looks = 0;
+        peer.until = until;
+        self.clients -= 1;
+        self.idle.remove(key.slot());
+        true
     }
 
     /// Dismisses a peer that was never a client: the house is full.
@@ -237,6 +261,7 @@ impl Roster {
         };
         match std::mem::replace(&mut peer.state, State::Doomed) {
             State::Doomed => return,
+            State::Dismissed if peer.seen_off => self.seen_off.remove(key.slot()),
             State::Dismissed => self.lingering.remove(key.slot()),
             State::Open | State::Finishing => {
                 self.idle.remove(key.slot());
@@ -298,18 +323,22 @@ impl Roster {
     }
 
     fn first_overstayed(&self) -> Option<(Key, Instant)> {
-        let lingering = self.lingering.front().and_then(|slot| self.peers.tenant(slot));
-        match (lingering, self.end) {
-            (Some((key, peer)), end) => Some((key, peer.until.into_iter().chain(end).min()?)),
-            // Who has not even been dismissed by then never will be.
-            (None, Some(end)) => self.peers.tenant(self.idle.front()?).map(|(key, _)| (key, end)),
-            (None, None) => None,
+        let dismissed = [self.lingering.front(), self.seen_off.front()].into_iter().flatten();
+        let due = |slot| {
+            let (key, peer) = self.peers.tenant(slot)?;
+            Some((key, peer.until.into_iter().chain(self.end).min()?))
+        };
+        if let Some(first) = dismissed.filter_map(due).min_by_key(|(_, due)| *due) {
+            return Some(first);
         }
+        // Who has not even been dismissed by then never will be.
+        self.peers.tenant(self.idle.front()?).map(|(key, _)| key).zip(self.end)
     }
 
     /// The one that has lingered for longest: its place may be wanted.
     pub fn longest_lingering(&self) -> Option<Key> {
-        self.peers.tenant(self.lingering.front()?).map(|(key, _)| key)
+        let front = self.lingering.front().or_else(|| self.seen_off.front());
+        self.peers.tenant(front?).map(|(key, _)| key)
     }
 
     /// Clients: open or finishing.

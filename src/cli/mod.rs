@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, ValueEnum};
 use env_logger::{Env, Target as LogTarget};
+use log::Level;
 
 use self::client::ClientArgs;
 use self::seconds::Seconds;
@@ -19,6 +20,7 @@ use self::server::ServerArgs;
 use crate::connection::is_reset;
 use crate::error::{Error, exit};
 use crate::escape::{cause, escape};
+use crate::process::supervisor::{passed_sockets, priority};
 use crate::server::Server;
 use crate::stdio::block_signals;
 use crate::stdio::diagnostics::{Diagnostics, Spelling};
@@ -114,7 +116,8 @@ fn locale() -> Locale {
 /// The server, from its command line to its exit code.
 pub fn run_server() -> ExitCode {
     let serve = |args: ServerArgs, diagnostics| {
-        Server::start(args.settings()?, diagnostics)?.run()?;
+        let passed = passed_sockets()?;
+        Server::start(args.settings(passed.is_some())?, passed, diagnostics)?.run()?;
         Ok(exit::DONE)
     };
     run(serve, Error::exit_code, |_| {})
@@ -195,7 +198,7 @@ fn asks_for_json(words: impl Iterator<Item = OsString>) -> bool {
 }
 
 fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
-    let sentence = format!("{name}: {sentence}\n");
+    let sentence = format!("{}{name}: {sentence}\n", priority(Level::Error));
     // stderr that fails leaves nobody to tell.
     let _ = if diagnostics.is_broken() {
         // There may have been no descriptor left for a stderr of our own: this is the last word, so it may wait.
@@ -213,12 +216,12 @@ fn start_log(name: String, diagnostics: Diagnostics) {
     log.target(LogTarget::Pipe(Box::new(diagnostics)));
     log.format(move |out, record| {
         let text = record.args().to_string();
-        let text = escape(text.as_bytes());
-        if record.level() <= log::Level::Warn {
-            return writeln!(out, "{name}: {text}");
+        let (priority, text) = (priority(record.level()), escape(text.as_bytes()));
+        if record.level() <= Level::Warn {
+            return writeln!(out, "{priority}{name}: {text}");
         }
         let time = out.timestamp_micros();
-        writeln!(out, "{time} {:5} {} {text}", record.level(), record.target())
+        writeln!(out, "{priority}{time} {:5} {} {text}", record.level(), record.target())
     });
     log.init();
 }

@@ -12,16 +12,16 @@ use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 /// One thread around one poll loop. The transcript goes to stdout, diagnostics go to stderr
 /// (RUST_LOG=debug tells more). Commands are read from stdin, one a line; `help` lists them.
 /// SIGINT and SIGTERM tell and close everyone, and so does SIGHUP where it was started from a terminal; a second SIGINT or
-/// SIGTERM ends at once.
+/// SIGTERM ends at once. Sockets that a supervisor passes (systemd's LISTEN_FDS) are served in place of its own.
 #[derive(Debug, Parser)]
 #[command(name = "reactor-server", version, after_help = SERVER_EXAMPLES, after_long_help = SERVER_EXAMPLES)]
 pub(super) struct ServerArgs {
-    /// Listen on this name or address; :: is every address, IPv4 and IPv6
-    #[arg(long, default_value = "127.0.0.1", value_parser = parse_host)]
-    host: String,
-    /// Listen on this port; 0 lets the system choose one for TCP and UDP together
-    #[arg(short, long, default_value_t = DEFAULT_PORT, value_parser = parse_port, allow_hyphen_values = true)]
-    port: u16,
+    /// Listen on this name or address; :: is every address, IPv4 and IPv6 [default: 127.0.0.1]
+    #[arg(long, value_parser = parse_host)]
+    host: Option<String>,
+    /// Listen on this port; 0 lets the system choose one for TCP and UDP together [default: 6666]
+    #[arg(short, long, value_parser = parse_port, allow_hyphen_values = true)]
+    port: Option<u16>,
     /// Serve TCP alone
     #[arg(short, long)]
     tcp: bool,
@@ -43,6 +43,12 @@ pub(super) struct ServerArgs {
     /// On shutdown, give clients so long to take what they are owed (who is told to go before that has one second)
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_hyphen_values = true)]
     grace: Seconds,
+    /// After SIGTERM, before the shutdown, serve so long on: each client's next ACK is its last, with the notice behind it
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = Seconds::parse, allow_hyphen_values = true)]
+    drain: Seconds,
+    /// Share the port with other processes that do the same (SO_REUSEPORT)
+    #[arg(long)]
+    reuse_port: bool,
     /// Spin instead of sleeping while a client is connected or was heard from within a second: lowest latency, for a whole core
     #[arg(long)]
     busy_poll: bool,
@@ -52,6 +58,8 @@ pub(super) struct ServerArgs {
     #[arg(short, long)]
     quiet: bool,
 }
+
+const DEFAULT_HOST: &str = "127.0.0.1";
 
 const SERVER_EXAMPLES: &str = "\
 Examples:
@@ -69,10 +77,23 @@ fn parse_host(word: &str) -> Result<String, String> {
 }
 
 impl ServerArgs {
-    pub(super) fn settings(self) -> Result<server::Settings, Error> {
+    /// Where sockets were `passed`, nothing may say what to bind.
+    pub(super) fn settings(self, passed: bool) -> Result<server::Settings, Error> {
+        let binding = [
+            ("--host", self.host.is_some()),
+            ("--port", self.port.is_some()),
+            ("--tcp", self.tcp),
+            ("--udp", self.udp),
+            ("--reuse-port", self.reuse_port),
+        ];
+        if let Some((option, _)) = binding.into_iter().find(|(_, given)| passed && *given) {
+            return Err(Error::Usage(format!(
+                "{option} says what to bind, but sockets were passed (LISTEN_FDS), which are bound already: leave it out"
+            )));
+        }
         Ok(server::Settings {
-            host: self.host,
-            port: self.port,
+            host: self.host.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+            port: self.port.unwrap_or(DEFAULT_PORT),
             tcp: self.tcp || !self.udp,
             udp: self.udp || !self.tcp,
             framing: self.framing.into(),
@@ -80,6 +101,8 @@ impl ServerArgs {
             idle_timeout: self.idle_timeout.or_never(),
             max_connections: self.max_connections,
             grace: self.grace.0,
+            drain: self.drain.0,
+            reuse_port: self.reuse_port,
             busy_poll: self.busy_poll,
             quiet: self.quiet,
             style: self.style.style()?,

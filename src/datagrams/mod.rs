@@ -107,6 +107,19 @@ impl Datagrams {
         Ok(Self { batches: Batches::new(&socket, address)?, socket: mio::net::UdpSocket::from_std(socket), address })
     }
 
+    /// The same with a socket that other processes have, too, or had: each may have asked the system to tell times.
+    pub fn shared(socket: UdpSocket) -> io::Result<Self> {
+        let mut datagrams = Self::new(socket)?;
+        datagrams.batches.make_room_for_times();
+        Ok(datagrams)
+    }
+
+    /// Gives up its events: those of a socket that others have, too, would go on when it is dropped.
+    pub fn leave(&mut self, registry: &Registry) {
+        // A failure leaves nothing to do.
+        let _ = registry.deregister(&mut self.socket);
+    }
+
     /// The address the socket is bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.address

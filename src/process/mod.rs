@@ -5,9 +5,11 @@
 //! | [`Process`] | the set-up, and how a turn begins and the last one ends |
 //! | [`signals`] | signals as an ordinary source |
 //! | [`limits`] | how many descriptors there may be, and what is said of what this machine lacks |
+//! | [`supervisor`] | sockets that were passed, and who is told how it goes |
 
 pub mod limits;
 pub mod signals;
+pub mod supervisor;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 use mio::Interest;
 
 use self::signals::{OnQuit, Signal, Signals};
+use self::supervisor::priority;
 use crate::connection::is_reset;
 use crate::error::{Error, exit};
 use crate::escape::{cause, escape};
@@ -302,5 +305,6 @@ impl<S: Ends> Process<S> {
 pub fn complain(diagnostics: &mut Diagnostics, sentence: impl fmt::Display) {
     let sentence = sentence.to_string();
     // stderr that fails leaves nobody to tell.
-    let _ = diagnostics.write_all(format!("reactor-client: {}\n", escape(sentence.as_bytes())).as_bytes());
+    let line = format!("{}reactor-client: {}\n", priority(log::Level::Error), escape(sentence.as_bytes()));
+    let _ = diagnostics.write_all(line.as_bytes());
 }

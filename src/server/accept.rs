@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mio::Registry;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
@@ -35,6 +36,12 @@ pub(super) struct Door {
 impl Door {
     pub(super) fn new(listener: std::net::TcpListener) -> Door {
         Door { listener: TcpListener::from_std(listener), spare: spare() }
+    }
+
+    /// Leaves a listener that others have, too, to them: its events would go on when it is dropped.
+    pub(super) fn leave(mut self, registry: &Registry) {
+        // A failure leaves nothing to do.
+        let _ = registry.deregister(&mut self.listener);
     }
 }
 
@@ -88,12 +95,9 @@ impl Server {
             let Some(door) = &mut self.door else {
                 return;
             };
-            if let Some(ending) = &mut self.ending {
-                if ending.accepts == 0 {
-                    self.door = None;
-                    return;
-                }
-                ending.accepts -= 1;
+            if self.ending.as_mut().is_some_and(|ending| !ending.may_accept()) {
+                self.door = None;
+                return;
             }
             slice.budget.spend(ACCEPT_COSTS);
             match door.listener.accept() {
@@ -123,7 +127,7 @@ impl Server {
 
     /// At the end the door closes behind the last of the backlog.
     fn everyone_is_in(&mut self) {
-        if self.ending.is_some() {
+        if self.is_closing() {
             self.door = None;
         }
     }
@@ -166,7 +170,7 @@ impl Server {
         self.desk.stats.total += 1;
         self.desk.stats.peak = self.desk.stats.peak.max(self.roster.clients() as u64);
         self.process.journal.tell(&Event::Connected { peer });
-        if self.ending.is_some() {
+        if self.is_closing() {
             // It is read once, like everyone, and told.
             self.process.reactor.ask(Source::Peer(key));
         }

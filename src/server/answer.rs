@@ -53,9 +53,10 @@ pub(super) enum Afterwards {
 }
 
 impl Answerer {
-    pub(super) fn new(socket: UdpSocket) -> io::Result<Answerer> {
+    /// Answers on `socket`, which others may have, too, where it was `passed`.
+    pub(super) fn new(socket: UdpSocket, passed: bool) -> io::Result<Answerer> {
         Ok(Answerer {
-            datagrams: Datagrams::new(socket)?,
+            datagrams: if passed { Datagrams::shared(socket)? } else { Datagrams::new(socket)? },
             peers: Peers::default(),
             replied_to_reply: None,
             heard: None,
@@ -68,6 +69,11 @@ impl Answerer {
 
     pub(super) fn register(&mut self, registry: &Registry) -> io::Result<()> {
         self.datagrams.register(registry, Source::Datagrams.token())
+    }
+
+    /// Leaves what waits in a socket that was passed to those who have it, too: they go on with it.
+    pub(super) fn leave(mut self, registry: &Registry) {
+        self.datagrams.leave(registry);
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -6,6 +6,7 @@ use super::converse::{Attention, reason_of};
 use super::{Server, Source};
 use crate::connection::Fill;
 use crate::reactor::{Key, Slice};
+use crate::roster::Peer;
 use crate::transcript::server::Event;
 use crate::wire::{Notice, Output, Reason};
 
@@ -23,41 +24,101 @@ const LOOKS: u32 = 128;
 /// The end of the server, once it has begun: the same turn in another state.
 #[derive(Debug)]
 pub(super) struct Ending {
-    /// From here on there is no time to tell each message that was read: the ACKs matter more.
-    haste: Option<Instant>,
-    /// Nobody stays beyond this; `None`: it is never.
-    pub(super) until: Option<Instant>,
-    /// Nobody is let in beyond this, and no datagram is answered.
-    pub(super) doors: Option<Instant>,
-    /// Clients that may still come out of the backlog.
-    pub(super) accepts: usize,
+    phase: Phase,
     /// Connections that did not end within the grace.
     pub(super) cut: u64,
 }
 
-impl Ending {
-    fn begin(grace: Option<Duration>, now: Instant) -> Ending {
+/// How far the end is.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// All goes on, but who has an ACK is told behind it that it was the last. `None`: for ever.
+    Draining { until: Option<Instant> },
+    /// Everyone is told.
+    Closing(Closing),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    /// From here on there is no time to tell each message that was read: the ACKs matter more.
+    haste: Option<Instant>,
+    /// Nobody stays beyond this; `None`: it is never.
+    until: Option<Instant>,
+    /// Nobody is let in beyond this, and no datagram is answered.
+    doors: Option<Instant>,
+    /// Clients that may still come out of the backlog.
+    accepts: usize,
+}
+
+impl Closing {
+    fn begin(grace: Option<Duration>, now: Instant) -> Closing {
         let after = |span: Option<Duration>| span.and_then(|span| now.checked_add(span));
         let until = after(grace);
-        Ending {
+        Closing {
             haste: after(grace.map(|grace| LEAST_CALM.max(grace / 2))),
             until,
             doors: until.and_then(|until| until.checked_add(DOORS)),
             accepts: LAST_ACCEPTS,
-            cut: 0,
         }
+    }
+}
+
+impl Ending {
+    fn new(phase: Phase) -> Ending {
+        Ending { phase, cut: 0 }
     }
 
     /// How one is listened to that was read out, or not yet.
     pub(super) fn attention(&self, is_read_out: bool, now: Instant) -> Attention {
-        Attention { reads: !is_read_out, tells: self.haste.is_none_or(|haste| now < haste) }
+        match &self.phase {
+            Phase::Draining { .. } => Attention { reads: !is_read_out, drains: true, ..Attention::FULL },
+            Phase::Closing(closing) => {
+                let tells = closing.haste.is_none_or(|haste| now < haste);
+                Attention { reads: !is_read_out, tells, drains: false }
+            }
+        }
+    }
+
+    /// When it goes on by itself: the drain is over, or the doors close.
+    pub(super) fn next(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Draining { until } => *until,
+            Phase::Closing(closing) => closing.doors,
+        }
+    }
+
+    /// When the last may be cut; `None` where that is never, or not known yet.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.closing().and_then(|closing| closing.until)
+    }
+
+    /// One more may come out of the backlog, or not.
+    pub(super) fn may_accept(&mut self) -> bool {
+        let Phase::Closing(closing) = &mut self.phase else {
+            return true;
+        };
+        let may = closing.accepts > 0;
+        closing.accepts -= usize::from(may);
+        may
+    }
+
+    fn closing(&self) -> Option<&Closing> {
+        match &self.phase {
+            Phase::Draining { .. } => None,
+            Phase::Closing(closing) => Some(closing),
+        }
     }
 }
 
 impl Server {
+    /// Whether everyone is being told that this is the end.
+    pub(super) fn is_closing(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.closing().is_some())
+    }
+
     /// At the end of the server, a client that was read out is told so.
     pub(super) fn see_off(&mut self, key: Key, now: Instant) {
-        if self.ending.is_none() {
+        if !self.is_closing() {
             return;
         }
         if self.roster.get_mut(key).is_some_and(|peer| peer.is_client() && !peer.inbox.has_rest()) {
@@ -96,7 +157,11 @@ impl Server {
     /// more input, and time to take it all before it is closed.
     pub(super) fn dismiss(&mut self, key: Key, notice: Option<Notice>, reason: Reason, now: Instant) {
         self.record_parting(key, reason, now);
-        self.roster.dismiss(key, now);
+        if reason == Reason::Shutdown && !self.is_closing() {
+            self.roster.see_off(key, self.settings.grace.and_then(|grace| now.checked_add(grace)));
+        } else {
+            self.roster.dismiss(key, now);
+        }
         self.say_last(key, notice);
     }
 
@@ -183,17 +248,42 @@ impl Server {
         Some((looked.0, looked.1 || !is_patient))
     }
 
-    /// Begins the end: the backlog is served, the doors close, everyone is read once more and told. All of it happens
-    /// in the turns that follow.
-    pub(super) fn shut_down(&mut self, now: Instant) {
+    /// Begins the end a while before the shutdown: from now on every ACK is its connection's last. Sockets of our own
+    /// go on; passed ones are somebody else's from now on.
+    pub(super) fn drain(&mut self, now: Instant) {
         if self.ending.is_some() {
             return;
         }
-        let ending = Ending::begin(self.settings.grace, now);
-        let until = ending.until;
-        self.ending = Some(ending);
-        self.process.journal.tell(&Event::ShuttingDown);
-        self.roster.end_at(until);
+        let until = self.settings.drain.and_then(|drain| now.checked_add(drain));
+        self.begin_end(Phase::Draining { until });
+        // Who waits for ACKs already has its last ones.
+        let waiting = |(key, peer): (Key, &Peer)| (!peer.owed.is_empty() || peer.inbox.has_rest()).then_some(key);
+        let waiting: Vec<Key> = self.roster.iter().filter_map(waiting).collect();
+        for key in waiting {
+            self.process.reactor.ask(Source::Peer(key));
+            if let Some(peer) = self.roster.get_mut(key) {
+                peer.is_read_out = true;
+            }
+        }
+    }
+
+    /// Once the time of the drain is over, the shutdown begins.
+    pub(super) fn end_drain_if_due(&mut self, now: Instant) {
+        let due = self.ending.as_ref().is_some_and(|ending| ending.next().is_some_and(|next| now >= next));
+        if due && !self.is_closing() {
+            self.shut_down(now);
+        }
+    }
+
+    /// Begins the end, or that of a drain: the backlog is served, the doors close, everyone is read once more and told.
+    /// All of it happens in the turns that follow.
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        if self.is_closing() {
+            return;
+        }
+        let closing = Closing::begin(self.settings.grace, now);
+        self.begin_end(Phase::Closing(closing));
+        self.roster.end_at(closing.until);
         self.process.reactor.ask(Source::Listener);
         self.process.reactor.ask(Source::Datagrams);
         if let Some(answerer) = &mut self.answerer {
@@ -204,9 +294,36 @@ impl Server {
         }
     }
 
+    /// Tells of the end where it begins with this phase, and leaves sockets that others have, too.
+    fn begin_end(&mut self, phase: Phase) {
+        match &mut self.ending {
+            Some(ending) => ending.phase = phase,
+            None => {
+                self.ending = Some(Ending::new(phase));
+                self.process.journal.tell(&Event::ShuttingDown);
+                self.notifier.stopping();
+            }
+        }
+        if self.passed {
+            self.leave_doors();
+        }
+    }
+
+    /// What waits in passed sockets is the next process's: nobody is let in and no datagram is read any more.
+    fn leave_doors(&mut self) {
+        let registry = self.process.reactor.registry();
+        if let Some(door) = self.door.take() {
+            door.leave(registry);
+        }
+        if let Some(answerer) = self.answerer.take() {
+            answerer.leave(registry);
+        }
+    }
+
     /// Soon after the grace nobody is let in any more, and datagrams have their last word.
     pub(super) fn close_doors_if_late(&mut self, now: Instant) {
-        if self.ending.as_ref().and_then(|ending| ending.doors).is_some_and(|doors| now >= doors) {
+        let closing = self.ending.as_ref().and_then(Ending::closing);
+        if closing.and_then(|closing| closing.doors).is_some_and(|doors| now >= doors) {
             self.door = None;
             self.say_goodbye(now);
         }
@@ -226,11 +343,11 @@ mod tests {
     fn half_the_grace_or_a_tenth_of_a_second_is_for_telling_what_was_read() {
         let now = Instant::now();
         for (grace, calm) in [(4000, 2000), (1000, 500), (100, 100), (0, 100)] {
-            let ending = Ending::begin(Some(Duration::from_millis(grace)), now);
+            let ending = Ending::new(Phase::Closing(Closing::begin(Some(Duration::from_millis(grace)), now)));
             let tells = |millis| ending.attention(true, now + Duration::from_millis(millis)).tells;
             assert!(tells(calm - 1) && !tells(calm), "{grace} ms");
         }
-        let endless = Ending::begin(None, now);
-        assert!(endless.attention(true, now + Duration::from_secs(3600)).tells && endless.until.is_none());
+        let endless = Ending::new(Phase::Closing(Closing::begin(None, now)));
+        assert!(endless.attention(true, now + Duration::from_secs(3600)).tells && endless.until().is_none());
     }
 }

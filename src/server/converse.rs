@@ -19,6 +19,8 @@ pub(super) struct Attention {
     pub(super) reads: bool,
     /// Each message is told; otherwise there is no time for more than to count them.
     pub(super) tells: bool,
+    /// Its next ACK is its last, with the notice behind it in the same write.
+    pub(super) drains: bool,
 }
 
 /// What is to become of a connection after its slice.
@@ -48,7 +50,7 @@ enum Outcome {
 impl Server {
     /// A slice of one connection, whatever it is still here for.
     pub(super) fn serve_peer(&mut self, key: Key, slice: &mut Slice<Source>) {
-        let now = slice.now();
+        let (now, is_closing) = (slice.now(), self.is_closing());
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
@@ -56,7 +58,7 @@ impl Server {
             State::Open => {
                 let attention =
                     self.ending.as_ref().map_or(Attention::FULL, |ending| ending.attention(peer.is_read_out, now));
-                peer.is_read_out = self.ending.is_some();
+                peer.is_read_out |= is_closing;
                 let journal = &mut self.process.journal;
                 let (progress, fate) = self.desk.converse(peer, journal, &mut slice.budget, attention);
                 if progress {
@@ -103,6 +105,12 @@ impl Desk {
             Outcome::Drained | Outcome::CutOff => Fate::Wait,
         };
         let reached = peer.lost.is_none();
+        if attention.drains {
+            peer.is_read_out |= peer.messages > messages;
+            if fate == Fate::Wait && reached && peer.is_read_out && !peer.inbox.has_rest() {
+                return (true, Fate::Dismiss(Notice::ShuttingDown, Reason::Shutdown));
+            }
+        }
         self.flush_or_lose(peer);
         let progress = moved || peer.messages > messages;
         match peer.lost {
@@ -205,7 +213,7 @@ impl Desk {
 
 impl Attention {
     /// What comes is read and told.
-    pub(super) const FULL: Attention = Attention { reads: true, tells: true };
+    pub(super) const FULL: Attention = Attention { reads: true, tells: true, drains: false };
 }
 
 fn tell(

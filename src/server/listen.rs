@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol as Transport, SockRef, Socket, TcpKeepalive, Type};
 
+use super::Settings;
 use crate::error::Error;
 use crate::escape::cause;
+use crate::process::supervisor::Passed;
 use crate::wire::Protocol;
 
 /// Clients that may wait to be accepted: with mio's own 128 a burst of a
@@ -33,47 +35,86 @@ pub fn resolve(host: &str, port: u16) -> Result<SocketAddr, Error> {
     addresses.next().ok_or_else(|| Error::NoAddress(host.to_owned(), "usable"))
 }
 
-/// The sockets that were asked for, bound to one address and one port.
+/// The sockets that were asked for, bound to one address and one port; or those that were passed.
 #[derive(Debug)]
 pub struct Sockets {
     /// The TCP listener.
     pub tcp: Option<TcpListener>,
     /// The UDP socket.
     pub udp: Option<UdpSocket>,
+    /// Others have them, too, and go on with them.
+    pub passed: bool,
 }
 
 impl Sockets {
+    /// Binds what the settings ask for.
+    ///
+    /// # Errors
+    /// The host does not resolve, a socket cannot be bound, or the system cannot share a port.
+    pub fn of(settings: &Settings) -> Result<Sockets, Error> {
+        if settings.reuse_port && !CAN_SHARE {
+            return Err(Error::Usage("--reuse-port is not possible here: this system shares no ports".to_owned()));
+        }
+        let address = resolve(&settings.host, settings.port)?;
+        Sockets::bind(address, settings.tcp, settings.udp, settings.reuse_port)
+    }
+
     /// Binds `address` for TCP, UDP or both. With port 0 the system chooses a
     /// number for TCP and UDP takes the same; where it is in use, both are
-    /// given up and tried again.
+    /// given up and tried again. Where the port is `shared`, other processes may bind it, too.
     ///
     /// # Errors
     /// The first that cannot be bound, with its address and the cause.
-    pub fn bind(address: SocketAddr, tcp: bool, udp: bool) -> Result<Sockets, Error> {
+    pub fn bind(address: SocketAddr, tcp: bool, udp: bool, shared: bool) -> Result<Sockets, Error> {
         let mut tries = if address.port() == 0 && tcp && udp { PORT_TRIES } else { 1 };
         loop {
             tries -= 1;
-            match Sockets::try_bind(address, tcp, udp) {
+            match Sockets::try_bind(address, tcp, udp, shared) {
                 Err(Error::Bind(Protocol::Udp, _, error)) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
                 done => return done,
             }
         }
     }
 
-    fn try_bind(mut address: SocketAddr, tcp: bool, udp: bool) -> Result<Sockets, Error> {
-        let tcp = tcp.then(|| listener(address)).transpose()?;
+    fn try_bind(mut address: SocketAddr, tcp: bool, udp: bool, shared: bool) -> Result<Sockets, Error> {
+        let tcp = tcp.then(|| listener(address, shared)).transpose()?;
         if let Some(tcp) = &tcp {
             address = tcp.local_addr().map_err(|error| Error::Listen(address, error))?;
         }
         let bound = |address| {
-            let socket = open(address, Type::DGRAM, Transport::UDP)?;
+            let socket = open(address, Type::DGRAM, Transport::UDP, shared)?;
             socket.bind(&address.into())?;
             Ok(UdpSocket::from(socket))
         };
         let udp =
             udp.then(|| bound(address).map_err(|error| Error::Bind(Protocol::Udp, address, error))).transpose()?;
-        Ok(Sockets { tcp, udp })
+        Ok(Sockets { tcp, udp, passed: false })
     }
+
+    /// Takes passed sockets, which listen already, and makes of them what our own are.
+    ///
+    /// # Errors
+    /// The system refuses an option.
+    pub fn adopt(passed: Passed) -> Result<Sockets, Error> {
+        if let Some(tcp) = &passed.tcp {
+            let nodelay = SockRef::from(tcp).set_tcp_nodelay(true);
+            nodelay.map_err(|error| Error::Setup("the passed stream socket", error))?;
+        }
+        Ok(Sockets { tcp: passed.tcp, udp: passed.udp, passed: true })
+    }
+}
+
+/// Whether several processes can share a port here.
+pub(super) const CAN_SHARE: bool = cfg!(all(unix, not(any(target_os = "solaris", target_os = "illumos"))));
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
+fn share_port(_: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Has the system find out whether the other end of `socket` is still there: of a listener, of all that it accepts (on
@@ -102,9 +143,9 @@ pub(super) fn somebody_waits(_: &mio::net::TcpListener) -> bool {
     true
 }
 
-fn listener(address: SocketAddr) -> Result<TcpListener, Error> {
+fn listener(address: SocketAddr, shared: bool) -> Result<TcpListener, Error> {
     let bind = || -> io::Result<Socket> {
-        let socket = open(address, Type::STREAM, Transport::TCP)?;
+        let socket = open(address, Type::STREAM, Transport::TCP, shared)?;
         // On Unix this lets a restart bind while old connections are in TIME_WAIT; on Windows it would share the port.
         if cfg!(unix) {
             socket.set_reuse_address(true)?;
@@ -119,10 +160,13 @@ fn listener(address: SocketAddr) -> Result<TcpListener, Error> {
     Ok(socket.into())
 }
 
-fn open(address: SocketAddr, kind: Type, protocol: Transport) -> io::Result<Socket> {
+fn open(address: SocketAddr, kind: Type, protocol: Transport, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
         socket.set_only_v6(false)?;
+    }
+    if shared {
+        share_port(&socket)?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -136,7 +180,7 @@ mod tests {
 
     #[test]
     fn port_zero_gives_tcp_and_udp_one_number() {
-        let sockets = Sockets::bind(resolve("127.0.0.1", 0).unwrap(), true, true).unwrap();
+        let sockets = Sockets::bind(resolve("127.0.0.1", 0).unwrap(), true, true, false).unwrap();
         let (tcp, udp) = (sockets.tcp.unwrap().local_addr().unwrap(), sockets.udp.unwrap().local_addr().unwrap());
         assert_eq!(tcp, udp);
         assert_ne!(tcp.port(), 0);
@@ -146,10 +190,10 @@ mod tests {
     fn an_address_in_use_is_named_with_its_protocol_and_nothing_stays_bound() {
         let taken = UdpSocket::bind("127.66.6.1:0").unwrap(); // where nobody else chooses a port
         let address = taken.local_addr().unwrap();
-        let error = Sockets::bind(address, true, true).unwrap_err();
+        let error = Sockets::bind(address, true, true, false).unwrap_err();
         assert_eq!(error.to_string(), format!("cannot bind udp {address}: Address already in use"));
         drop(taken);
-        Sockets::bind(address, true, true).unwrap();
+        Sockets::bind(address, true, true, false).unwrap();
     }
 
     #[test]

@@ -37,6 +37,7 @@ use crate::error::Error;
 use crate::process::Process;
 use crate::process::limits::raise_descriptor_limit;
 use crate::process::signals::{OnQuit, Signal, has_terminal};
+use crate::process::supervisor::{Notifier, Passed};
 use crate::reactor::timer::Alarm;
 use crate::reactor::{Key, Slice, Source as _};
 use crate::roster::{Peer, Roster};
@@ -71,6 +72,10 @@ pub struct Settings {
     pub max_connections: Option<usize>,
     /// How long a dismissed connection may linger; `None`: for ever.
     pub grace: Option<Duration>,
+    /// For how long a SIGTERM lets it serve on before it shuts down; `None`: for ever.
+    pub drain: Option<Duration>,
+    /// Whether other processes may bind the port, too.
+    pub reuse_port: bool,
     /// Spin instead of sleeping while somebody is there.
     pub busy_poll: bool,
     /// Print the listening lines and answers only.
@@ -83,6 +88,7 @@ pub struct Settings {
 pub struct Server {
     settings: Settings,
     process: Process<Source>,
+    notifier: Notifier,
     alarm: Alarm,
     console: Console,
     door: Option<Door>,
@@ -91,6 +97,8 @@ pub struct Server {
     desk: Desk,
     /// How many clients there is room for.
     room: usize,
+    /// The sockets were passed: others have them, too.
+    passed: bool,
     started: Instant,
     /// Whether a terminal controlled it when it started: then a hang-up is the end of that.
     has_terminal: bool,
@@ -100,23 +108,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the sockets and sets up the loop. `diagnostics` is where the log goes.
+    /// Binds the sockets, where none were `passed`, and sets up the loop. `diagnostics` is where the log goes.
     ///
     /// # Errors
     /// What could not be resolved, bound or set up; then nothing is left bound.
-    pub fn start(settings: Settings, diagnostics: Diagnostics) -> Result<Server, Error> {
-        let address = listen::resolve(&settings.host, settings.port)?;
+    pub fn start(settings: Settings, passed: Option<Passed>, diagnostics: Diagnostics) -> Result<Server, Error> {
         let limit = raise_descriptor_limit();
-        let sockets = Sockets::bind(address, settings.tcp, settings.udp)?;
+        let sockets = match passed {
+            Some(passed) => Sockets::adopt(passed)?,
+            None => Sockets::of(&settings)?,
+        };
         if let (Some(tcp), None) = (&sockets.tcp, settings.idle_timeout) {
             listen::keep_alive(tcp);
         }
         let process = Process::set_up(settings.style, settings.quiet, diagnostics, OnQuit::Die)?;
         let alarm = Alarm::new().map_err(|error| Error::Setup("the timer", error))?;
-        let answerer = sockets.udp.map(Answerer::new).transpose();
+        let answerer = sockets.udp.map(|socket| Answerer::new(socket, sockets.passed)).transpose();
         let allowed = limit.map_or(Key::SLOTS, |limit| limit.saturating_sub(RESERVE).max(1));
         let mut server = Server {
             process,
+            notifier: Notifier::from_env(),
             alarm,
             console: Console::stdin(operator::LONGEST_COMMAND),
             door: sockets.tcp.map(Door::new),
@@ -124,6 +135,7 @@ impl Server {
             roster: Roster::new(settings.framing, settings.longest_message, settings.idle_timeout),
             desk: Desk::new(),
             room: settings.max_connections.unwrap_or(allowed),
+            passed: sockets.passed,
             started: Instant::now(),
             has_terminal: has_terminal(),
             operator_waits: false,
@@ -167,8 +179,10 @@ impl Server {
                 self.process.reactor.put_back(slice);
             }
             self.sweep(now);
+            self.end_drain_if_due(now);
             self.close_doors_if_late(now);
             self.reap();
+            self.notifier.show_life(now);
             self.recall_operator();
         }
         self.conclude();
@@ -197,6 +211,7 @@ impl Server {
                 self.process.journal.answer(&Event::Listening { protocol, address });
             }
         }
+        self.notifier.ready(self.started);
     }
 
     /// When the next wait must end.
@@ -205,8 +220,8 @@ impl Server {
             return Some(now);
         }
         // A door or a goodbye may be all that is left.
-        let end = self.ending.as_ref().and_then(|ending| ending.doors);
-        [self.roster.next_deadline(), end].into_iter().flatten().min()
+        let end = self.ending.as_ref().and_then(Ending::next);
+        [self.roster.next_deadline(), end, self.notifier.deadline()].into_iter().flatten().min()
     }
 
     fn somebody_is_there(&self, now: Instant) -> bool {
@@ -217,6 +232,7 @@ impl Server {
     fn heed_signals(&mut self, now: Instant) {
         for signal in self.process.signals() {
             match signal {
+                Signal::Stop if self.settings.drain != Some(Duration::ZERO) => self.drain(now),
                 Signal::Interrupt | Signal::Stop => self.shut_down(now),
                 Signal::HangUp if self.has_terminal => self.shut_down(now),
                 Signal::HangUp => log::info!("a hang-up without a terminal: there is nothing to read anew"),
@@ -256,7 +272,7 @@ impl Server {
     /// Tells how it ended, as far as stdout takes it before the last moment.
     fn conclude(&mut self) {
         let ending = self.ending.as_ref();
-        let last_moment = ending.and_then(|ending| ending.until?.checked_add(LAST_MOMENT));
+        let last_moment = ending.and_then(|ending| ending.until()?.checked_add(LAST_MOMENT));
         let left = last_moment.map_or(LAST_LINES, |last| last.saturating_duration_since(Instant::now()));
         self.process.journal.tell_last(&Event::ShutDown { cut: ending.map_or(0, |ending| ending.cut) });
         self.process.finish(left.min(LAST_LINES));

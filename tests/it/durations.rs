@@ -18,7 +18,7 @@ fn expect_refusal(ended: &Ended, option: &str, value: &str) {
 #[test]
 fn what_is_no_time_is_refused_with_the_accepted_form() {
     for value in NONSENSE {
-        for option in ["--idle-timeout", "--grace"] {
+        for option in ["--idle-timeout", "--grace", "--drain"] {
             expect_refusal(&run(Launch::server(&[&format!("{option}={value}")])), option, value);
         }
         for (mode, option) in

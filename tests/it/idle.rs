@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Client, ServerBuilder, server, wait_until};
+use crate::harness::{Client, Held, ServerBuilder, server, wait_until};
 
 /// The idle timeout of these tests; [`ARGS`] says the same.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -177,8 +177,10 @@ fn timer_of(ours: std::net::SocketAddr, peer: std::net::SocketAddr) -> Option<St
 #[cfg(target_os = "linux")]
 #[test]
 fn without_an_idle_timeout_the_system_asks_after_those_who_vanished() {
-    for (idle, kept_alive) in [("0", true), ("30", false)] {
-        let server = server(&format!("-t --idle-timeout {idle}"));
+    let held = Held::at("127.0.0.1:0");
+    for (idle, kept_alive, passed) in [("0", true, false), ("30", false, false), ("0", true, true)] {
+        let idle = format!("--idle-timeout {idle}");
+        let server = if passed { held.server(&idle).start() } else { server(&idle) };
         let client = server.client();
         let timer = timer_of(server.tcp(), (client.ip(), client.port()).into())
             .expect("the connection is in the system's table");

@@ -7,6 +7,7 @@ fn values_that_make_no_sense_are_refused_with_exit_2() {
     let refused = [
         ("--idle-timeout", ["-1", "nan", "inf", "", "-inf", "soon"].as_slice()),
         ("--grace", &["-1", "nan", "inf", "", "-0.5"]),
+        ("--drain", &["-1", "nan", "inf", "", "-0.5", "a while"]),
         ("--max-message", &["0", "-1", "", "many"]),
         ("--max-connections", &["0", "-1", "", "1.5"]),
         ("--port", &["65536", "-1", "", "http"]),
@@ -67,7 +68,7 @@ fn help_has_five_examples() {
 fn help_names_every_option() {
     let help = printed(Launch::server, "--help").join("\n");
     let options = "-p --host --port -t --tcp -u --udp --framing --max-message --idle-timeout --max-connections --grace \
-                   --busy-poll --format --lang -q --quiet -V --version --help bytes|lines|length text|json auto|en|zh";
+                   --drain --reuse-port --busy-poll --format --lang -q --quiet -V --version --help bytes|lines|length text|json auto|en|zh";
     for option in options.split(' ') {
         let spelled = option.split('|').all(|word| help.contains(word));
         assert!(spelled, "no {option} in {help}");

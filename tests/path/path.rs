@@ -257,7 +257,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> io::Result<u8> {
     let (mut reactor, mut alarm, mut signals) = (Reactor::new()?, Alarm::new()?, Signals::install(OnQuit::Die)?);
-    let sockets = Sockets::bind(args.listen, true, true).map_err(io::Error::other)?;
+    let sockets = Sockets::bind(args.listen, true, true, false).map_err(io::Error::other)?;
     let (Some(listener), Some(clients)) = (sockets.tcp, sockets.udp) else { unreachable!("both were asked for") };
     let (mut listener, mut clients) = (TcpListener::from_std(listener), UdpSocket::from_std(clients));
     alarm.register(reactor.registry(), Who::Alarm.token())?;

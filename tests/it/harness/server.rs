@@ -34,6 +34,12 @@ impl ServerBuilder {
         ServerBuilder { launch: Launch::server(&words), sockets }
     }
 
+    /// One that is started so, and says of so many sockets where it listens.
+    #[allow(dead_code, reason = "only some tests pass sockets")]
+    pub(crate) fn of(launch: Launch, sockets: usize) -> ServerBuilder {
+        ServerBuilder { launch, sockets }
+    }
+
     /// Changes how it is started.
     pub(crate) fn with(self, change: impl FnOnce(Launch) -> Launch) -> ServerBuilder {
         ServerBuilder { launch: change(self.launch), ..self }
