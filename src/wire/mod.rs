@@ -14,6 +14,9 @@ use std::fmt;
 mod decoder;
 mod output;
 mod owed;
+#[cfg(feature = "programs")]
+#[doc(hidden)]
+pub mod preface;
 mod replies;
 mod stamps;
 
