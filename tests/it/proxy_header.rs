@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Client, Server, ServerBuilder, has_v6, server};
+use crate::harness::{Client, Server, ServerBuilder, has_v6, server, sooner_than};
 
 /// Where all tests come from.
 const HERE: &str = "-t --proxy-protocol 127.0.0.0/8";
@@ -151,11 +151,16 @@ fn what_is_no_header_is_cut_and_told_as_the_proxys() {
 fn one_that_ends_before_its_header_is_whole_is_an_error_and_one_that_resets_a_reset() {
     let server = server(HERE);
     for begun in [b"".as_slice(), &LINE[..20]] {
-        let mut proxy = server.quiet_client();
-        proxy.send(begun);
-        proxy.finish_writing();
-        proxy.expect_end();
-        server.stdout.expect(&format!("{} disconnected (error)", proxy.name()));
+        // Not only when its time is over.
+        sooner_than(Duration::from_secs(4), || {
+            let since = Instant::now();
+            let mut proxy = server.quiet_client();
+            proxy.send(begun);
+            proxy.finish_writing();
+            proxy.expect_end();
+            server.stdout.expect(&format!("{} disconnected (error)", proxy.name()));
+            since.elapsed()
+        });
     }
     let mut proxy = server.quiet_client();
     proxy.send(&LINE[..20]);
@@ -246,8 +251,8 @@ fn expect_cut(args: &str, allowed: Duration, dribble: bool) {
     let got = proxy.try_read_to_end().unwrap_or_default();
     let took = since.elapsed();
     assert!(got.is_empty(), "{}", got.escape_ascii());
-    // Half a second is promised; a busy machine may add this.
-    assert!(took >= allowed && took < allowed + Duration::from_millis(1500), "cut after {took:?} of {allowed:?}");
+    // Half a second is promised, a busy machine may add much; the next deadline is far beyond it.
+    assert!(took >= allowed && took < allowed * 3 + Duration::from_secs(1), "cut after {took:?} of {allowed:?}");
     server.stdout.expect(&format!("{} disconnected (error)", proxy.name()));
     assert_eq!(server.stdout.so_far()[1], format!("{} connected", proxy.name()));
 }
@@ -265,26 +270,31 @@ fn a_header_that_does_not_come_in_time_is_none() {
 
 #[test]
 fn a_header_is_no_progress_that_saves_from_the_idle_timeout() {
-    let server = server(&format!("{HERE} --idle-timeout 2"));
-    let since = Instant::now();
-    let mut proxy = server.quiet_client();
-    thread::sleep(Duration::from_millis(1500));
-    proxy.send(LINE);
-    expect_named(&server, &proxy);
-    proxy.expect_last("idle timeout");
-    let took = since.elapsed();
-    assert!(took >= Duration::from_secs(2) && took < Duration::from_millis(3400), "{took:?}");
+    let server = server(&format!("{HERE} --idle-timeout 4"));
+    sooner_than(Duration::from_millis(5800), || {
+        let since = Instant::now();
+        let mut proxy = server.quiet_client();
+        thread::sleep(Duration::from_secs(2));
+        proxy.send(LINE);
+        expect_named(&server, &proxy);
+        proxy.expect_last("idle timeout");
+        let took = since.elapsed();
+        assert!(took >= Duration::from_secs(4), "{took:?}");
+        took
+    });
 }
 
 #[test]
 fn a_header_that_waits_when_its_time_is_over_is_in_time() {
-    let server = server(&format!("{HERE} --idle-timeout 0.5"));
+    let server = server(&format!("{HERE} --idle-timeout 2"));
     let mut proxy = server.quiet_client();
-    // It is known to the server.
-    server.proc().wait_state('S');
+    // Whom the server knows when it knows the next one.
+    let mut next = server.quiet_client();
+    next.send(LINE);
+    expect_named(&server, &next);
     server.stop();
     proxy.send([LINE, b"hello"].concat());
-    thread::sleep(Duration::from_millis(800));
+    thread::sleep(Duration::from_millis(2200));
     server.resume();
     proxy.expect("ACK");
     expect_named(&server, &proxy);
