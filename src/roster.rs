@@ -347,8 +347,13 @@ impl Roster {
 
     /// When the next one is due: unnamed, idle or overstayed.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let firsts = [self.first_unnamed(), self.first_idle(), self.first_overstayed()];
-        firsts.into_iter().flatten().map(|(_, due)| due).min()
+        let known = [self.first_idle(), self.first_overstayed()].into_iter().flatten().map(|(_, due)| due).min();
+        // Mostly there is none, and nobody pays for that.
+        if self.unnamed_count == 0 {
+            return known;
+        }
+        let unnamed = self.first_unnamed().map(|(_, due)| due);
+        unnamed.into_iter().chain(known).min()
     }
 
     fn first_unnamed(&self) -> Option<(Key, Instant)> {

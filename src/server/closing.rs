@@ -153,13 +153,8 @@ impl Server {
     /// Cuts who is due, as far as the turn has time for it. A client's last chance: a message that waits in its socket
     /// saves it, and an end that waits there makes it no cut.
     pub(super) fn sweep(&mut self, now: Instant) {
-        while let Some(key) = self.roster.unnamed_at(now) {
-            let Some((looked, saw_all)) = self.look_again(key) else {
-                return;
-            };
-            if saw_all && self.roster.unnamed_at(now) == Some(key) {
-                self.give_up_late(key, looked);
-            }
+        if self.roster.unnamed() > 0 && !self.sweep_unnamed(now) {
+            return;
         }
         while let Some(key) = self.roster.idle_at(now) {
             let Some((looked, saw_all)) = self.look_again(key) else {
@@ -181,6 +176,19 @@ impl Server {
                 self.roster.doom(key);
             }
         }
+    }
+
+    /// The same for those of whom it should be known by now who they are; false where the turn has no time left.
+    fn sweep_unnamed(&mut self, now: Instant) -> bool {
+        while let Some(key) = self.roster.unnamed_at(now) {
+            let Some((looked, saw_all)) = self.look_again(key) else {
+                return false;
+            };
+            if saw_all && self.roster.unnamed_at(now) == Some(key) {
+                self.give_up_late(key, looked);
+            }
+        }
+        true
     }
 
     /// Serves one that is due once more: when that was, and whether all that its socket held was seen. `None` where the
