@@ -1,6 +1,7 @@
 //! The roster: every TCP connection of the server, in its slots.
 //!
-//! A connection is open, or finishing (the peer has ended its side and is still
+//! A connection is open (first, where a proxy stands before it, unnamed: who the
+//! client is has not been said yet), or finishing (the peer has ended its side and is still
 //! owed something), or dismissed (its last word is on the way and it may linger
 //! for a while to take it, while its input is discarded), or doomed. Doom is
 //! only marked; [`reap`](Roster::reap) is the one door out, once a turn, so a
@@ -21,11 +22,15 @@ use crate::wire::{Decoder, Framing, Output, Owed, Reason};
 
 /// One that was told to go has so long to take it.
 const LINGER: Duration = Duration::from_secs(1);
+/// Who the client is has to be said within this, or the idle timeout where that is shorter.
+const NAMED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a connection is still here for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
+    /// A proxy stands before it, and has not said yet for whom it speaks.
+    Unnamed,
     /// Messages come in, acknowledgements go out.
     Open,
     /// The peer has ended its side; what it is owed is on the way.
@@ -47,6 +52,10 @@ pub struct Peer {
     pub owed: Owed,
     /// Who it is.
     pub address: SocketAddr,
+    /// The proxy that speaks for it.
+    pub via: Option<Box<SocketAddr>>,
+    /// It is served like everyone, and nothing is told of it.
+    pub is_quiet: bool,
     /// When it came.
     pub since: Instant,
     /// When it last made progress: completed a message, or took bytes that waited for it.
@@ -76,6 +85,8 @@ impl Peer {
             inbox: Inbox::new(Decoder::new(framing, longest)),
             owed: Owed::new(framing),
             address,
+            via: None,
+            is_quiet: false,
             since: now,
             progress: now,
             messages: 0,
@@ -97,7 +108,7 @@ impl Peer {
 
     /// Whether it counts as a client: neither dismissed nor doomed.
     pub fn is_client(&self) -> bool {
-        matches!(self.state, State::Open | State::Finishing)
+        matches!(self.state, State::Unnamed | State::Open | State::Finishing)
     }
 
     /// Whether it was told to go, or turned away, before the end came: what becomes of it is no cut of the end's.
@@ -134,8 +145,11 @@ pub struct Roster {
     is_ending: bool,
     /// ... this, and nobody beyond it. `None`: never.
     end: Option<Instant>,
-    /// Open and finishing ones, longest without progress first.
+    /// Clients, longest without progress first.
     idle: Lru,
+    /// The unnamed among them, first come first.
+    unnamed: Lru,
+    unnamed_count: usize,
     /// Dismissed ones, first dismissed first.
     lingering: Lru,
     /// Those who were seen off, in the same order: they may stay for another time than the rest.
@@ -157,6 +171,8 @@ impl Roster {
             is_ending: false,
             end: None,
             idle: Lru::default(),
+            unnamed: Lru::default(),
+            unnamed_count: 0,
             lingering: Lru::default(),
             seen_off: Lru::default(),
             doomed: Vec::new(),
@@ -204,6 +220,35 @@ impl Roster {
         }
     }
 
+    /// A proxy stands before one that was just opened: it is to say soon for whom it speaks.
+    pub fn expect_name(&mut self, key: Key) {
+        if let Some(peer) = self.peers.get_mut(key)
+            && peer.state == State::Open
+        {
+            peer.state = State::Unnamed;
+            self.unnamed.touch(key.slot());
+            self.unnamed_count += 1;
+        }
+    }
+
+    /// It is known now who it is: `client`, or who it seemed to be. That is no progress, its idle time goes on.
+    pub fn name(&mut self, key: Key, client: Option<SocketAddr>) {
+        if let Some(peer) = self.peers.get_mut(key)
+            && peer.state == State::Unnamed
+        {
+            peer.state = State::Open;
+            if let Some(client) = client {
+                peer.via = Some(Box::new(std::mem::replace(&mut peer.address, client)));
+            }
+            self.forget_unnamed(key);
+        }
+    }
+
+    fn forget_unnamed(&mut self, key: Key) {
+        self.unnamed.remove(key.slot());
+        self.unnamed_count -= 1;
+    }
+
     /// It has ended its side: it is done when what it is owed has gone out.
     pub fn finish(&mut self, key: Key) {
         if let Some(peer) = self.peers.get_mut(key)
@@ -237,11 +282,14 @@ impl Roster {
         let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.is_client()) else {
             return false;
         };
-        peer.state = State::Dismissed;
+        let was_unnamed = std::mem::replace(&mut peer.state, State::Dismissed) == State::Unnamed;
         peer.looks = 0;
         peer.until = until;
         self.clients -= 1;
         self.idle.remove(key.slot());
+        if was_unnamed {
+            self.forget_unnamed(key);
+        }
         true
     }
 
@@ -259,16 +307,20 @@ impl Roster {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
+        let was_refused = peer.refused;
         match std::mem::replace(&mut peer.state, State::Doomed) {
             State::Doomed => return,
             State::Dismissed if peer.seen_off => self.seen_off.remove(key.slot()),
             State::Dismissed => self.lingering.remove(key.slot()),
-            State::Open | State::Finishing => {
+            state @ (State::Unnamed | State::Open | State::Finishing) => {
                 self.idle.remove(key.slot());
                 self.clients -= 1;
+                if state == State::Unnamed {
+                    self.forget_unnamed(key);
+                }
             }
         }
-        self.refused -= usize::from(peer.refused);
+        self.refused -= usize::from(was_refused);
         self.doomed.push(key);
     }
 
@@ -306,15 +358,33 @@ impl Roster {
         (due <= now).then_some(key)
     }
 
+    /// The one of which it should have been said by `now` who it is, if there is one.
+    pub fn unnamed_at(&self, now: Instant) -> Option<Key> {
+        let (key, due) = self.first_unnamed()?;
+        (due <= now).then_some(key)
+    }
+
     /// The connection that has lingered long enough, if there is one at `now`; at the end that is everyone.
     pub fn overstayed_at(&self, now: Instant) -> Option<Key> {
         let (key, due) = self.first_overstayed()?;
         (due <= now).then_some(key)
     }
 
-    /// When the next one is due, idle or overstayed.
+    /// When the next one is due: unnamed, idle or overstayed.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.first_idle(), self.first_overstayed()].into_iter().flatten().map(|(_, due)| due).min()
+        let known = [self.first_idle(), self.first_overstayed()].into_iter().flatten().map(|(_, due)| due).min();
+        // Mostly there is none, and nobody pays for that.
+        if self.unnamed_count == 0 {
+            return known;
+        }
+        let unnamed = self.first_unnamed().map(|(_, due)| due);
+        unnamed.into_iter().chain(known).min()
+    }
+
+    fn first_unnamed(&self) -> Option<(Key, Instant)> {
+        let (key, peer) = self.peers.tenant(self.unnamed.front()?)?;
+        let allowed = self.idle_timeout.map_or(NAMED_WITHIN, |timeout| timeout.min(NAMED_WITHIN));
+        Some((key, peer.since.checked_add(allowed)?))
     }
 
     fn first_idle(&self) -> Option<(Key, Instant)> {
@@ -341,9 +411,14 @@ impl Roster {
         self.peers.tenant(front?).map(|(key, _)| key)
     }
 
-    /// Clients: open or finishing.
+    /// Clients: open or finishing, the unnamed among them.
     pub fn clients(&self) -> usize {
         self.clients
+    }
+
+    /// Clients of which it is not known yet who they are.
+    pub fn unnamed(&self) -> usize {
+        self.unnamed_count
     }
 
     /// Dismissed connections that were turned away at the door.

@@ -1,10 +1,11 @@
 //! The server's command line.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use super::{FramingWord, Seconds, StyleArgs, parse_bytes, parse_count, parse_port};
 use crate::error::Error;
-use crate::server;
+use crate::server::networks::Network;
+use crate::server::{self, Extent};
 use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 
 /// Acknowledge every TCP message with ACK and every UDP datagram with check
@@ -54,9 +55,22 @@ pub(super) struct ServerArgs {
     busy_poll: bool,
     #[command(flatten)]
     style: StyleArgs,
-    /// Print the listening lines and the answers to commands only
+    /// Print the listening lines and the answers to commands only: --transcript none
     #[arg(short, long)]
     quiet: bool,
+    /// Tell everything, everything but the messages (then they are only counted), or nothing [default: all]
+    #[arg(long, value_name = "EXTENT")]
+    transcript: Option<ExtentWord>,
+    /// Serve who comes from this network or address and tell nothing of them: load balancers' checks; may be repeated
+    #[arg(long, value_name = "CIDR", value_parser = parse_network)]
+    quiet_from: Vec<Network>,
+    /// Serve so many TCP clients at once from one address (of IPv6 from one /64), and tell the next that the server is full
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_hyphen_values = true)]
+    max_per_address: Option<usize>,
+    /// Expect a PROXY header (version 1 or 2) on TCP connections from this network or address, and believe whom it names; may be
+    /// repeated
+    #[arg(long, value_name = "CIDR", value_parser = parse_network)]
+    proxy_protocol: Vec<Network>,
 }
 
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -76,7 +90,29 @@ fn parse_host(word: &str) -> Result<String, String> {
     }
 }
 
+fn parse_network(word: &str) -> Result<Network, String> {
+    Network::parse(word).ok_or_else(|| "give a network such as 10.0.0.0/8 or 2001:db8::/32, or one address".to_owned())
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExtentWord {
+    All,
+    Connections,
+    None,
+}
+
 impl ServerArgs {
+    fn extent(&self) -> Result<Extent, Error> {
+        match (self.transcript, self.quiet) {
+            (None, false) | (Some(ExtentWord::All), false) => Ok(Extent::All),
+            (Some(ExtentWord::Connections), false) => Ok(Extent::Connections),
+            (None | Some(ExtentWord::None), _) => Ok(Extent::None),
+            (Some(ExtentWord::All | ExtentWord::Connections), true) => {
+                Err(Error::Usage("-q (--quiet) is --transcript none: give one of -q and --transcript".to_owned()))
+            }
+        }
+    }
+
     /// Where sockets were `passed`, nothing may say what to bind.
     pub(super) fn settings(self, passed: bool) -> Result<server::Settings, Error> {
         let binding = [
@@ -91,6 +127,7 @@ impl ServerArgs {
                 "{option} says what to bind, but sockets were passed (LISTEN_FDS), which are bound already: leave it out"
             )));
         }
+        let transcript = self.extent()?;
         Ok(server::Settings {
             host: self.host.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
             port: self.port.unwrap_or(DEFAULT_PORT),
@@ -104,7 +141,10 @@ impl ServerArgs {
             drain: self.drain.0,
             reuse_port: self.reuse_port,
             busy_poll: self.busy_poll,
-            quiet: self.quiet,
+            transcript,
+            quiet_from: self.quiet_from.into(),
+            max_per_address: self.max_per_address,
+            proxies: self.proxy_protocol.into(),
             style: self.style.style()?,
         })
     }

@@ -21,6 +21,18 @@ pub struct Inbox<D> {
     rest: Vec<u8>,
 }
 
+/// What came of a preface: what stands before the first message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prefaced<T> {
+    /// It is whole.
+    Whole(T),
+    /// It is not whole yet, and nothing more is there for now, or the slice is over.
+    Part,
+    /// The peer has shut its writing side within it.
+    Ended,
+}
+
 /// What a pull brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -53,6 +65,40 @@ impl<D: Decode> Inbox<D> {
     /// Gives up what was read and not pulled: nobody will.
     pub fn forget(&mut self) {
         self.rest = Vec::new();
+    }
+
+    /// Reads what stands before the first message. `parse` sees all that has come, and says what the preface is and how
+    /// many bytes it has once it is whole; until then what has come of it is kept. What follows it is the first
+    /// message's.
+    ///
+    /// # Errors
+    /// The connection is broken, or what `parse` finds wrong.
+    pub fn preface<T, E: From<io::Error>>(
+        &mut self,
+        connection: &mut Connection,
+        buffer: &mut [u8],
+        budget: &mut Budget,
+        mut parse: impl FnMut(&[u8]) -> Result<Option<(T, usize)>, E>,
+    ) -> Result<Prefaced<T>, E> {
+        let room = self.decoder.piece().min(buffer.len());
+        loop {
+            let kept = self.rest.len();
+            buffer[..kept].copy_from_slice(&self.rest);
+            let (len, more) = match connection.fill(&mut buffer[kept..room], budget)? {
+                Fill::Data { len, more } => (len, more),
+                Fill::Drained | Fill::CutOff => return Ok(Prefaced::Part),
+                Fill::Ended => return Ok(Prefaced::Ended),
+            };
+            let come = &buffer[..kept + len];
+            if let Some((preface, len)) = parse(come)? {
+                self.rest = come[len..].to_vec();
+                return Ok(Prefaced::Whole(preface));
+            }
+            self.rest.extend_from_slice(&come[kept..]);
+            if !more {
+                return Ok(Prefaced::Part);
+            }
+        }
     }
 
     /// Begins to pull what was read earlier and what `connection` holds, through `buffer`, within `budget`.

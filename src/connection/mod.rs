@@ -11,7 +11,7 @@ use std::net::Shutdown;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token, event};
 
-pub use self::inbox::{Inbox, Pulled, Reading, buffer};
+pub use self::inbox::{Inbox, Prefaced, Pulled, Reading, buffer};
 use crate::reactor::Budget;
 use crate::wire::Output;
 

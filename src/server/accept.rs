@@ -12,7 +12,7 @@ use super::listen::{keep_alive, somebody_waits};
 use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::Slice;
-use crate::transcript::server::Event;
+use crate::transcript::server::Refusal;
 use crate::wire::{Framing, Notice};
 
 /// A connection is as much work as so many messages: a slice accepts 64.
@@ -150,9 +150,17 @@ impl Server {
             }
         }
         let full = self.roster.clients() >= self.room;
-        if full && self.roster.refused() >= REFUSED_AT_ONCE {
+        // Who comes by a proxy is known only later.
+        let is_proxied = self.settings.proxies.contain(peer.ip());
+        let refusal = match full {
+            true => Some(Refusal::Full),
+            false => (!is_proxied && self.is_crowded(peer)).then_some(Refusal::Address),
+        };
+        if let Some(refusal) = refusal
+            && self.roster.refused() >= REFUSED_AT_ONCE
+        {
             turn_away(stream, self.settings.framing);
-            return self.tell_refused(peer);
+            return self.tell_refused(peer, refusal);
         }
         if !full && self.roster.len() >= self.room {
             // Those who were told to go make room first.
@@ -162,14 +170,13 @@ impl Server {
             Ok(key) => key,
             Err(error) => return log::warn!("cannot take in {peer}: {}", cause(&error)),
         };
-        if full {
-            self.tell_refused(peer);
-            self.roster.refuse(key, now);
-            return self.say_last(key, Some(Notice::Full));
+        if let Some(refusal) = refusal {
+            return self.refuse(key, refusal, now);
         }
-        self.desk.stats.total += 1;
-        self.desk.stats.peak = self.desk.stats.peak.max(self.roster.clients() as u64);
-        self.process.journal.tell(&Event::Connected { peer });
+        match is_proxied {
+            true => self.roster.expect_name(key),
+            false => self.take_in(key),
+        }
         if self.is_closing() {
             // It is read once, like everyone, and told.
             self.process.reactor.ask(Source::Peer(key));
@@ -192,14 +199,9 @@ impl Server {
         });
         door.spare = spare();
         if let Some(peer) = refused {
-            self.tell_refused(peer);
+            self.tell_refused(peer, Refusal::Full);
         }
         refused.is_some()
-    }
-
-    fn tell_refused(&mut self, peer: SocketAddr) {
-        self.desk.stats.refused += 1;
-        self.process.journal.tell(&Event::Refused { peer });
     }
 }
 

@@ -126,7 +126,9 @@ impl Answerer {
             budget.spend(1);
             budget.spend_bytes(bytes.len());
             desk.stats.datagrams_in += 1;
-            journal.tell(&Event::Datagram { peer, bytes });
+            if desk.tells_messages && !desk.is_quiet(peer.ip()) {
+                journal.tell(&Event::Datagram { peer, bytes });
+            }
             let answered = if self.is_nobody(peer, local) {
                 false
             } else {
@@ -144,7 +146,9 @@ impl Answerer {
         }
         let sent = self.datagrams.flush(|peer, error| {
             desk.stats.unanswered += 1;
-            journal.tell(&Event::ReplyFailed { peer, error: &error });
+            if !desk.is_quiet(peer.ip()) {
+                journal.tell(&Event::ReplyFailed { peer, error: &error });
+            }
         });
         desk.stats.datagrams_out += sent.sent as u64;
         desk.stats.unanswered += sent.dropped as u64;

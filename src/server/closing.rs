@@ -199,19 +199,28 @@ impl Server {
             return;
         };
         let lasted = now.saturating_duration_since(peer.since);
-        let event = Event::Disconnected { peer: peer.address, reason, messages: peer.messages, lasted };
+        let via = peer.via.as_deref().copied();
+        let event = Event::Disconnected { peer: peer.address, via, reason, messages: peer.messages, lasted };
         match reason {
             // The operator's answer, quiet or not.
             Reason::Operator => self.process.journal.answer(&event),
+            _ if peer.is_quiet => {}
             _ => self.process.journal.tell(&event),
         }
-        self.desk.stats.resets += u64::from(reason == Reason::Reset);
+        if let Some(crowd) = &mut self.crowd {
+            crowd.leave(peer.address.ip());
+        }
+        // Who only looks whether we are there mostly leaves by one.
+        self.desk.stats.resets += u64::from(reason == Reason::Reset && !peer.is_quiet);
         self.desk.stats.idle_cuts += u64::from(reason == Reason::Idle);
     }
 
     /// Cuts who is due, as far as the turn has time for it. A client's last chance: a message that waits in its socket
     /// saves it, and an end that waits there makes it no cut.
     pub(super) fn sweep(&mut self, now: Instant) {
+        if self.roster.unnamed() > 0 && !self.sweep_unnamed(now) {
+            return;
+        }
         while let Some(key) = self.roster.idle_at(now) {
             let Some((looked, saw_all)) = self.look_again(key) else {
                 return;
@@ -232,6 +241,19 @@ impl Server {
                 self.roster.doom(key);
             }
         }
+    }
+
+    /// The same for those of whom it should be known by now who they are; false where the turn has no time left.
+    fn sweep_unnamed(&mut self, now: Instant) -> bool {
+        while let Some(key) = self.roster.unnamed_at(now) {
+            let Some((looked, saw_all)) = self.look_again(key) else {
+                return false;
+            };
+            if saw_all && self.roster.unnamed_at(now) == Some(key) {
+                self.give_up_late(key, looked);
+            }
+        }
+        true
     }
 
     /// Serves one that is due once more: when that was, and whether all that its socket held was seen. `None` where the

@@ -55,6 +55,7 @@ impl Server {
             return;
         };
         match peer.state() {
+            State::Unnamed => self.hear_proxy(key, slice),
             State::Open => {
                 let attention =
                     self.ending.as_ref().map_or(Attention::FULL, |ending| ending.attention(peer.is_read_out, now));
@@ -125,11 +126,12 @@ impl Desk {
     /// Pulls messages, tells them, and writes down what they are owed.
     fn listen(&mut self, peer: &mut Peer, journal: &mut Journal, budget: &mut Budget, attention: Attention) -> Outcome {
         let mut taken = Count::default();
+        let is_told = self.tells_messages && !peer.is_quiet;
         let mut reading = peer.inbox.read(&mut peer.connection, &mut self.buffer, budget);
         if !attention.reads {
             reading = reading.without_reading();
         }
-        let outcome = if journal.is_quiet() || !attention.tells {
+        let outcome = if !is_told || !attention.tells {
             count(&mut reading, &mut taken)
         } else {
             let framing = reading.framing();
@@ -138,7 +140,7 @@ impl Desk {
             })
         };
         drop(reading);
-        if !attention.tells {
+        if is_told && !attention.tells {
             journal.skip(taken.messages as u64);
         }
         self.owe(peer, taken);
@@ -155,7 +157,9 @@ impl Desk {
             }
             Ok(End::Message(message)) => {
                 taken.add(message);
-                journal.tell(&Event::Message { peer: peer.address, framing: Framing::Lines, message });
+                if self.tells_messages && !peer.is_quiet {
+                    journal.tell(&Event::Message { peer: peer.address, framing: Framing::Lines, message });
+                }
             }
             Err(TooLong) => return Fate::Dismiss(Notice::TooLong, Reason::TooLong),
         }

@@ -1,5 +1,9 @@
 //! What every conversation shares.
 
+use std::net::IpAddr;
+
+use super::networks::Networks;
+use super::{Extent, Settings};
 use crate::connection::buffer;
 use crate::transcript::server::Stats;
 
@@ -7,10 +11,24 @@ use crate::transcript::server::Stats;
 pub(super) struct Desk {
     pub(super) buffer: Box<[u8]>,
     pub(super) stats: Stats,
+    /// Whether messages are told at all.
+    pub(super) tells_messages: bool,
+    quiet_from: Networks,
 }
 
 impl Desk {
-    pub(super) fn new() -> Desk {
-        Desk { buffer: buffer(), stats: Stats::default() }
+    pub(super) fn new(settings: &Settings) -> Desk {
+        Desk {
+            buffer: buffer(),
+            stats: Stats::default(),
+            tells_messages: settings.transcript == Extent::All,
+            quiet_from: settings.quiet_from.clone(),
+        }
+    }
+
+    /// Whether who comes from there is served and not told.
+    #[inline]
+    pub(super) fn is_quiet(&self, address: IpAddr) -> bool {
+        self.quiet_from.contain(address)
     }
 }

@@ -5,6 +5,8 @@
 //! | `source` | what can wake it |
 //! | [`listen`] | binds the sockets, all or none |
 //! | `accept` | lets clients in, or turns them away |
+//! | `introduce`, `crowd` | learns who a client is, and whether too many are here already |
+//! | [`networks`] | the networks that options name |
 //! | `converse`, `desk` | reads messages, tells them, acknowledges them |
 //! | `answer`, `peers` | the same for datagrams |
 //! | `session` | what a stamped answer tells: which probes came |
@@ -12,13 +14,16 @@
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
 pub mod listen;
+pub mod networks;
 pub mod operator;
 
 mod accept;
 mod answer;
 mod closing;
 mod converse;
+mod crowd;
 mod desk;
+mod introduce;
 mod peers;
 mod session;
 mod source;
@@ -30,8 +35,10 @@ use mio::Interest;
 use self::accept::{Door, RESERVE};
 use self::answer::{Afterwards, Answerer};
 use self::closing::{Ending, LAST_MOMENT};
+use self::crowd::Crowd;
 use self::desk::Desk;
 use self::listen::Sockets;
+use self::networks::Networks;
 use self::source::Source;
 use crate::error::Error;
 use crate::process::Process;
@@ -78,10 +85,27 @@ pub struct Settings {
     pub reuse_port: bool,
     /// Spin instead of sleeping while somebody is there.
     pub busy_poll: bool,
-    /// Print the listening lines and answers only.
-    pub quiet: bool,
+    /// What of it is told.
+    pub transcript: Extent,
+    /// Who comes from there is served and not told.
+    pub quiet_from: Networks,
+    /// How many clients are served at once from one address; `None`: as many as come.
+    pub max_per_address: Option<usize>,
+    /// Who comes from there is a proxy, and says first for whom it speaks.
+    pub proxies: Networks,
     /// How events are written.
     pub style: Style,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    All,
+    /// Everything but the messages.
+    Connections,
+    /// The listening lines and the operator's answers.
+    None,
 }
 
 /// The server, bound and ready to run.
@@ -95,6 +119,8 @@ pub struct Server {
     answerer: Option<Answerer>,
     roster: Roster,
     desk: Desk,
+    /// Where the clients come from, if that is bounded.
+    crowd: Option<Crowd>,
     /// How many clients there is room for.
     room: usize,
     /// The sockets were passed: others have them, too.
@@ -121,7 +147,7 @@ impl Server {
         if let (Some(tcp), None) = (&sockets.tcp, settings.idle_timeout) {
             listen::keep_alive(tcp);
         }
-        let process = Process::set_up(settings.style, settings.quiet, diagnostics, OnQuit::Die)?;
+        let process = Process::set_up(settings.style, settings.transcript == Extent::None, diagnostics, OnQuit::Die)?;
         let alarm = Alarm::new().map_err(|error| Error::Setup("the timer", error))?;
         let answerer = sockets.udp.map(|socket| Answerer::new(socket, sockets.passed)).transpose();
         let allowed = limit.map_or(Key::SLOTS, |limit| limit.saturating_sub(RESERVE).max(1));
@@ -133,7 +159,8 @@ impl Server {
             door: sockets.tcp.map(Door::new),
             answerer: answerer.map_err(|error| Error::Setup("the UDP socket", error))?,
             roster: Roster::new(settings.framing, settings.longest_message, settings.idle_timeout),
-            desk: Desk::new(),
+            desk: Desk::new(&settings),
+            crowd: settings.max_per_address.map(Crowd::new),
             room: settings.max_connections.unwrap_or(allowed),
             passed: sockets.passed,
             started: Instant::now(),
@@ -281,7 +308,7 @@ impl Server {
     fn stats(&self, now: Instant) -> Stats {
         Stats {
             uptime: now.saturating_duration_since(self.started),
-            connections: self.roster.clients() as u64,
+            connections: (self.roster.clients() - self.roster.unnamed()) as u64,
             lines_dropped: self.process.journal.dropped(),
             longest_turn: self.process.reactor.longest_turn(),
             ..self.desk.stats
@@ -293,6 +320,7 @@ impl ClientLine {
     fn new(peer: &Peer, now: Instant) -> ClientLine {
         ClientLine {
             peer: peer.address,
+            via: peer.via.as_deref().copied(),
             connected: now.saturating_duration_since(peer.since),
             messages: peer.messages,
             silent: now.saturating_duration_since(peer.progress),

@@ -3,6 +3,7 @@
 use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::{Key, Slice};
+use crate::roster::{Peer, State};
 use crate::stdio::console::{Filled, Line};
 use crate::transcript::address::Address;
 use crate::transcript::server::{ClientLine, Event};
@@ -104,7 +105,8 @@ impl Server {
                 self.process.journal.answer(&Event::Stats(&stats));
             }
             Command::Clients => {
-                let clients: Vec<_> = self.roster.iter().map(|(_, peer)| ClientLine::new(peer, now)).collect();
+                let named = self.roster.iter().filter(|(_, peer)| peer.state() != State::Unnamed);
+                let clients: Vec<_> = named.map(|(_, peer)| ClientLine::new(peer, now)).collect();
                 // Each is a line.
                 slice.budget.spend(clients.len());
                 self.process.journal.answer(&Event::Clients(&clients));
@@ -120,7 +122,8 @@ impl Server {
 
     fn client_at(&self, peer: &[u8]) -> Option<Key> {
         let wanted = Address::new(std::str::from_utf8(peer).ok()?.parse().ok()?);
-        self.roster.iter().find(|(_, peer)| Address::new(peer.address) == wanted).map(|(key, _)| key)
+        let is_wanted = |peer: &Peer| peer.state() != State::Unnamed && Address::new(peer.address) == wanted;
+        self.roster.iter().find(|(_, peer)| is_wanted(peer)).map(|(key, _)| key)
     }
 }
 

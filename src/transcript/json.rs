@@ -79,6 +79,15 @@ impl<'o> Object<'o> {
         self
     }
 
+    /// The client, and the proxy that speaks for it, if there is one.
+    pub fn client(self, peer: SocketAddr, via: Option<SocketAddr>) -> Self {
+        let object = self.address("peer", peer);
+        match via {
+            Some(proxy) => object.address("via", proxy),
+            None => object,
+        }
+    }
+
     /// The `protocol`.
     pub fn protocol(self, protocol: Protocol) -> Self {
         self.word(

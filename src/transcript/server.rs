@@ -1,5 +1,6 @@
 //! What the server tells.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub enum Event<'a> {
     Connected {
         /// The client.
         peer: SocketAddr,
+        /// The proxy that speaks for it.
+        via: Option<SocketAddr>,
     },
     /// A TCP client sent a message.
     Message {
@@ -39,6 +42,8 @@ pub enum Event<'a> {
     Disconnected {
         /// The client.
         peer: SocketAddr,
+        /// The proxy that spoke for it.
+        via: Option<SocketAddr>,
         /// Why.
         reason: Reason,
         /// How many messages it had sent.
@@ -46,10 +51,12 @@ pub enum Event<'a> {
         /// How long it was connected.
         lasted: Duration,
     },
-    /// A TCP client came and found the server full.
+    /// A TCP client came and was turned away.
     Refused {
         /// The client.
         peer: SocketAddr,
+        /// Why.
+        reason: Refusal,
     },
     /// A datagram came.
     Datagram {
@@ -84,11 +91,31 @@ pub enum Event<'a> {
     Help,
 }
 
+/// Why a client is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There are as many clients as there may be.
+    Full,
+    /// As many as there may be are from its address.
+    Address,
+}
+
+impl Refusal {
+    fn text(self) -> &'static str {
+        match self {
+            Refusal::Full => "server is full",
+            Refusal::Address => "too many from this address",
+        }
+    }
+}
+
 /// One client in the answer to `clients`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientLine {
     /// The client.
     pub peer: SocketAddr,
+    /// The proxy that speaks for it.
+    pub via: Option<SocketAddr>,
     /// How long it has been connected.
     pub connected: Duration,
     /// How many messages it has sent.
@@ -96,8 +123,6 @@ pub struct ClientLine {
     /// How long ago it last made progress: came, completed a message, or took bytes that waited for it.
     pub silent: Duration,
 }
-
-const FULL: &str = "server is full";
 
 const HELP: &str = "\
 help            this list
@@ -156,21 +181,21 @@ impl Event<'_> {
                     Lang::Zh => push_line!(out, "{name} Server正在监听: Host: {ip} Port: {port}"),
                 }
             }
-            Event::Connected { peer } => {
+            Event::Connected { peer, via } => {
                 let peer = Address::new(peer);
                 let (ip, port) = peer.parts();
                 match lang {
-                    Lang::En => push_line!(out, "{peer} connected"),
+                    Lang::En => push_line!(out, "{peer}{} connected", Via(via)),
                     Lang::Zh => {
                         push_line!(out, "-----来自IP: {ip} Port: {port} 的新连接已经建立-----");
                     }
                 }
             }
-            Event::Disconnected { peer, reason, .. } => {
+            Event::Disconnected { peer, via, reason, .. } => {
                 let peer = Address::new(peer);
                 let (ip, port) = peer.parts();
                 match lang {
-                    Lang::En => push_line!(out, "{peer} disconnected ({reason})"),
+                    Lang::En => push_line!(out, "{peer}{} disconnected ({reason})", Via(via)),
                     Lang::Zh => {
                         if reason == Reason::Reset {
                             push_line!(out, "oops!! something goes wrong!");
@@ -179,7 +204,9 @@ impl Event<'_> {
                     }
                 }
             }
-            Event::Refused { peer } => push_line!(out, "{} refused ({FULL})", Address::new(peer)),
+            Event::Refused { peer, reason } => {
+                push_line!(out, "{} refused ({})", Address::new(peer), reason.text());
+            }
             Event::ReplyFailed { peer, error } => {
                 let (peer, cause) = (Address::new(peer), escape::cause(error));
                 let (ip, port) = peer.parts();
@@ -210,8 +237,8 @@ impl Event<'_> {
                     let peer = Address::new(client.peer);
                     let connected = client.connected.as_secs_f64();
                     let silent = client.silent.as_secs_f64();
-                    let n = client.messages;
-                    push_line!(out, "{peer} connected {connected:.1} s, {n} messages, silent {silent:.1} s");
+                    let (n, via) = (client.messages, Via(client.via));
+                    push_line!(out, "{peer}{via} connected {connected:.1} s, {n} messages, silent {silent:.1} s");
                 }
             }
             Event::NoSuchClient(word) => {
@@ -229,8 +256,8 @@ impl Event<'_> {
             Event::Listening { protocol, address } => {
                 Object::event(out, stamp, "listening").protocol(protocol).address("address", address)
             }
-            Event::Connected { peer } => {
-                Object::event(out, stamp, "connected").protocol(Protocol::Tcp).address("peer", peer)
+            Event::Connected { peer, via } => {
+                Object::event(out, stamp, "connected").protocol(Protocol::Tcp).client(peer, via)
             }
             Event::Message { peer, framing, message } => Object::event(out, stamp, "message")
                 .protocol(Protocol::Tcp)
@@ -247,16 +274,16 @@ impl Event<'_> {
                     None => object.outside("text", visible(None, bytes)),
                 }
             }
-            Event::Disconnected { peer, reason, messages, lasted } => Object::event(out, stamp, "disconnected")
+            Event::Disconnected { peer, via, reason, messages, lasted } => Object::event(out, stamp, "disconnected")
                 .protocol(Protocol::Tcp)
-                .address("peer", peer)
+                .client(peer, via)
                 .value("reason", format_args!("\"{reason}\""))
                 .value("messages", messages)
                 .seconds("seconds", lasted),
-            Event::Refused { peer } => Object::event(out, stamp, "refused")
+            Event::Refused { peer, reason } => Object::event(out, stamp, "refused")
                 .protocol(Protocol::Tcp)
                 .address("peer", peer)
-                .string("reason", FULL),
+                .string("reason", reason.text()),
             Event::ReplyFailed { peer, error } => Object::event(out, stamp, "reply-failed")
                 .protocol(Protocol::Udp)
                 .address("peer", peer)
@@ -273,7 +300,7 @@ impl Event<'_> {
             Event::Clients(clients) => {
                 Object::event(out, stamp, "clients").list("clients", clients, |object, client| {
                     object
-                        .address("peer", client.peer)
+                        .client(client.peer, client.via)
                         .seconds("seconds", client.connected)
                         .value("messages", client.messages)
                         .seconds("silent", client.silent)
@@ -286,6 +313,15 @@ impl Event<'_> {
             }
         }
         .end_line();
+    }
+}
+
+/// Behind a client, the proxy that speaks for it.
+struct Via(Option<SocketAddr>);
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |proxy| write!(f, " via {}", Address::new(proxy)))
     }
 }
 

@@ -13,8 +13,10 @@ pub struct Stats {
     pub peak: u64,
     /// TCP connections since the start.
     pub total: u64,
-    /// TCP clients refused because the server was full.
-    pub refused: u64,
+    /// TCP clients refused because the server was full ...
+    pub refused_full: u64,
+    /// ... and because too many were there from their address.
+    pub refused_address: u64,
     /// TCP messages.
     pub messages: u64,
     /// TCP messages acknowledged.
@@ -44,7 +46,7 @@ impl Stats {
             ("connections", self.connections),
             ("peak", self.peak),
             ("total", self.total),
-            ("refused", self.refused),
+            ("refused", self.refused_full + self.refused_address),
             ("messages", self.messages),
             ("acks", self.acks),
             ("bytes", self.bytes),

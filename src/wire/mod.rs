@@ -15,6 +15,9 @@ mod decoder;
 mod mismatch;
 mod output;
 mod owed;
+#[cfg(feature = "programs")]
+#[doc(hidden)]
+pub mod preface;
 mod replies;
 mod stamps;
 

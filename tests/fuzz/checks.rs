@@ -6,6 +6,7 @@
 use ack_reactor::client::target::Target;
 use ack_reactor::escape::{escape, is_safe, shown, unescape};
 use ack_reactor::server::operator::Command;
+use ack_reactor::wire::preface::{LONGEST_PREFACE, Preface};
 use ack_reactor::wire::{Decode, Decoder, End, Framing, Replies, TooLong};
 
 /// The first bytes choose framing, limit and cuts; the rest is the stream. It
@@ -60,6 +61,26 @@ pub(crate) fn escaping(data: &[u8]) {
     assert!(text.chars().all(|character| is_safe(character) || character == '\\'), "{text:?}");
     assert_eq!(unescape(&text).as_deref(), Some(data));
     assert!(shown(data).to_string().len() <= 10 * 1024 + 64);
+}
+
+/// The first byte chooses the cuts; the rest begins a connection. A header means the same whole and in pieces, is no
+/// longer than what came, and nothing more is asked for behind the longest.
+pub(crate) fn preface(data: &[u8]) {
+    let Some((&piece, stream)) = data.split_first() else { return };
+    let whole = Preface::parse(stream);
+    let piece = usize::from(piece).max(1);
+    let ends = (1..).map(|count| count * piece).take_while(|&end| end < stream.len()).chain([stream.len()]);
+    let mut verdicts = ends.map(|end| Preface::parse(&stream[..end]));
+    assert_eq!(verdicts.find(|verdict| *verdict != Ok(None)).unwrap_or(Ok(None)), whole);
+    match whole {
+        Ok(Some(preface)) => {
+            assert!((1..=stream.len().min(LONGEST_PREFACE)).contains(&preface.len));
+            assert_eq!(Preface::parse(&stream[..preface.len]), whole);
+            assert_eq!(Preface::parse(&stream[..preface.len - 1]), Ok(None));
+        }
+        Ok(None) => assert!(stream.len() < LONGEST_PREFACE),
+        Err(_) => {}
+    }
 }
 
 /// No command line and no address makes the parsers fall over, and what they

@@ -27,6 +27,11 @@ fn escaping_holds_for_the_corpus() {
 }
 
 #[test]
+fn prefaces_hold_for_the_corpus() {
+    replay("preface", checks::preface);
+}
+
+#[test]
 fn operator_lines_hold_for_the_corpus() {
     replay("operator", checks::operator);
 }

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 
 use crate::harness::{
-    FarTcp, Launch, Process, Scratch, client_to, closed_port, have, private_loopback, run, server, wait_until,
+    Client, FarTcp, Launch, Process, Scratch, ServerBuilder, client_to, closed_port, have, private_loopback, run,
+    server, wait_until,
 };
 
 /// HAProxy in front of `listen`, once it has started; `None` where it is not installed.
@@ -42,6 +43,49 @@ fn a_tcp_check_tells_the_server_that_acknowledges_from_those_that_do_not() {
     haproxy.stderr.find("the hung one's end", |line| line.contains("acks/ours is DOWN") && line.contains("timeout"));
     server.signal(SIGCONT);
     wait_until("its return", || (run(client_to(front, "-zq -W 0.2")).code == 0).then_some(()));
+}
+
+/// What a proxy says first, what is expected of a client behind it, and of the proxy's own check.
+#[track_caller]
+fn expect_named(name: &str, option: &str) {
+    let server = server("-t --proxy-protocol 127.0.0.0/8");
+    let front = closed_port(private_loopback());
+    let listen = format!(" bind {front}\n server ours {} {option} check check-send-proxy inter 200ms\n", server.tcp());
+    let Some((_haproxy, _config)) = haproxy(name, "", &listen) else { return };
+    wait_until("service", || (run(client_to(front, "-zq -W 0.2")).code == 0).then_some(()));
+    let mut client = Client::connect(front);
+    client.exchange("hello", "ACK");
+    let connected = format!("{} via 127.0.0.1:", client.name());
+    let ours = |line: &str| line.starts_with(&connected) && line.ends_with(" connected");
+    server.stdout.find("who came by the proxy", ours);
+    server.stdout.expect(&format!("{} sent: hello", client.name()));
+    // A check speaks for the proxy itself: it is nobody's client.
+    let check = |line: &str| line.starts_with("127.0.0.1:") && !line.contains(" via ") && line.ends_with(" connected");
+    server.stdout.find("the check", check);
+    let told = server.stdout.so_far();
+    assert!(!told.iter().any(|line| line.ends_with("(error)")), "{told:?}");
+}
+
+#[test]
+fn a_client_behind_haproxy_is_named_by_send_proxy() {
+    expect_named("send-proxy", "send-proxy");
+}
+
+#[test]
+fn a_client_behind_haproxy_is_named_by_send_proxy_v2() {
+    expect_named("send-proxy-v2", "send-proxy-v2");
+}
+
+#[test]
+fn the_checks_of_haproxy_are_not_told_where_it_is_quiet() {
+    let mut server = ServerBuilder::new("-t --proxy-protocol 127.0.0.1 --quiet-from 127.0.0.1").operated().start();
+    let front = closed_port(private_loopback());
+    let listen = format!(" bind {front}\n server ours {} send-proxy-v2 check inter 100ms\n", server.tcp());
+    let Some((_haproxy, _config)) = haproxy("quiet-check", "", &listen) else { return };
+    wait_until("some checks", || (server.stat("total") >= 5.0).then_some(()));
+    let told = server.stdout.so_far();
+    assert!(told[1..].iter().all(|line| line.starts_with("uptime=")), "{told:?}");
+    assert_eq!(server.stat("resets"), 0.0);
 }
 
 #[test]

@@ -14,6 +14,10 @@ fn values_that_make_no_sense_are_refused_with_exit_2() {
         ("--framing", &["words", ""]),
         ("--format", &["xml", ""]),
         ("--lang", &["de", ""]),
+        ("--transcript", &["messages", ""]),
+        ("--quiet-from", &["10.0.0.0/33", "localhost", "", "-1"]),
+        ("--max-per-address", &["0", "-1", "", "many"]),
+        ("--proxy-protocol", &["::/129", "10.0.0.1:80", "", "on"]),
     ];
     for (option, values) in refused {
         for value in values {
@@ -22,6 +26,25 @@ fn values_that_make_no_sense_are_refused_with_exit_2() {
             expect_refusal(&[option, value], if value.starts_with('-') { "-" } else { option });
         }
     }
+}
+
+#[test]
+fn a_network_that_is_none_is_answered_by_what_one_is() {
+    for option in ["--quiet-from", "--proxy-protocol"] {
+        let mut process = Launch::server(&[option, "10.0.0.0/33"]).start();
+        assert_eq!(process.wait_exit(), 2);
+        let said = process.stderr.to_end();
+        let accepted = "give a network such as 10.0.0.0/8 or 2001:db8::/32, or one address";
+        assert!(said.len() == 1 && said[0].contains("'10.0.0.0/33'") && said[0].contains(accepted), "{said:?}");
+    }
+}
+
+#[test]
+fn quiet_and_another_transcript_contradict_each_other() {
+    for extent in ["all", "connections"] {
+        expect_refusal(&["-q", "--transcript", extent], "-q (--quiet) is --transcript none");
+    }
+    crate::harness::server("-q --transcript none").quiet_client().exchange("hello", "ACK");
 }
 
 #[test]
@@ -68,7 +91,8 @@ fn help_has_five_examples() {
 fn help_names_every_option() {
     let help = printed(Launch::server, "--help").join("\n");
     let options = "-p --host --port -t --tcp -u --udp --framing --max-message --idle-timeout --max-connections --grace \
-                   --drain --reuse-port --busy-poll --format --lang -q --quiet -V --version --help bytes|lines|length text|json auto|en|zh";
+                   --drain --reuse-port --busy-poll --format --lang -q --quiet --transcript --quiet-from --max-per-address \
+                   --proxy-protocol all|connections|none CIDR -V --version --help bytes|lines|length text|json auto|en|zh";
     for option in options.split(' ') {
         let spelled = option.split('|').all(|word| help.contains(word));
         assert!(spelled, "no {option} in {help}");

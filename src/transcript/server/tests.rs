@@ -50,7 +50,7 @@ fn udp_listens() {
 #[test]
 fn a_client_comes() {
     check(
-        Event::Connected { peer: at("[::ffff:10.0.0.5]:4001") },
+        Event::Connected { peer: at("[::ffff:10.0.0.5]:4001"), via: None },
         "-----来自IP: 10.0.0.5 Port: 4001 的新连接已经建立-----\n",
         "10.0.0.5:4001 connected\n",
         json!({"event": "connected", "protocol": "tcp", "peer": "10.0.0.5:4001"}),
@@ -123,7 +123,7 @@ fn a_client_leaves_for_each_reason() {
     let (peer, lasted) = (at("10.0.0.5:4001"), Duration::from_millis(12_345));
     for (reason, word) in reasons {
         check(
-            Event::Disconnected { peer, reason, messages: 6, lasted },
+            Event::Disconnected { peer, via: None, reason, messages: 6, lasted },
             "-----从IP: 10.0.0.5 Port: 4001 处断开连接-----\n",
             &format!("10.0.0.5:4001 disconnected ({word})\n"),
             json!({
@@ -135,9 +135,35 @@ fn a_client_leaves_for_each_reason() {
 }
 
 #[test]
+fn a_client_comes_and_leaves_by_a_proxy() {
+    let (peer, via) = (at("203.0.113.7:40001"), Some(at("[::ffff:10.0.0.2]:51000")));
+    check(
+        Event::Connected { peer, via },
+        "-----来自IP: 203.0.113.7 Port: 40001 的新连接已经建立-----\n",
+        "203.0.113.7:40001 via 10.0.0.2:51000 connected\n",
+        json!({"event": "connected", "protocol": "tcp", "peer": "203.0.113.7:40001", "via": "10.0.0.2:51000"}),
+    );
+    check(
+        Event::Disconnected { peer, via, reason: Reason::Closed, messages: 1, lasted: Duration::ZERO },
+        "-----从IP: 203.0.113.7 Port: 40001 处断开连接-----\n",
+        "203.0.113.7:40001 via 10.0.0.2:51000 disconnected (closed)\n",
+        json!({
+            "event": "disconnected", "protocol": "tcp", "peer": "203.0.113.7:40001", "via": "10.0.0.2:51000",
+            "reason": "closed", "messages": 1, "seconds": 0.0,
+        }),
+    );
+}
+
+#[test]
 fn a_client_resets() {
     check(
-        Event::Disconnected { peer: at("10.0.0.5:4001"), reason: Reason::Reset, messages: 0, lasted: Duration::ZERO },
+        Event::Disconnected {
+            peer: at("10.0.0.5:4001"),
+            via: None,
+            reason: Reason::Reset,
+            messages: 0,
+            lasted: Duration::ZERO,
+        },
         "oops!! something goes wrong!\n-----从IP: 10.0.0.5 Port: 4001 处断开连接-----\n",
         "10.0.0.5:4001 disconnected (reset)\n",
         json!({
@@ -150,10 +176,16 @@ fn a_client_resets() {
 #[test]
 fn a_client_is_refused() {
     check(
-        Event::Refused { peer: at("10.0.0.5:4001") },
+        Event::Refused { peer: at("10.0.0.5:4001"), reason: Refusal::Full },
         "10.0.0.5:4001 refused (server is full)\n",
         "10.0.0.5:4001 refused (server is full)\n",
         json!({"event": "refused", "protocol": "tcp", "peer": "10.0.0.5:4001", "reason": "server is full"}),
+    );
+    check(
+        Event::Refused { peer: at("10.0.0.5:4001"), reason: Refusal::Address },
+        "10.0.0.5:4001 refused (too many from this address)\n",
+        "10.0.0.5:4001 refused (too many from this address)\n",
+        json!({"event": "refused", "protocol": "tcp", "peer": "10.0.0.5:4001", "reason": "too many from this address"}),
     );
 }
 
@@ -206,7 +238,8 @@ fn the_operator_asks_for_stats() {
         connections: 3,
         peak: 5,
         total: 9,
-        refused: 7,
+        refused_full: 4,
+        refused_address: 3,
         messages: 6,
         acks: 8,
         bytes: 42,
@@ -238,21 +271,28 @@ fn the_operator_asks_for_clients() {
     let clients = [
         ClientLine {
             peer: at("10.0.0.5:4001"),
+            via: None,
             connected: Duration::from_millis(12_345),
             messages: 6,
             silent: Duration::from_millis(400),
         },
-        ClientLine { peer: at("[::1]:4002"), connected: Duration::ZERO, messages: 0, silent: Duration::ZERO },
+        ClientLine {
+            peer: at("[::1]:4002"),
+            via: Some(at("[::ffff:10.0.0.2]:51000")),
+            connected: Duration::ZERO,
+            messages: 0,
+            silent: Duration::ZERO,
+        },
     ];
     let lines = "10.0.0.5:4001 connected 12.3 s, 6 messages, silent 0.4 s\n\
-                 [::1]:4002 connected 0.0 s, 0 messages, silent 0.0 s\n";
+                 [::1]:4002 via 10.0.0.2:51000 connected 0.0 s, 0 messages, silent 0.0 s\n";
     check(
         Event::Clients(&clients),
         lines,
         lines,
         json!({"event": "clients", "clients": [
             {"peer": "10.0.0.5:4001", "seconds": 12.345, "messages": 6, "silent": 0.4},
-            {"peer": "[::1]:4002", "seconds": 0.0, "messages": 0, "silent": 0.0},
+            {"peer": "[::1]:4002", "via": "10.0.0.2:51000", "seconds": 0.0, "messages": 0, "silent": 0.0},
         ]}),
     );
 }

@@ -29,6 +29,16 @@ impl Client {
         Client::from(TcpStream::from(socket))
     }
 
+    /// Connects from this address.
+    #[track_caller]
+    #[allow(dead_code, reason = "not every tree of tests does")]
+    pub(crate) fn connect_from(local: SocketAddr, address: SocketAddr) -> Client {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&local.into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Client::from(TcpStream::from(socket))
+    }
+
     fn from(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
