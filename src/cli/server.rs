@@ -43,6 +43,10 @@ pub(super) struct ServerArgs {
     /// On shutdown, give clients so long to take what they are owed (who is told to go before that has one second)
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = Seconds::parse, allow_hyphen_values = true)]
     grace: Seconds,
+    /// Show the figures to a monitor at http://HOST:PORT/metrics, in Prometheus' text format; port 0 lets the system choose
+    /// one, which is told on stderr
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_place, allow_hyphen_values = true)]
+    metrics: Option<(String, u16)>,
     /// Spin instead of sleeping while a client is connected or was heard from within a second: lowest latency, for a whole core
     #[arg(long)]
     busy_poll: bool,
@@ -68,6 +72,17 @@ fn parse_host(word: &str) -> Result<String, String> {
     }
 }
 
+/// `HOST:PORT` or `[v6]:PORT`.
+fn parse_place(word: &str) -> Result<(String, u16), String> {
+    let accepted = || "give HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100".to_owned();
+    let (host, port) = word.rsplit_once(':').ok_or_else(accepted)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if bare.unwrap_or(host).is_empty() || (bare.is_none() && host.contains([':', '[', ']'])) {
+        return Err(accepted());
+    }
+    Ok((host.to_owned(), port.parse().map_err(|_| accepted())?))
+}
+
 impl ServerArgs {
     pub(super) fn settings(self) -> Result<server::Settings, Error> {
         Ok(server::Settings {
@@ -80,6 +95,7 @@ impl ServerArgs {
             idle_timeout: self.idle_timeout.or_never(),
             max_connections: self.max_connections,
             grace: self.grace.0,
+            metrics: self.metrics,
             busy_poll: self.busy_poll,
             quiet: self.quiet,
             style: self.style.style()?,

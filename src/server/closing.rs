@@ -140,6 +140,7 @@ impl Server {
             Reason::Operator => self.process.journal.answer(&event),
             _ => self.process.journal.tell(&event),
         }
+        self.desk.tally.closed[reason as usize] += 1;
         self.desk.stats.resets += u64::from(reason == Reason::Reset);
         self.desk.stats.idle_cuts += u64::from(reason == Reason::Idle);
     }
@@ -193,6 +194,7 @@ impl Server {
         let until = ending.until;
         self.ending = Some(ending);
         self.process.journal.tell(&Event::ShuttingDown);
+        self.metrics = None;
         self.roster.end_at(until);
         self.process.reactor.ask(Source::Listener);
         self.process.reactor.ask(Source::Datagrams);

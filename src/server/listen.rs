@@ -102,7 +102,7 @@ pub(super) fn somebody_waits(_: &mio::net::TcpListener) -> bool {
     true
 }
 
-fn listener(address: SocketAddr) -> Result<TcpListener, Error> {
+pub(super) fn listener(address: SocketAddr) -> Result<TcpListener, Error> {
     let bind = || -> io::Result<Socket> {
         let socket = open(address, Type::STREAM, Transport::TCP)?;
         // On Unix this lets a restart bind while old connections are in TIME_WAIT; on Windows it would share the port.

@@ -9,6 +9,7 @@
 //! | `answer`, `peers` | the same for datagrams |
 //! | `session`, `clock` | what a stamped answer tells: which probes came, and when |
 //! | [`operator`] | obeys commands from stdin |
+//! | `metrics` | shows the figures to a monitor |
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
 pub mod listen;
@@ -20,6 +21,7 @@ mod clock;
 mod closing;
 mod converse;
 mod desk;
+mod metrics;
 mod peers;
 mod session;
 mod source;
@@ -33,6 +35,7 @@ use self::answer::{Afterwards, Answerer};
 use self::closing::{Ending, LAST_MOMENT};
 use self::desk::Desk;
 use self::listen::Sockets;
+use self::metrics::Metrics;
 use self::source::Source;
 use crate::error::Error;
 use crate::process::Process;
@@ -72,6 +75,8 @@ pub struct Settings {
     pub max_connections: Option<usize>,
     /// How long a dismissed connection may linger; `None`: for ever.
     pub grace: Option<Duration>,
+    /// Where the figures are shown, as a host and a port.
+    pub metrics: Option<(String, u16)>,
     /// Spin instead of sleeping while somebody is there.
     pub busy_poll: bool,
     /// Print the listening lines and answers only.
@@ -88,6 +93,7 @@ pub struct Server {
     console: Console,
     door: Option<Door>,
     answerer: Option<Answerer>,
+    metrics: Option<Metrics>,
     roster: Roster,
     desk: Desk,
     /// How many clients there is room for.
@@ -107,14 +113,17 @@ impl Server {
     /// What could not be resolved, bound or set up; then nothing is left bound.
     pub fn start(settings: Settings, diagnostics: Diagnostics) -> Result<Server, Error> {
         let address = listen::resolve(&settings.host, settings.port)?;
+        let metrics = settings.metrics.as_ref().map(|(host, port)| listen::resolve(host, *port)).transpose()?;
         let limit = raise_descriptor_limit();
         let sockets = Sockets::bind(address, settings.tcp, settings.udp)?;
+        let metrics = metrics.map(|address| Ok((listen::listener(address)?, address))).transpose()?;
         if let (Some(tcp), None) = (&sockets.tcp, settings.idle_timeout) {
             listen::keep_alive(tcp);
         }
         let process = Process::set_up(settings.style, settings.quiet, diagnostics, OnQuit::Die)?;
         let alarm = Alarm::new().map_err(|error| Error::Setup("the timer", error))?;
         let answerer = sockets.udp.map(Answerer::new).transpose();
+        let metrics = metrics.map(|(listener, address)| Metrics::new(listener, address)).transpose();
         let allowed = limit.map_or(Key::SLOTS, |limit| limit.saturating_sub(RESERVE).max(1));
         let mut server = Server {
             process,
@@ -122,6 +131,7 @@ impl Server {
             console: Console::stdin(operator::LONGEST_COMMAND),
             door: sockets.tcp.map(Door::new),
             answerer: answerer.map_err(|error| Error::Setup("the UDP socket", error))?,
+            metrics: metrics.map_err(|error| Error::Setup("the metrics' socket", error))?,
             roster: Roster::new(settings.framing, settings.longest_message, settings.idle_timeout),
             desk: Desk::new(),
             room: settings.max_connections.unwrap_or(allowed),
@@ -142,6 +152,9 @@ impl Server {
         }
         if let Some(answerer) = &mut self.answerer {
             answerer.register(registry)?;
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.register(registry)?;
         }
         self.alarm.register(registry, Source::Alarm.token())?;
         self.console.register(registry, Source::Console.token())?;
@@ -168,6 +181,7 @@ impl Server {
                 self.process.reactor.put_back(slice);
             }
             self.sweep(now);
+            self.cut_visit_if_late(now);
             self.close_doors_if_late(now);
             self.reap();
             self.recall_operator();
@@ -184,6 +198,8 @@ impl Server {
             Source::Console => self.heed_operator(slice),
             Source::Screen => self.process.heed(Source::Screen),
             Source::Diagnostics => self.process.heed(Source::Diagnostics),
+            Source::Metrics => self.receive_visitor(slice.now()),
+            Source::Visitor => self.attend(slice),
             // Deadlines are looked at in every turn.
             Source::Alarm => {}
             Source::Peer(key) => self.serve_peer(key, slice),
@@ -207,7 +223,8 @@ impl Server {
         }
         // A door or a goodbye may be all that is left.
         let end = self.ending.as_ref().and_then(|ending| ending.doors);
-        [self.roster.next_deadline(), end].into_iter().flatten().min()
+        let visit = self.metrics.as_ref().and_then(Metrics::deadline);
+        [self.roster.next_deadline(), end, visit].into_iter().flatten().min()
     }
 
     fn somebody_is_there(&self, now: Instant) -> bool {
@@ -242,6 +259,7 @@ impl Server {
     /// The last word to those who sent datagrams. The socket is closed behind it: one that stayed would swallow what
     /// still comes.
     fn say_goodbye(&mut self, now: Instant) {
+        self.desk.stats.datagrams_dropped = self.datagrams_dropped().unwrap_or(0);
         if let Some(mut answerer) = self.answerer.take() {
             answerer.say_goodbye(self.settings.idle_timeout, now);
         }
@@ -263,10 +281,19 @@ impl Server {
         self.process.finish(left.min(LAST_LINES));
     }
 
+    /// What the kernel dropped at our UDP socket, where it tells: asked only when somebody asks.
+    fn datagrams_dropped(&self) -> Option<u64> {
+        match &self.answerer {
+            Some(answerer) => answerer.dropped(),
+            None => Some(self.desk.stats.datagrams_dropped),
+        }
+    }
+
     fn stats(&self, now: Instant) -> Stats {
         Stats {
             uptime: now.saturating_duration_since(self.started),
             connections: self.roster.clients() as u64,
+            datagrams_dropped: self.datagrams_dropped().unwrap_or(0),
             lines_dropped: self.process.journal.dropped(),
             longest_turn: self.process.reactor.longest_turn(),
             ..self.desk.stats
