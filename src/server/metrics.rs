@@ -59,22 +59,14 @@ impl Metrics {
         registry.register(&mut self.listener, Source::Metrics.token(), Interest::READABLE)
     }
 
-    /// When the visitor has had its time.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.visit.as_ref().map(|visit| visit.until)
-    }
-
-    /// Lets the next visitor in. One is enough: when it goes, the listener is asked again.
-    fn accept(&mut self, registry: &Registry, now: Instant) -> io::Result<()> {
-        if self.visit.is_some() {
-            return Ok(());
-        }
+    /// Lets the next visitor in, and says until when it may stay.
+    fn accept(&mut self, registry: &Registry, now: Instant) -> io::Result<Instant> {
         let (stream, _) = self.listener.accept()?;
         let mut connection = Connection::new(stream);
         connection.register(registry, Source::Visitor.token(), stream_interest())?;
         let until = now + VISIT;
         self.visit = Some(Visit { connection, until, request: Vec::new(), answer: None, half_closed: false });
-        Ok(())
+        Ok(until)
     }
 
     fn end_visit(&mut self, registry: &Registry) {
@@ -152,11 +144,13 @@ impl Visit {
 impl Server {
     /// A slice of the metrics' listener.
     pub(super) fn receive_visitor(&mut self, now: Instant) {
-        let Some(metrics) = &mut self.metrics else {
+        // One is enough: when it goes, the listener is asked again.
+        let Some(metrics) = self.metrics.as_mut().filter(|metrics| metrics.visit.is_none()) else {
             return;
         };
         match metrics.accept(self.process.reactor.registry(), now) {
-            Ok(()) => {}
+            // It comes up then, whether it says something or not.
+            Ok(until) => self.process.reactor.pause(Source::Visitor, until),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => {
                 log::debug!("cannot let a monitor in for now: {}", cause(&error));
@@ -165,7 +159,8 @@ impl Server {
         }
     }
 
-    /// A slice of the visitor.
+    /// A slice of the visitor. One that has had its time makes room for the next; what waited for that long is answered
+    /// first.
     pub(super) fn attend(&mut self, slice: &mut Slice<Source>) {
         let Some(mut metrics) = self.metrics.take() else {
             return;
@@ -174,22 +169,12 @@ impl Server {
             let (mut buffer, now) = ([0; LONGEST_REQUEST + 1], slice.now());
             let over = visit.serve(&mut buffer, &mut slice.budget, || self.figures(now));
             // What breaks one visit is no concern of the next.
-            if over.unwrap_or(true) {
+            if over.unwrap_or(true) || now >= visit.until {
                 metrics.end_visit(self.process.reactor.registry());
                 self.process.reactor.ask(Source::Metrics);
             }
         }
         self.metrics = Some(metrics);
-    }
-
-    /// A visitor that has had its time makes room for the next.
-    pub(super) fn cut_visit_if_late(&mut self, now: Instant) {
-        if let Some(metrics) = &mut self.metrics
-            && metrics.deadline().is_some_and(|until| now >= until)
-        {
-            metrics.end_visit(self.process.reactor.registry());
-            self.process.reactor.ask(Source::Metrics);
-        }
     }
 
     fn figures(&self, now: Instant) -> String {

@@ -181,7 +181,6 @@ impl Server {
                 self.process.reactor.put_back(slice);
             }
             self.sweep(now);
-            self.cut_visit_if_late(now);
             self.close_doors_if_late(now);
             self.reap();
             self.recall_operator();
@@ -223,8 +222,7 @@ impl Server {
         }
         // A door or a goodbye may be all that is left.
         let end = self.ending.as_ref().and_then(|ending| ending.doors);
-        let visit = self.metrics.as_ref().and_then(Metrics::deadline);
-        [self.roster.next_deadline(), end, visit].into_iter().flatten().min()
+        [self.roster.next_deadline(), end].into_iter().flatten().min()
     }
 
     fn somebody_is_there(&self, now: Instant) -> bool {

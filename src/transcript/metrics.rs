@@ -204,8 +204,8 @@ mod tests {
         let page = shown(None);
         assert!(!page.contains("datagrams_dropped"), "{page}");
         let described: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-        assert_eq!(described.len(), 13, "{described:?}");
+        assert_eq!(described.len(), 12, "{described:?}");
         let helped = page.lines().filter(|line| line.starts_with("# HELP "));
-        assert_eq!(helped.count(), 13);
+        assert_eq!(helped.count(), 12);
     }
 }

@@ -229,9 +229,16 @@ fn one_visitor_at_a_time_is_inside() {
     let (server, door) = watched("-t");
     let descriptors = || server.proc().descriptors();
     let before = descriptors();
-    let _visitors: Vec<Client> = (0..5).map(|_| Client::connect(door)).collect();
+    let began = Instant::now();
+    let mut first = Client::connect(door);
+    let mut others: Vec<Client> = (0..5).map(|_| Client::connect(door)).collect();
+    others.iter_mut().for_each(|other| other.send(REQUEST));
     wait_until("the first visitor", || (descriptors() > before).then_some(()));
     assert_eq!(descriptors(), before + 1);
+    // It keeps its second, and then they have their turn.
+    first.expect_end();
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(others.iter_mut().all(|other| other.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n")));
 }
 
 #[test]
