@@ -13,6 +13,9 @@ use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 /// (RUST_LOG=debug tells more). Commands are read from stdin, one a line; `help` lists them.
 /// SIGINT and SIGTERM tell and close everyone, and so does SIGHUP where it was started from a terminal; a second SIGINT or
 /// SIGTERM ends at once.
+///
+/// Exit code: 0 it was told to end; 1 a socket could not be bound, or the loop failed; 2 the command line makes no sense, or
+/// a name does not resolve; 130, 143 a second SIGINT or SIGTERM ended it at once
 #[derive(Debug, Parser)]
 #[command(name = "reactor-server", version, after_help = SERVER_EXAMPLES, after_long_help = SERVER_EXAMPLES)]
 pub(super) struct ServerArgs {

@@ -99,7 +99,8 @@ pub struct ClientLine {
 
 const FULL: &str = "server is full";
 
-const HELP: &str = "\
+/// The answer to `help`.
+pub const HELP: &str = "\
 help            this list
 clients         who is connected
 stats           the server's counters, on one line

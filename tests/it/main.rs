@@ -36,6 +36,7 @@ mod find_idle;
 mod fresh_line;
 mod front_page;
 mod full_disk;
+mod generate;
 mod haproxy;
 mod idle;
 mod instruments_v6;
