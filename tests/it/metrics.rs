@@ -151,10 +151,13 @@ fn each_request_has_its_answer() {
 
 #[test]
 fn a_request_may_come_in_pieces_and_its_sender_may_end_behind_it() {
-    let (_server, door) = watched("");
+    let (server, door) = watched("");
+    let mut bystander = server.client();
     let mut visitor = Client::connect(door);
     for piece in REQUEST.as_bytes().chunks(3) {
         visitor.send(piece);
+        // By then it has been read.
+        bystander.exchange("hello", "ACK");
     }
     visitor.finish_writing();
     assert!(visitor.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n"));
