@@ -30,6 +30,7 @@ use crate::wire::{Framing, Protocol};
 /// (--ping), and when a silent path is cut (--find-idle).
 ///
 /// Exit code: 0 everything was acknowledged; 1 the path did not verify; 2 it could not be tried, or stdout not written.
+///
 /// Unlike ping(8), --ping exits with 1 for a single loss; --max-loss allows for some.
 #[derive(Debug, Parser)]
 #[command(name = "reactor-client", version, after_help = EXAMPLES, after_long_help = EXAMPLES)]

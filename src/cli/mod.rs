@@ -1,6 +1,8 @@
 //! The command lines: words in, settings out; and how both programs begin and end.
 
 mod client;
+#[cfg(feature = "generate")]
+mod generate;
 mod modes;
 mod ping;
 mod seconds;
@@ -10,6 +12,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
 use env_logger::{Env, Target as LogTarget};
 use log::Level;
@@ -145,8 +148,9 @@ pub fn run<A: Parser>(
     // The first word on stderr may meet a file that may not grow. Who goes on from here is told what fails.
     let _ = block_signals();
     start_log(name.clone(), diagnostics.clone());
-    let args = match A::try_parse() {
-        Ok(args) => args,
+    let args = match parse::<A>() {
+        Ok(Some(args)) => args,
+        Ok(None) => return ExitCode::from(exit::DONE),
         Err(error) if !error.use_stderr() => {
             // --help and --version.
             return match error.print().and_then(|()| io::stdout().flush()) {
@@ -174,6 +178,15 @@ pub fn run<A: Parser>(
             ExitCode::from(code_of(&error))
         }
     }
+}
+
+/// The command line; `None` where it asked for something that is printed by now.
+fn parse<A: Parser>() -> Result<Option<A>, clap::Error> {
+    #[cfg(feature = "generate")]
+    if generate::obey(&A::command())? {
+        return Ok(None);
+    }
+    A::try_parse().map(Some)
 }
 
 /// What kept the client from running, as an event where those are asked for.
@@ -232,6 +245,9 @@ fn usage(error: &clap::Error) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let sentence = text.split("\n\n").next().unwrap_or(text);
     let sentence: Vec<&str> = sentence.lines().map(str::trim).collect();
+    if error.kind() == ErrorKind::Io {
+        return escape(sentence.join(" ").as_bytes()).to_string();
+    }
     format!("{}; --help lists what is accepted", escape(sentence.join(" ").as_bytes()))
 }
 

@@ -14,6 +14,9 @@ use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 /// (RUST_LOG=debug tells more). Commands are read from stdin, one a line; `help` lists them.
 /// SIGINT and SIGTERM tell and close everyone, and so does SIGHUP where it was started from a terminal; a second SIGINT or
 /// SIGTERM ends at once. Sockets that a supervisor passes (systemd's LISTEN_FDS) are served in place of its own.
+///
+/// Exit code: 0 it was told to end; 1 a socket could not be bound, or the loop failed; 2 the command line makes no sense, or
+/// a name does not resolve; 130, 143 a second SIGINT or SIGTERM ended it at once
 #[derive(Debug, Parser)]
 #[command(name = "reactor-server", version, after_help = SERVER_EXAMPLES, after_long_help = SERVER_EXAMPLES)]
 pub(super) struct ServerArgs {
@@ -50,6 +53,10 @@ pub(super) struct ServerArgs {
     /// Share the port with other processes that do the same (SO_REUSEPORT)
     #[arg(long)]
     reuse_port: bool,
+    /// Show the figures to a monitor at http://HOST:PORT/metrics, in Prometheus' text format; port 0 lets the system choose
+    /// one, which is told on stderr
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_place, allow_hyphen_values = true)]
+    metrics: Option<(String, u16)>,
     /// Spin instead of sleeping while a client is connected or was heard from within a second: lowest latency, for a whole core
     #[arg(long)]
     busy_poll: bool,
@@ -101,6 +108,17 @@ enum ExtentWord {
     None,
 }
 
+/// `HOST:PORT` or `[v6]:PORT`.
+fn parse_place(word: &str) -> Result<(String, u16), String> {
+    let accepted = || "give HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100".to_owned();
+    let (host, port) = word.rsplit_once(':').ok_or_else(accepted)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if bare.unwrap_or(host).is_empty() || (bare.is_none() && host.contains([':', '[', ']'])) {
+        return Err(accepted());
+    }
+    Ok((host.to_owned(), port.parse().map_err(|_| accepted())?))
+}
+
 impl ServerArgs {
     fn extent(&self) -> Result<Extent, Error> {
         match (self.transcript, self.quiet) {
@@ -140,6 +158,7 @@ impl ServerArgs {
             grace: self.grace.0,
             drain: self.drain.0,
             reuse_port: self.reuse_port,
+            metrics: self.metrics,
             busy_poll: self.busy_poll,
             transcript,
             quiet_from: self.quiet_from.into(),

@@ -168,6 +168,12 @@ impl Datagrams {
         same_host && peer.port() == self.address.port()
     }
 
+    /// How many datagrams the kernel has dropped at this socket since it was made, for want of room above all: where it
+    /// tells. To ask is one system call, whatever else the machine has open; whoever does not ask pays nothing.
+    pub fn dropped(&self) -> Option<u64> {
+        self.batches.dropped(&self.socket)
+    }
+
     /// How many [`receive`](Self::receive)s take in whatever has arrived so far: the most that the receive buffer holds.
     pub fn backlog(&self) -> usize {
         let buffer = SockRef::from(&self.socket).recv_buffer_size().unwrap_or(RECEIVE_BUFFER);

@@ -17,6 +17,7 @@
 //! | [`Source`], [`Key`] | who a token names |
 //! | [`Slice`], [`Budget`] | who is served next, how much of it, and when the turn is over |
 //! | [`Slots`] | a slab whose keys say which tenant of a slot is meant |
+//! | [`Turns`] | how long the turns took |
 //! | [`lru`] | keys in the order of their last touch |
 //! | `timer` | an alarm finer than the poll's milliseconds |
 
@@ -26,6 +27,7 @@ mod slots;
 #[cfg(feature = "programs")]
 pub mod timer;
 mod token;
+mod turns;
 
 use std::io;
 use std::thread;
@@ -37,6 +39,7 @@ use self::ready::ReadyQueue;
 pub use self::ready::{Budget, SLICE_BYTES, SLICE_MESSAGES, Slice};
 pub use self::slots::Slots;
 pub use self::token::{Key, Source};
+pub use self::turns::Turns;
 
 /// Events taken from the kernel in one wait.
 const EVENTS_PER_WAIT: usize = 1024;
@@ -64,7 +67,7 @@ pub struct Reactor<S> {
     ready: ReadyQueue<S>,
     pauses: Vec<(Instant, S)>,
     turn_began: Instant,
-    longest_turn: Duration,
+    turns: Turns,
     failing_since: Option<Instant>,
 }
 
@@ -81,7 +84,7 @@ impl<S: Source> Reactor<S> {
             ready: ReadyQueue::new(now),
             pauses: Vec::new(),
             turn_began: now,
-            longest_turn: Duration::ZERO,
+            turns: Turns::default(),
             failing_since: None,
         })
     }
@@ -98,7 +101,12 @@ impl<S: Source> Reactor<S> {
 
     /// The longest time between two waits so far.
     pub fn longest_turn(&self) -> Duration {
-        self.longest_turn
+        self.turns.longest()
+    }
+
+    /// How long the turns took so far.
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Waits for events, until `deadline` at the latest (never early, late by
@@ -110,7 +118,7 @@ impl<S: Source> Reactor<S> {
     /// wait is a turn like any other.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Instant> {
         let before = Instant::now();
-        self.longest_turn = self.longest_turn.max(before.saturating_duration_since(self.turn_began));
+        self.turns.record(before.saturating_duration_since(self.turn_began));
         let deadline = self.pauses.iter().map(|pause| pause.0).chain(deadline).min();
         let timeout = match deadline {
             _ if !self.ready.is_empty() => Some(Duration::ZERO),

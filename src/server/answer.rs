@@ -85,6 +85,11 @@ impl Answerer {
         self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < recent)
     }
 
+    /// How many datagrams the kernel has dropped, where it tells.
+    pub(super) fn dropped(&self) -> Option<u64> {
+        self.datagrams.dropped()
+    }
+
     /// From now on only what has arrived is answered.
     pub(super) fn end(&mut self) {
         self.last_batches = Some(self.datagrams.backlog());
@@ -126,6 +131,7 @@ impl Answerer {
             budget.spend(1);
             budget.spend_bytes(bytes.len());
             desk.stats.datagrams_in += 1;
+            desk.tally.datagram_bytes += bytes.len() as u64;
             if desk.tells_messages && !desk.is_quiet(peer.ip()) {
                 journal.tell(&Event::Datagram { peer, bytes });
             }

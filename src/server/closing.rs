@@ -207,6 +207,7 @@ impl Server {
             _ if peer.is_quiet => {}
             _ => self.process.journal.tell(&event),
         }
+        self.desk.tally.closed[reason as usize] += 1;
         if let Some(crowd) = &mut self.crowd {
             crowd.leave(peer.address.ip());
         }
@@ -305,6 +306,7 @@ impl Server {
         }
         let closing = Closing::begin(self.settings.grace, now);
         self.begin_end(Phase::Closing(closing));
+        self.metrics = None;
         self.roster.end_at(closing.until);
         self.process.reactor.ask(Source::Listener);
         self.process.reactor.ask(Source::Datagrams);

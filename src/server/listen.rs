@@ -143,7 +143,7 @@ pub(super) fn somebody_waits(_: &mio::net::TcpListener) -> bool {
     true
 }
 
-fn listener(address: SocketAddr, shared: bool) -> Result<TcpListener, Error> {
+pub(super) fn listener(address: SocketAddr, shared: bool) -> Result<TcpListener, Error> {
     let bind = || -> io::Result<Socket> {
         let socket = open(address, Type::STREAM, Transport::TCP, shared)?;
         // On Unix this lets a restart bind while old connections are in TIME_WAIT; on Windows it would share the port.

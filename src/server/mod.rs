@@ -11,6 +11,7 @@
 //! | `answer`, `peers` | the same for datagrams |
 //! | `session` | what a stamped answer tells: which probes came |
 //! | [`operator`] | obeys commands from stdin |
+//! | `metrics` | shows the figures to a monitor |
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
 pub mod listen;
@@ -24,6 +25,7 @@ mod converse;
 mod crowd;
 mod desk;
 mod introduce;
+mod metrics;
 mod peers;
 mod session;
 mod source;
@@ -38,6 +40,7 @@ use self::closing::{Ending, LAST_MOMENT};
 use self::crowd::Crowd;
 use self::desk::Desk;
 use self::listen::Sockets;
+use self::metrics::Metrics;
 use self::networks::Networks;
 use self::source::Source;
 use crate::error::Error;
@@ -83,6 +86,8 @@ pub struct Settings {
     pub drain: Option<Duration>,
     /// Whether other processes may bind the port, too.
     pub reuse_port: bool,
+    /// Where the figures are shown, as a host and a port.
+    pub metrics: Option<(String, u16)>,
     /// Spin instead of sleeping while somebody is there.
     pub busy_poll: bool,
     /// What of it is told.
@@ -117,6 +122,7 @@ pub struct Server {
     console: Console,
     door: Option<Door>,
     answerer: Option<Answerer>,
+    metrics: Option<Metrics>,
     roster: Roster,
     desk: Desk,
     /// Where the clients come from, if that is bounded.
@@ -139,17 +145,21 @@ impl Server {
     /// # Errors
     /// What could not be resolved, bound or set up; then nothing is left bound.
     pub fn start(settings: Settings, passed: Option<Passed>, diagnostics: Diagnostics) -> Result<Server, Error> {
+        let metrics = settings.metrics.as_ref().map(|(host, port)| listen::resolve(host, *port)).transpose()?;
         let limit = raise_descriptor_limit();
         let sockets = match passed {
             Some(passed) => Sockets::adopt(passed)?,
             None => Sockets::of(&settings)?,
         };
+        let metrics =
+            metrics.map(|address| Ok((listen::listener(address, settings.reuse_port)?, address))).transpose()?;
         if let (Some(tcp), None) = (&sockets.tcp, settings.idle_timeout) {
             listen::keep_alive(tcp);
         }
         let process = Process::set_up(settings.style, settings.transcript == Extent::None, diagnostics, OnQuit::Die)?;
         let alarm = Alarm::new().map_err(|error| Error::Setup("the timer", error))?;
         let answerer = sockets.udp.map(|socket| Answerer::new(socket, sockets.passed)).transpose();
+        let metrics = metrics.map(|(listener, address)| Metrics::new(listener, address)).transpose();
         let allowed = limit.map_or(Key::SLOTS, |limit| limit.saturating_sub(RESERVE).max(1));
         let mut server = Server {
             process,
@@ -158,6 +168,7 @@ impl Server {
             console: Console::stdin(operator::LONGEST_COMMAND),
             door: sockets.tcp.map(Door::new),
             answerer: answerer.map_err(|error| Error::Setup("the UDP socket", error))?,
+            metrics: metrics.map_err(|error| Error::Setup("the metrics' socket", error))?,
             roster: Roster::new(settings.framing, settings.longest_message, settings.idle_timeout),
             desk: Desk::new(&settings),
             crowd: settings.max_per_address.map(Crowd::new),
@@ -180,6 +191,9 @@ impl Server {
         }
         if let Some(answerer) = &mut self.answerer {
             answerer.register(registry)?;
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.register(registry)?;
         }
         self.alarm.register(registry, Source::Alarm.token())?;
         self.console.register(registry, Source::Console.token())?;
@@ -224,6 +238,8 @@ impl Server {
             Source::Console => self.heed_operator(slice),
             Source::Screen => self.process.heed(Source::Screen),
             Source::Diagnostics => self.process.heed(Source::Diagnostics),
+            Source::Metrics => self.receive_visitor(slice.now()),
+            Source::Visitor => self.attend(slice),
             // Deadlines are looked at in every turn.
             Source::Alarm => {}
             Source::Peer(key) => self.serve_peer(key, slice),
@@ -284,6 +300,7 @@ impl Server {
     /// The last word to those who sent datagrams. The socket is closed behind it: one that stayed would swallow what
     /// still comes.
     fn say_goodbye(&mut self, now: Instant) {
+        self.desk.stats.datagrams_dropped = self.datagrams_dropped().unwrap_or(0);
         if let Some(mut answerer) = self.answerer.take() {
             answerer.say_goodbye(self.settings.idle_timeout, now);
         }
@@ -305,10 +322,19 @@ impl Server {
         self.process.finish(left.min(LAST_LINES));
     }
 
+    /// What the kernel dropped at our UDP socket, where it tells: asked only when somebody asks.
+    fn datagrams_dropped(&self) -> Option<u64> {
+        match &self.answerer {
+            Some(answerer) => answerer.dropped(),
+            None => Some(self.desk.stats.datagrams_dropped),
+        }
+    }
+
     fn stats(&self, now: Instant) -> Stats {
         Stats {
             uptime: now.saturating_duration_since(self.started),
             connections: (self.roster.clients() - self.roster.unnamed()) as u64,
+            datagrams_dropped: self.datagrams_dropped().unwrap_or(0),
             lines_dropped: self.process.journal.dropped(),
             longest_turn: self.process.reactor.longest_turn(),
             ..self.desk.stats

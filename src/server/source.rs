@@ -18,6 +18,10 @@ pub(super) enum Source {
     Screen,
     /// stderr takes bytes again.
     Diagnostics,
+    /// The metrics' listener has a visitor to let in.
+    Metrics,
+    /// The visitor has something to read, or takes bytes again.
+    Visitor,
     /// The alarm that covers the next deadline rang.
     Alarm,
     /// One connection out of many.
@@ -33,6 +37,8 @@ impl reactor::Source for Source {
         Source::Screen,
         Source::Diagnostics,
         Source::Alarm,
+        Source::Metrics,
+        Source::Visitor,
     ];
 
     #[inline]
@@ -50,7 +56,9 @@ impl reactor::Source for Source {
             | Source::Console
             | Source::Screen
             | Source::Diagnostics
-            | Source::Alarm => None,
+            | Source::Alarm
+            | Source::Metrics
+            | Source::Visitor => None,
         }
     }
 
@@ -75,8 +83,8 @@ mod tests {
 
     #[test]
     fn every_source_comes_back_from_its_token() {
-        use Source::{Alarm, Console, Datagrams, Diagnostics, Listener, Screen, Signals};
-        for source in [Signals, Listener, Datagrams, Console, Screen, Diagnostics, Alarm] {
+        use Source::{Alarm, Console, Datagrams, Diagnostics, Listener, Metrics, Screen, Signals, Visitor};
+        for source in [Signals, Listener, Datagrams, Console, Screen, Diagnostics, Alarm, Metrics, Visitor] {
             assert_eq!(Source::of(source.token()), Some(source));
         }
     }

@@ -10,6 +10,7 @@ pub mod instrument;
 pub mod journal;
 pub mod json;
 pub mod locale;
+pub mod metrics;
 pub mod server;
 pub mod stamp;
 pub mod stats;

@@ -124,7 +124,8 @@ pub struct ClientLine {
     pub silent: Duration,
 }
 
-const HELP: &str = "\
+/// The answer to `help`.
+pub const HELP: &str = "\
 help            this list
 clients         who is connected
 stats           the server's counters, on one line

@@ -33,6 +33,8 @@ pub struct Stats {
     pub datagrams_out: u64,
     /// Datagrams left without an answer.
     pub unanswered: u64,
+    /// Datagrams that the kernel dropped, for want of room in the receive buffer above all: as far as it tells.
+    pub datagrams_dropped: u64,
     /// Transcript lines dropped.
     pub lines_dropped: u64,
     /// The longest turn of the loop.
@@ -41,7 +43,7 @@ pub struct Stats {
 
 impl Stats {
     /// The counters between the two times, named.
-    pub(super) fn counters(&self) -> [(&'static str, u64); 13] {
+    pub(super) fn counters(&self) -> [(&'static str, u64); 14] {
         [
             ("connections", self.connections),
             ("peak", self.peak),
@@ -55,6 +57,7 @@ impl Stats {
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", self.datagrams_out),
             ("unanswered", self.unanswered),
+            ("datagrams_dropped", self.datagrams_dropped),
             ("lines_dropped", self.lines_dropped),
         ]
     }

@@ -109,6 +109,19 @@ pub enum Reason {
     Error,
 }
 
+impl Reason {
+    /// All of them, in the order in which they are numbered.
+    pub const ALL: [Reason; 7] = [
+        Reason::Closed,
+        Reason::Idle,
+        Reason::Reset,
+        Reason::Shutdown,
+        Reason::TooLong,
+        Reason::Operator,
+        Reason::Error,
+    ];
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

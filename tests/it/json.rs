@@ -159,7 +159,7 @@ fn stats_carries_the_same_names() {
     server.type_in("stats\n");
     let stats = event(&server, "stats");
     let names = "uptime connections peak total refused messages acks bytes idle_cuts resets datagrams_in datagrams_out \
-                 unanswered lines_dropped longest_turn_ms";
+                 unanswered datagrams_dropped lines_dropped longest_turn_ms";
     for name in names.split(' ') {
         assert!(stats[name].is_number(), "{name} in {stats}");
     }

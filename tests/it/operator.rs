@@ -68,7 +68,7 @@ fn stats_is_one_line_of_names_and_numbers() {
     let fields: Vec<(&str, &str)> = line.split(' ').map(|field| field.split_once('=').unwrap()).collect();
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     let expected = "uptime connections peak total refused messages acks bytes idle_cuts resets datagrams_in datagrams_out \
-                    unanswered lines_dropped longest_turn_ms";
+                    unanswered datagrams_dropped lines_dropped longest_turn_ms";
     assert_eq!(names.join(" "), expected);
     let value = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).unwrap().1;
     assert!(is_number(value("uptime"), 3) && is_number(value("longest_turn_ms"), 3), "{line:?}");
@@ -76,6 +76,7 @@ fn stats_is_one_line_of_names_and_numbers() {
         [("connections", "1"), ("peak", "2"), ("total", "2"), ("refused", "0"), ("messages", "2"), ("acks", "2")];
     let counted_too =
         [("idle_cuts", "0"), ("resets", "1"), ("datagrams_in", "1"), ("datagrams_out", "1"), ("unanswered", "0")];
+    assert_eq!(value("datagrams_dropped"), "0", "{line:?}");
     for (name, wanted) in counted.into_iter().chain(counted_too) {
         assert_eq!(value(name), wanted, "{name} in {line:?}");
     }

@@ -11,6 +11,22 @@ fn values_that_make_no_sense_are_refused_with_exit_2() {
         ("--max-message", &["0", "-1", "", "many"]),
         ("--max-connections", &["0", "-1", "", "1.5"]),
         ("--port", &["65536", "-1", "", "http"]),
+        (
+            "--metrics",
+            &[
+                "",
+                "9100",
+                "127.0.0.1",
+                "127.0.0.1:",
+                ":9100",
+                "[]:9100",
+                "::1:9100",
+                "[::1:9100",
+                "h:65536",
+                "h:-1",
+                "-1",
+            ],
+        ),
         ("--framing", &["words", ""]),
         ("--format", &["xml", ""]),
         ("--lang", &["de", ""]),
@@ -91,7 +107,7 @@ fn help_has_five_examples() {
 fn help_names_every_option() {
     let help = printed(Launch::server, "--help").join("\n");
     let options = "-p --host --port -t --tcp -u --udp --framing --max-message --idle-timeout --max-connections --grace \
-                   --drain --reuse-port --busy-poll --format --lang -q --quiet --transcript --quiet-from --max-per-address \
+                   --drain --reuse-port --busy-poll --metrics --format --lang -q --quiet --transcript --quiet-from --max-per-address \
                    --proxy-protocol all|connections|none CIDR -V --version --help bytes|lines|length text|json auto|en|zh";
     for option in options.split(' ') {
         let spelled = option.split('|').all(|word| help.contains(word));

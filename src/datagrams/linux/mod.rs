@@ -12,6 +12,7 @@ use inbox::{Arrival, BatchIn};
 use outbox::BatchOut;
 
 mod address;
+mod drops;
 mod group;
 mod inbox;
 mod news;
@@ -116,6 +117,12 @@ impl Batches {
             Self::V4(family) => family.inbox.make_room_for_times(),
             Self::V6(family) => family.inbox.make_room_for_times(),
         }
+    }
+
+    /// How many datagrams the kernel has dropped.
+    #[expect(clippy::unused_self, reason = "it is the socket's, whatever the family")]
+    pub(super) fn dropped(&self, socket: &impl AsFd) -> Option<u64> {
+        drops::of(socket)
     }
 
     pub(super) fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<Received> {

@@ -248,11 +248,13 @@ fn the_operator_asks_for_stats() {
         datagrams_in: 4,
         datagrams_out: 10,
         unanswered: 11,
+        datagrams_dropped: 13,
         lines_dropped: 12,
         longest_turn: Duration::from_nanos(412_345),
     };
     let line = "uptime=12.345 connections=3 peak=5 total=9 refused=7 messages=6 acks=8 bytes=42 idle_cuts=1 resets=2 \
-                datagrams_in=4 datagrams_out=10 unanswered=11 lines_dropped=12 longest_turn_ms=0.412\n";
+                datagrams_in=4 datagrams_out=10 unanswered=11 datagrams_dropped=13 lines_dropped=12 \
+                longest_turn_ms=0.412\n";
     check(
         Event::Stats(&stats),
         line,
@@ -260,7 +262,7 @@ fn the_operator_asks_for_stats() {
         json!({
             "event": "stats", "uptime": 12.3454, "connections": 3, "peak": 5, "total": 9, "refused": 7, "messages": 6,
             "acks": 8, "bytes": 42, "idle_cuts": 1, "resets": 2, "datagrams_in": 4, "datagrams_out": 10,
-            "unanswered": 11, "lines_dropped": 12, "longest_turn_ms": 0.412,
+            "unanswered": 11, "datagrams_dropped": 13, "lines_dropped": 12, "longest_turn_ms": 0.412,
         }),
     );
 }
