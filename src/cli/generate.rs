@@ -148,7 +148,7 @@ fn add_synopsis(roff: &mut Roff, command: &Command) {
     line.extend(positionals(command));
     roff.control("ad", ["l"]).text(line);
     let modes = command.get_groups().find(|group| group.get_id() == MODES);
-    let modes: Vec<&Id> = modes.into_iter().flat_map(|group| group.get_args()).collect();
+    let modes: Vec<&Id> = modes.into_iter().flat_map(clap::ArgGroup::get_args).collect();
     for option in command.get_arguments().filter(|option| modes.contains(&option.get_id())) {
         let mut line = vec![name(), roman(" ")];
         line.extend(spelled(option));

@@ -234,10 +234,11 @@ fn one_visitor_at_a_time_is_inside() {
     let before = descriptors();
     let began = Instant::now();
     let mut first = Client::connect(door);
+    wait_until("the first visitor", || (descriptors() > before).then_some(()));
+    // Each of these knocks.
     let mut others: Vec<Client> = (0..5).map(|_| Client::connect(door)).collect();
     others.iter_mut().for_each(|other| other.send(REQUEST));
-    wait_until("the first visitor", || (descriptors() > before).then_some(()));
-    assert_eq!(descriptors(), before + 1);
+    assert!(descriptors() <= before + 1);
     // It keeps its second, and then they have their turn.
     first.expect_end();
     assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
