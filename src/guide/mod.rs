@@ -6,6 +6,7 @@
 //! | [`message`] | what one acknowledgement means, and the loop that it comes from |
 //! | [`costs`] | what it costs, measured, and how to measure it again |
 //! | [`recipes`] | the two programs at work: in scripts, in checks, as instruments |
+//! | [`production`] | restarts, balancers, who may come, figures |
 //!
 //! The README is the way in: exit codes, options by task, the wire, the limits. The [map of the crate](crate) says
 //! which room does what. This module holds nothing but its documentation.
@@ -38,4 +39,12 @@ pub mod recipes {
 
     pub use crate::guide as contents;
     pub use crate::guide::costs as previous;
+    pub use crate::guide::production as next;
+}
+
+pub mod production {
+    #![doc = include_str!("production.md")]
+
+    pub use crate::guide as contents;
+    pub use crate::guide::recipes as previous;
 }

@@ -148,15 +148,19 @@ fn where_none_loses_the_worst_flow_is_the_slowest() {
             ack(&mut stream);
         }
     });
-    let ended = calm(|| {
-        *slow.lock().unwrap() = None;
-        client_to(far, "--ping -q -c 40 -i 0.02 --flows 4")
+    one_of_five(|| {
+        let ended = calm(|| {
+            *slow.lock().unwrap() = None;
+            client_to(far, "--ping -q -c 40 -i 0.02 --flows 4")
+        });
+        let port = slow.lock().unwrap().unwrap().port();
+        let worst = ended.out.last().unwrap();
+        assert_eq!(ended.code, 0);
+        let is_named = worst.starts_with(&format!("worst flow: source port {port}, "));
+        let is_slow = worst.contains(" 0 lost, p50 ") && number(worst, "p50 ") > 30.0;
+        // Another one may be held up for as long.
+        if is_named && is_slow { Ok(()) } else { Err(worst.clone()) }
     });
-    let port = slow.lock().unwrap().unwrap().port();
-    let worst = ended.out.last().unwrap();
-    assert!(worst.starts_with(&format!("worst flow: source port {port}, ")), "{worst:?}");
-    assert!(worst.contains(" 0 lost, p50 ") && number(worst, "p50 ") > 30.0, "{worst:?}");
-    assert_eq!(ended.code, 0);
 }
 
 #[test]
