@@ -8,6 +8,8 @@
 //! slot is never given to a new tenant while an event of the old one may still
 //! be at hand.
 
+mod peer;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,124 +17,15 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 use mio::net::TcpStream;
 
-use crate::connection::{Connection, Inbox};
+pub use self::peer::{Peer, State};
 use crate::reactor::lru::Lru;
 use crate::reactor::{Key, Reactor, Slots, Source, stream_interest};
-use crate::wire::{Decoder, Framing, Output, Owed, Reason};
+use crate::wire::Framing;
 
 /// One that was told to go has so long to take it.
 const LINGER: Duration = Duration::from_secs(1);
 /// Who the client is has to be said within this, or the idle timeout where that is shorter.
 const NAMED_WITHIN: Duration = Duration::from_secs(5);
-
-/// What a connection is still here for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum State {
-    /// A proxy stands before it, and has not said yet for whom it speaks.
-    Unnamed,
-    /// Messages come in, acknowledgements go out.
-    Open,
-    /// The peer has ended its side; what it is owed is on the way.
-    Finishing,
-    /// We have ended it: the last word is on the way, input is discarded.
-    Dismissed,
-    /// Nothing more: it is freed at the end of the turn.
-    Doomed,
-}
-
-/// One TCP peer.
-#[derive(Debug)]
-pub struct Peer {
-    /// The bytes: in and out.
-    pub connection: Connection,
-    /// The messages that come in.
-    pub inbox: Inbox<Decoder>,
-    /// What it is owed.
-    pub owed: Owed,
-    /// Who it is.
-    pub address: SocketAddr,
-    /// The proxy that speaks for it.
-    pub via: Option<Box<SocketAddr>>,
-    /// It is served like everyone, and nothing is told of it.
-    pub is_quiet: bool,
-    /// When it came.
-    pub since: Instant,
-    /// When it last made progress: completed a message, or took bytes that waited for it.
-    pub progress: Instant,
-    /// How many messages it completed.
-    pub messages: u64,
-    /// Why nothing reaches it any more, though it may have said something before that.
-    pub lost: Option<Reason>,
-    /// It was read for the last time: the end of the server has come.
-    pub is_read_out: bool,
-    /// How often it was looked at once more since it last made progress.
-    pub looks: u32,
-    state: State,
-    /// Whether it was turned away at the door, and so never counted as a client.
-    refused: bool,
-    half_closed: bool,
-    /// Until when it may linger, once dismissed; `None`: until the end of the roster.
-    until: Option<Instant>,
-    /// It was told that the server ends, before all were.
-    seen_off: bool,
-}
-
-impl Peer {
-    fn new(stream: TcpStream, address: SocketAddr, framing: Framing, longest: usize, now: Instant) -> Peer {
-        Peer {
-            connection: Connection::new(stream),
-            inbox: Inbox::new(Decoder::new(framing, longest)),
-            owed: Owed::new(framing),
-            address,
-            via: None,
-            is_quiet: false,
-            since: now,
-            progress: now,
-            messages: 0,
-            lost: None,
-            is_read_out: false,
-            looks: 0,
-            state: State::Open,
-            refused: false,
-            half_closed: false,
-            until: None,
-            seen_off: false,
-        }
-    }
-
-    /// What it is still here for.
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    /// Whether it counts as a client: neither dismissed nor doomed.
-    pub fn is_client(&self) -> bool {
-        matches!(self.state, State::Unnamed | State::Open | State::Finishing)
-    }
-
-    /// Whether it was told to go, or turned away, before the end came: what becomes of it is no cut of the end's.
-    pub fn has_parted_before(&self) -> bool {
-        self.refused || (self.until.is_some() && !self.seen_off)
-    }
-
-    /// Sends what it is owed, as far as it takes it; behind the last word of a dismissed one its writing side is shut.
-    /// Returns how many bytes moved.
-    ///
-    /// # Errors
-    /// The connection is broken.
-    #[inline]
-    pub fn flush(&mut self) -> io::Result<usize> {
-        if self.owed.is_empty() && self.state != State::Dismissed {
-            return Ok(0);
-        }
-        let moved = self.connection.flush(&mut self.owed)?;
-        if self.state == State::Dismissed && self.owed.is_empty() && !std::mem::replace(&mut self.half_closed, true) {
-            self.connection.half_close();
-        }
-        Ok(moved)
-    }
-}
 
 /// All connections, with their deadlines.
 #[derive(Debug)]
