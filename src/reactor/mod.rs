@@ -59,6 +59,15 @@ pub fn stream_interest() -> Interest {
     both
 }
 
+/// Of two deadlines the sooner; `None` is never.
+#[inline]
+pub fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// The poll, the ready queue, and the sources that were told to wait a while.
 #[derive(Debug)]
 pub struct Reactor<S> {

@@ -56,15 +56,16 @@ mod platform {
         /// Sees to it that the loop wakes by `deadline`, at the cost of a wake-up for nothing now and then: one that
         /// is set for an earlier time stays, so that a deadline which moves on with every event is set when it comes,
         /// not with every event. (A timeout of the poll starts and stops a timer in every wait that sleeps.) Returns
-        /// the deadline that the poll itself is to be given.
-        pub fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
-            let (deadline, now) = (deadline?, Instant::now());
+        /// the deadline that the poll itself is to be given. `now` is the time of the turn: whatever rings later than
+        /// that is still to be told.
+        pub fn cover(&mut self, deadline: Option<Instant>, now: Instant) -> Option<Instant> {
+            let deadline = deadline?;
             if deadline <= now {
                 return Some(deadline);
             }
             match self.set_for {
                 Some(set_for) if now < set_for && set_for <= deadline => None,
-                _ => self.wind(deadline, now),
+                _ => self.wind(deadline, Instant::now()),
             }
         }
 
@@ -120,7 +121,7 @@ mod platform {
         }
 
         /// Returns `deadline`: whole milliseconds do here.
-        pub fn cover(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+        pub fn cover(&mut self, deadline: Option<Instant>, _: Instant) -> Option<Instant> {
             deadline
         }
     }
@@ -155,13 +156,16 @@ mod tests {
         let began = Instant::now();
         let [soon, later, never] = [2, 4, 3_600_000].map(|millis| began + Duration::from_millis(millis));
         // Set for what is far, it must be set anew for what is near; set for that, it covers the rest until it rang.
-        alarm.cover(Some(never));
+        alarm.cover(Some(never), began);
         for due in [soon, later] {
-            alarm.cover(Some(soon));
-            while reactor.wait(alarm.cover(Some(due))).unwrap() < due {}
+            let mut now = Instant::now();
+            alarm.cover(Some(soon), now);
+            while now < due {
+                now = reactor.wait(alarm.cover(Some(due), now)).unwrap();
+            }
         }
         assert!(began.elapsed() < Duration::from_secs(60));
-        assert_eq!(alarm.cover(None), None);
-        assert_eq!(alarm.cover(Some(soon)), Some(soon), "what is past is for the poll");
+        assert_eq!(alarm.cover(None, Instant::now()), None);
+        assert_eq!(alarm.cover(Some(soon), Instant::now()), Some(soon), "what is past is for the poll");
     }
 }

@@ -19,7 +19,7 @@ use mio::net::TcpStream;
 
 pub use self::peer::{Peer, State};
 use crate::reactor::lru::Lru;
-use crate::reactor::{Key, Reactor, Slots, Source, stream_interest};
+use crate::reactor::{Key, Reactor, Slots, Source, sooner, stream_interest};
 use crate::wire::Framing;
 
 /// One that was told to go has so long to take it.
@@ -265,13 +265,10 @@ impl Roster {
 
     /// When the next one is due: unnamed, idle or overstayed.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let known = [self.first_idle(), self.first_overstayed()].into_iter().flatten().map(|(_, due)| due).min();
+        let due = |first: Option<(Key, Instant)>| first.map(|(_, due)| due);
+        let known = sooner(due(self.first_idle()), due(self.first_overstayed()));
         // Mostly there is none, and nobody pays for that.
-        if self.unnamed_count == 0 {
-            return known;
-        }
-        let unnamed = self.first_unnamed().map(|(_, due)| due);
-        unnamed.into_iter().chain(known).min()
+        if self.unnamed_count == 0 { known } else { sooner(due(self.first_unnamed()), known) }
     }
 
     fn first_unnamed(&self) -> Option<(Key, Instant)> {
@@ -286,16 +283,17 @@ impl Roster {
     }
 
     fn first_overstayed(&self) -> Option<(Key, Instant)> {
-        let dismissed = [self.lingering.front(), self.seen_off.front()].into_iter().flatten();
+        let fronts = [self.lingering.front(), self.seen_off.front()];
+        if fronts == [None, None] {
+            // Who has not even been dismissed by the end never will be.
+            let end = self.end?;
+            return self.peers.tenant(self.idle.front()?).map(|(key, _)| (key, end));
+        }
         let due = |slot| {
             let (key, peer) = self.peers.tenant(slot)?;
-            Some((key, peer.until.into_iter().chain(self.end).min()?))
+            Some((key, sooner(peer.until, self.end)?))
         };
-        if let Some(first) = dismissed.filter_map(due).min_by_key(|(_, due)| *due) {
-            return Some(first);
-        }
-        // Who has not even been dismissed by then never will be.
-        self.peers.tenant(self.idle.front()?).map(|(key, _)| key).zip(self.end)
+        fronts.into_iter().flatten().filter_map(due).min_by_key(|(_, due)| *due)
     }
 
     /// The one that has lingered for longest: its place may be wanted.

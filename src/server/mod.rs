@@ -49,7 +49,7 @@ use crate::process::limits::raise_descriptor_limit;
 use crate::process::signals::{OnQuit, Signal, has_terminal};
 use crate::process::supervisor::{Notifier, Passed};
 use crate::reactor::timer::Alarm;
-use crate::reactor::{Key, Slice, Source as _};
+use crate::reactor::{Key, Slice, Source as _, sooner};
 use crate::roster::{Peer, Roster};
 use crate::stdio::console::Console;
 use crate::stdio::diagnostics::Diagnostics;
@@ -213,15 +213,17 @@ impl Server {
             // The turn, in this order because: lines leave in one write when all are there; signals may change what the
             // rest should do (the reactor puts them first); input comes before deadlines, so that what has arrived
             // saves its sender; a slot is freed only when no event of this turn can name it any more.
-            let deadline = self.alarm.cover(self.deadline(now));
+            let deadline = self.alarm.cover(self.deadline(now), now);
             now = self.process.wait(deadline)?;
             while let Some(mut slice) = self.process.reactor.next_slice() {
                 self.serve(&mut slice);
                 self.process.reactor.put_back(slice);
             }
             self.sweep(now);
-            self.end_drain_if_due(now);
-            self.close_doors_if_late(now);
+            if self.ending.is_some() {
+                self.end_drain_if_due(now);
+                self.close_doors_if_late(now);
+            }
             self.reap();
             self.notifier.show_life(now);
             self.recall_operator();
@@ -264,7 +266,7 @@ impl Server {
         }
         // A door or a goodbye may be all that is left.
         let end = self.ending.as_ref().and_then(Ending::next);
-        [self.roster.next_deadline(), end, self.notifier.deadline()].into_iter().flatten().min()
+        sooner(self.roster.next_deadline(), sooner(end, self.notifier.deadline()))
     }
 
     fn somebody_is_there(&self, now: Instant) -> bool {
