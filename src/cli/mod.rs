@@ -35,7 +35,8 @@ use crate::transcript::{Charset, Format, Lang, Style, gap};
 use crate::wire::Framing;
 
 fn parse_port(word: &str) -> Result<u16, String> {
-    word.parse().map_err(|_| "give a number from 0 (the system chooses) to 65535".to_owned())
+    let port = word.parse().ok().filter(|_| !word.starts_with('+'));
+    port.ok_or_else(|| "give a number from 0 (the system chooses) to 65535".to_owned())
 }
 
 fn parse_count(word: &str) -> Result<usize, String> {

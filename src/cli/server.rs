@@ -116,7 +116,7 @@ fn parse_place(word: &str) -> Result<(String, u16), String> {
     if bare.unwrap_or(host).is_empty() || (bare.is_none() && host.contains([':', '[', ']'])) {
         return Err(accepted());
     }
-    Ok((host.to_owned(), port.parse().map_err(|_| accepted())?))
+    Ok((host.to_owned(), parse_port(port).map_err(|_| accepted())?))
 }
 
 impl ServerArgs {

@@ -28,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The UDP socket, who spoke to it, and when it last answered a reply.
 pub(super) struct Answerer {
     datagrams: Datagrams,
+    /// What the kernel had dropped at it before it was ours.
+    dropped_before: u64,
     peers: Peers,
     replied_to_reply: Option<Instant>,
     heard: Option<Instant>,
@@ -55,8 +57,10 @@ pub(super) enum Afterwards {
 impl Answerer {
     /// Answers on `socket`, which others may have, too, where it was `passed`.
     pub(super) fn new(socket: UdpSocket, passed: bool) -> io::Result<Answerer> {
+        let datagrams = if passed { Datagrams::shared(socket)? } else { Datagrams::new(socket)? };
         Ok(Answerer {
-            datagrams: if passed { Datagrams::shared(socket)? } else { Datagrams::new(socket)? },
+            dropped_before: datagrams.dropped().unwrap_or(0),
+            datagrams,
             peers: Peers::default(),
             replied_to_reply: None,
             heard: None,
@@ -87,7 +91,7 @@ impl Answerer {
 
     /// How many datagrams the kernel has dropped, where it tells.
     pub(super) fn dropped(&self) -> Option<u64> {
-        self.datagrams.dropped()
+        self.datagrams.dropped().map(|dropped| dropped.saturating_sub(self.dropped_before))
     }
 
     /// From now on only what has arrived is answered.

@@ -6,7 +6,7 @@ use super::converse::{Attention, reason_of};
 use super::{Server, Source};
 use crate::connection::Fill;
 use crate::reactor::{Key, Slice};
-use crate::roster::Peer;
+use crate::roster::{Peer, State};
 use crate::transcript::server::Event;
 use crate::wire::{Notice, Output, Reason};
 
@@ -280,7 +280,8 @@ impl Server {
         let until = self.settings.drain.and_then(|drain| now.checked_add(drain));
         self.begin_end(Phase::Draining { until });
         // Who waits for ACKs already has its last ones.
-        let waiting = |(key, peer): (Key, &Peer)| (!peer.owed.is_empty() || peer.inbox.has_rest()).then_some(key);
+        let is_waiting = |peer: &Peer| !peer.owed.is_empty() || peer.inbox.has_rest();
+        let waiting = |(key, peer): (Key, &Peer)| (peer.state() != State::Unnamed && is_waiting(peer)).then_some(key);
         let waiting: Vec<Key> = self.roster.iter().filter_map(waiting).collect();
         for key in waiting {
             self.process.reactor.ask(Source::Peer(key));
@@ -335,11 +336,12 @@ impl Server {
 
     /// What waits in passed sockets is the next process's: nobody is let in and no datagram is read any more.
     fn leave_doors(&mut self) {
+        let answerer = self.take_answerer();
         let registry = self.process.reactor.registry();
         if let Some(door) = self.door.take() {
             door.leave(registry);
         }
-        if let Some(answerer) = self.answerer.take() {
+        if let Some(answerer) = answerer {
             answerer.leave(registry);
         }
     }

@@ -152,6 +152,7 @@ impl Desk {
         let mut taken = Count::default();
         match peer.inbox.decoder.end() {
             Ok(End::Clean) => {}
+            Ok(End::CutShort(_)) if peer.is_quiet => {}
             Ok(End::CutShort(got)) => {
                 log::warn!("{} ended its stream within a message, {got} bytes into the frame", peer.address);
             }

@@ -31,7 +31,7 @@ impl From<io::Error> for NoName {
 impl Server {
     /// A slice of one whose proxy has not said yet for whom it speaks.
     pub(super) fn hear_proxy(&mut self, key: Key, slice: &mut Slice<Source>) {
-        let now = slice.now();
+        let (now, is_closing) = (slice.now(), self.is_closing());
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
@@ -46,7 +46,7 @@ impl Server {
                 }
             }
             // At the end of the server it is told so; of it there is nothing to tell.
-            Ok(Prefaced::Part) if self.ending.is_some() && !slice.budget.is_cut_off() => {
+            Ok(Prefaced::Part) if is_closing && !slice.budget.is_cut_off() => {
                 self.roster.dismiss(key, now);
                 self.say_last(key, Some(Notice::ShuttingDown));
             }

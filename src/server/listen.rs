@@ -128,6 +128,18 @@ pub(super) fn keep_alive<'s>(socket: impl Into<SockRef<'s>>) {
     }
 }
 
+/// Sees to it that monitors and clients have different doors: with `--reuse-port` the system would let them share one.
+pub(super) fn keep_apart(metrics: SocketAddr, tcp: &TcpListener) -> Result<(), Error> {
+    let served = tcp.local_addr().map_err(|error| Error::Listen(metrics, error))?;
+    let overlap = |one: IpAddr, other: IpAddr| one == other || one.is_unspecified() || other.is_unspecified();
+    match served.port() == metrics.port() && overlap(served.ip(), metrics.ip()) {
+        true => {
+            Err(Error::Usage(format!("--metrics {metrics} is where clients are served: give it a port of its own")))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Whether another client may be waiting to be accepted. An accept in vain makes a descriptor and throws it away: to ask
 /// first costs a tenth of that, and who comes later raises an event. Elsewhere only `WouldBlock` makes mio look again.
 #[cfg(target_os = "linux")]

@@ -151,6 +151,9 @@ impl Server {
             Some(passed) => Sockets::adopt(passed)?,
             None => Sockets::of(&settings)?,
         };
+        if let (Some(metrics), Some(tcp), true) = (metrics, &sockets.tcp, settings.reuse_port) {
+            listen::keep_apart(metrics, tcp)?;
+        }
         let metrics =
             metrics.map(|address| Ok((listen::listener(address, settings.reuse_port)?, address))).transpose()?;
         if let (Some(tcp), None) = (&sockets.tcp, settings.idle_timeout) {
@@ -302,10 +305,15 @@ impl Server {
     /// The last word to those who sent datagrams. The socket is closed behind it: one that stayed would swallow what
     /// still comes.
     fn say_goodbye(&mut self, now: Instant) {
-        self.desk.stats.datagrams_dropped = self.datagrams_dropped().unwrap_or(0);
-        if let Some(mut answerer) = self.answerer.take() {
+        if let Some(mut answerer) = self.take_answerer() {
             answerer.say_goodbye(self.settings.idle_timeout, now);
         }
+    }
+
+    /// Takes the UDP socket out of the turn; what the kernel dropped there stays known.
+    fn take_answerer(&mut self) -> Option<Answerer> {
+        self.desk.stats.datagrams_dropped = self.datagrams_dropped().unwrap_or(0);
+        self.answerer.take()
     }
 
     /// Frees the doomed; whoever waits for a descriptor may have one now.

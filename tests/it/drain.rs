@@ -310,3 +310,30 @@ fn several_processes_share_a_port_where_they_all_say_so() {
         (both(" sent: hello") && both(" sent a datagram: hello")).then_some(())
     });
 }
+
+/// The header says who it is, and is no message: what it comes in pieces of is heard on in a drain.
+#[test]
+fn a_client_whose_proxy_is_slow_to_name_it_has_its_last_ack() {
+    for with_message in [false, true] {
+        let server = server("-t --drain 60 --framing lines --proxy-protocol 127.0.0.1");
+        let mut early = server.quiet_client();
+        early.send("PROXY TCP4 203.0.113.7 ");
+        // The server has read that: a second client, whose header is whole, is told.
+        let mut told = server.quiet_client();
+        told.send("PROXY TCP4 203.0.113.8 127.0.0.1 40001 6666\r\n");
+        server.stdout.find("the second", |line| line.starts_with("203.0.113.8:40001 via "));
+        terminate(&server);
+        let mut late = server.quiet_client();
+        late.send("PROXY TCP4 203.0.113.7 ");
+        for client in [&mut early, &mut late] {
+            client.expect_nothing_yet();
+            if with_message {
+                client.send("127.0.0.1 40001 6666\r\nhello\n");
+            } else {
+                client.send("127.0.0.1 40001 6666\r\n");
+                client.send("hello\n");
+            }
+            client.expect_last("ACK\nserver is shutting down\n");
+        }
+    }
+}

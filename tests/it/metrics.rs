@@ -270,6 +270,20 @@ fn a_door_that_cannot_be_bound_ends_the_start_and_names_it() {
 }
 
 #[test]
+fn a_shared_port_is_not_shared_with_the_clients() {
+    let address = private_loopback();
+    let free = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
+    for door in [free.to_string(), format!("0.0.0.0:{}", free.port())] {
+        let (host, port) = (address.to_string(), free.port().to_string());
+        let words = ["--host", &host, "-p", &port, "-t", "--reuse-port", "--metrics", &door];
+        let mut server = Launch::server(&words).start();
+        assert_eq!(server.wait_exit(), 2);
+        let said = format!("reactor-server: --metrics {door} is where clients are served: give it a port of its own");
+        assert_eq!(server.stderr.to_end(), [said]);
+    }
+}
+
+#[test]
 fn a_host_without_an_address_is_named_with_exit_2() {
     let mut server = Launch::server(&["-p", "0", "--metrics", "no-such-host.invalid:9100"]).start();
     assert_eq!(server.wait_exit(), 2);

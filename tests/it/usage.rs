@@ -10,7 +10,7 @@ fn values_that_make_no_sense_are_refused_with_exit_2() {
         ("--drain", &["-1", "nan", "inf", "", "-0.5", "a while"]),
         ("--max-message", &["0", "-1", "", "many"]),
         ("--max-connections", &["0", "-1", "", "1.5"]),
-        ("--port", &["65536", "-1", "", "http"]),
+        ("--port", &["65536", "-1", "+6666", "", "http"]),
         (
             "--metrics",
             &[
@@ -24,6 +24,7 @@ fn values_that_make_no_sense_are_refused_with_exit_2() {
                 "[::1:9100",
                 "h:65536",
                 "h:-1",
+                "h:+9100",
                 "-1",
             ],
         ),

@@ -1,9 +1,10 @@
 //! How many may come from one address, and of whom nothing is told.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::harness::{Client, Server, ServerBuilder, has_v6, server, wait_until};
 
@@ -140,6 +141,24 @@ fn of_quiet_addresses_nothing_is_told_and_everything_counted() {
         let asked = |line: &String| line.starts_with("uptime=") || line.contains(r#""event":"stats""#);
         assert!(told[listening..].iter().all(asked), "{told:?}");
     }
+}
+
+#[test]
+fn a_frame_that_a_quiet_one_cuts_short_is_no_diagnostic() {
+    let mut server = operated("--quiet-from 127.0.0.2 --framing length");
+    let quiet: SocketAddr = "127.0.0.2:0".parse().unwrap();
+    for (source, total) in [(Some(quiet), 1.0), (None, 2.0)] {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        source.into_iter().for_each(|source| socket.bind(&source.into()).unwrap());
+        socket.connect(&server.tcp().into()).unwrap();
+        socket.send(b"\0\0\0\x05he").unwrap();
+        socket.shutdown(Shutdown::Both).unwrap();
+        wait_until("its coming", || (server.stat("total") == total).then_some(()));
+        wait_until("its going", || (server.stat("connections") == 0.0).then_some(()));
+    }
+    server.stderr.find("the other one's", |line| line.contains("ended its stream within a message"));
+    let told = server.stderr.so_far();
+    assert!(!told.iter().any(|line| line.contains("127.0.0.2")), "{told:?}");
 }
 
 #[test]
