@@ -39,6 +39,9 @@ pub(super) struct ClientArgs {
     host: Option<String>,
     /// The server's port [default: 6666]
     port: Option<String>,
+    /// The same
+    #[arg(short = 'p', long = "port", value_name = "PORT", allow_hyphen_values = true)]
+    port_option: Option<String>,
     /// Speak UDP: each message is a datagram
     #[arg(short, long)]
     udp: bool,
@@ -128,7 +131,7 @@ impl ClientArgs {
     pub(super) fn settings(self) -> Result<Settings, Error> {
         self.refuse_strays()?;
         Ok(Settings {
-            target: Target::parse(self.host.as_deref(), self.port.as_deref())?,
+            target: Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?,
             family: if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) },
             style: self.style.style()?,
             quiet: self.quiet,
@@ -199,7 +202,7 @@ impl ClientArgs {
     fn ping_settings(self) -> Result<ping::Settings, Error> {
         let (protocol, timeout) = (self.protocol(), self.instrument_timeout());
         let deadline = self.deadline.and_then(Seconds::or_never);
-        let target = Target::parse(self.host.as_deref(), self.port.as_deref())?;
+        let target = Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?;
         let name = target.host.parse::<IpAddr>().is_err().then_some(target.host);
         self.probes.settings(protocol, self.framing.into(), timeout, deadline, self.quiet, name)
     }

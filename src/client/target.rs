@@ -28,20 +28,22 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads `HOST`, `HOST PORT`, `HOST:PORT` or `[v6]:PORT`.
+    /// Reads `HOST`, `HOST PORT`, `HOST:PORT` or `[v6]:PORT`; the port may also be given as an `option`.
     ///
     /// # Errors
     /// What is wrong with them, and what is accepted.
-    pub fn parse(host: Option<&str>, port: Option<&str>) -> Result<Target, Error> {
-        let (host, inner_port) = split(host.unwrap_or(DEFAULT_HOST))?;
-        let port = match (inner_port, port) {
-            (Some(inner), Some(outer)) => {
-                let (inner, outer) = (escape(inner.as_bytes()), escape(outer.as_bytes()));
+    pub fn parse(host: Option<&str>, port: Option<&str>, option: Option<&str>) -> Result<Target, Error> {
+        let (host, inner) = split(host.unwrap_or(DEFAULT_HOST))?;
+        let ports: Vec<&str> = [inner, port, option].into_iter().flatten().collect();
+        let port = match ports[..] {
+            [] => DEFAULT_PORT,
+            [port] => parse_port(port)?,
+            [first, second, ..] => {
+                let (first, second) = (escape(first.as_bytes()), escape(second.as_bytes()));
                 return Err(Error::Usage(format!(
-                    "two ports are given, '{inner}' and '{outer}': give HOST PORT or HOST:PORT"
+                    "two ports are given, '{first}' and '{second}': give HOST PORT, HOST:PORT or -p PORT"
                 )));
             }
-            (port, None) | (None, port) => port.map_or(Ok(DEFAULT_PORT), parse_port)?,
         };
         if host.is_empty() {
             return Err(Error::Usage("the host name is empty: give a name or an address".into()));
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     fn parse(host: Option<&str>, port: Option<&str>) -> String {
-        match Target::parse(host, port) {
+        match Target::parse(host, port, None) {
             Ok(Target { host, port }) => format!("{host} {port}"),
             Err(error) => error.to_string(),
         }
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_what_is_accepted() {
         for (words, expected) in [
-            ((Some("h:7"), Some("8")), "two ports are given, '7' and '8': give HOST PORT or HOST:PORT"),
+            ((Some("h:7"), Some("8")), "two ports are given, '7' and '8': give HOST PORT, HOST:PORT or -p PORT"),
             ((Some("h:x"), None), "'x' is no port: give a number from 1 to 65535"),
             ((Some("h"), Some("0")), "'0' is no port: give a number from 1 to 65535"),
             ((Some("h"), Some("65536")), "'65536' is no port: give a number from 1 to 65535"),

@@ -89,7 +89,7 @@ pub(crate) fn operator(data: &[u8]) {
     let _ = Command::parse(data);
     if let Ok(text) = std::str::from_utf8(data) {
         let (host, port) = text.split_once(' ').map_or((text, None), |(host, port)| (host, Some(port)));
-        match Target::parse(Some(host), port) {
+        match Target::parse(Some(host), port, None) {
             Ok(target) => assert!(target.port > 0 && !target.host.is_empty()),
             Err(error) => assert_eq!(error.to_string().lines().count(), 1),
         }

@@ -242,3 +242,18 @@ fn the_language_follows_the_locale() {
         assert_eq!(connected.contains("成功建立连接"), chinese, "{variables:?}: {connected:?}");
     }
 }
+
+#[test]
+fn the_port_may_be_an_option_in_every_mode_but_not_be_given_twice() {
+    let server = server("");
+    let port = server.tcp().port().to_string();
+    for mode in ["-m hello", "-u -m hello", "-z", "--ping -c 1", "--find-idle 0.1"] {
+        let ended = run(Launch::client(&["-p", &port].into_iter().chain(mode.split(' ')).collect::<Vec<_>>()));
+        assert_eq!(ended.code, 0, "{mode}: {:?}", ended.err);
+    }
+    for words in [["127.0.0.1", &port, "-p", "7"], ["127.0.0.1:7", "-m", "x", "--port=7"]] {
+        let ended = run(Launch::client(&words));
+        assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
+        assert!(ended.err[0].contains("two ports are given"), "{:?}", ended.err);
+    }
+}

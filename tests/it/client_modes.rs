@@ -25,7 +25,8 @@ const OPTIONS: [(&str, &str, &[&str]); 13] = [
 ];
 
 /// Those that every mode knows.
-const EVERYWHERE: [(&str, &str); 11] = [
+const EVERYWHERE: [(&str, &str); 12] = [
+    ("-p", "-p --port"),
     ("-u", "-u --udp"),
     ("-t", "-t --tcp"),
     ("--framing bytes", "--framing"),
@@ -79,7 +80,11 @@ fn every_option_in_every_mode() {
     }
     for (option, names) in EVERYWHERE {
         for mode in MODES.into_iter().filter(|_| !matches!(option, "-6" | "--help" | "--version")) {
-            let ended = run(client_to(server.tcp(), &format!("{} {option}", words(mode, option))));
+            let (port, words) = (server.tcp().port().to_string(), words(mode, option));
+            let ended = run(match option {
+                "-p" => Launch::client(&words.split_whitespace().chain(["-p", &port]).collect::<Vec<_>>()),
+                _ => client_to(server.tcp(), &format!("{words} {option}")),
+            });
             // Nothing sent over UDP is nothing known.
             let code = i32::from(mode.is_empty() && option == "-u");
             assert_eq!(ended.code, code, "{mode} {option} ({names}): {:?}", ended.err);

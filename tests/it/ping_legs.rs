@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use nix::sys::signal::Signal::SIGTERM;
 use serde_json::Value;
 
-use crate::harness::Fate::{Answered, Elsewhere, LostBack, LostThere, Overtaken, Twice};
+use crate::harness::Fate::{Answered, Elsewhere, LostBack, LostThere, Overtaken, Plain, Twice};
 use crate::harness::{
     FarUdp, Fate, calm, client_to, end_of, last_object, number, private_loopback, server, stamping, udp_service,
     undisturbed,
@@ -186,4 +186,14 @@ fn a_server_without_stamps_is_recognized_and_said_once() {
         ended.err
     );
     assert!(!ended.out.iter().any(|line| line.starts_with("lost ") || line.contains("duplicated")), "{:?}", ended.out);
+}
+
+#[test]
+fn where_a_plain_answer_comes_among_stamped_ones_there_are_no_legs() {
+    // Two servers behind one port, of which one knows no stamps: what that one was sent is in nobody's count.
+    let far = || stamping(|seq| if seq % 2 == 1 { Answered } else { Plain });
+    let ended = calm(|| client_to(far(), "--ping -u -c 8 -i 0.05 -W 0.5 --format json"));
+    let summary = last_object(&ended.out);
+    assert!(summary["lost"].as_u64() > Some(0), "{summary}");
+    assert!(summary["lost_there"].is_null() && summary["lost_back"].is_null(), "{summary}");
 }

@@ -16,6 +16,8 @@ use crate::wire::{Framing, Protocol, Stamp};
 
 /// The last look at what may wait takes no longer.
 const LAST_LOOK: Duration = Duration::from_millis(100);
+/// Two clocks do not go quite alike.
+const SLACK: Duration = Duration::from_millis(1);
 
 impl Ping {
     pub(super) fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
@@ -221,6 +223,8 @@ impl Ping {
             (Datagram::Stamp(stamp), _) => self.take_stamp(key, &stamp, receipt),
             (Datagram::Check, _) if is_port => {
                 self.tally.strange += 1;
+                // What that one was sent is in no count.
+                self.several = true;
                 self.learn(Stamps::Refuted);
             }
             (Datagram::Check, Some(seq)) => {
@@ -291,6 +295,8 @@ impl Ping {
                 }
                 // What waited here while we stood still came nobody knows when, unless the kernel tells.
                 let times = Some(times).filter(|_| !self.is_stale || receipt.is_told());
+                // It lies within the round trip, or the far end is not to be believed.
+                let server = server.filter(|&server| times.is_none_or(|times| server <= times.rtt + SLACK));
                 self.tally.acknowledge(flow, times, server);
                 if let Some(timeline) = &mut self.timeline {
                     timeline.acknowledge(due, times.map(|times| (times.rtt, times.response)));

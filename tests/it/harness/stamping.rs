@@ -19,6 +19,8 @@ pub(crate) enum Fate {
     Overtaken,
     /// It finds another server than those before: one that remembers nothing of them.
     Elsewhere,
+    /// It finds a server that knows no stamps.
+    Plain,
 }
 
 /// A port that answers as the contract has it; `fate` is asked about each probe by its number here, from 1.
@@ -39,13 +41,17 @@ pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAdd
             if fate == Fate::LostThere {
                 continue;
             }
+            if fate == Fate::Plain {
+                let _ = socket.send_to(b"check", from);
+                continue;
+            }
             let seen = servers[usize::from(fate == Fate::Elsewhere)].entry(session).or_default();
             seen.insert(seq);
             let answer = stamp(&probe, seen.len() as u64, *seen.last().unwrap(), *seen.first().unwrap());
             let say = |(answer, from): &([u8; 72], SocketAddr)| drop(socket.send_to(answer, from));
             let answer = (answer, from);
             match fate {
-                Fate::LostThere | Fate::LostBack => continue,
+                Fate::LostThere | Fate::Plain | Fate::LostBack => continue,
                 Fate::Overtaken => {
                     overtaken = Some(answer);
                     continue;
