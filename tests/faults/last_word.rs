@@ -29,7 +29,10 @@ fn behind_a_full_queue_and_unread_input_come_every_ack_the_notice_and_a_clean_en
         client.expect("ACK\n".repeat(portion));
         left -= portion;
     }
-    client.expect_last(NOTICE);
+    // On a busy machine the count may have rested before the reading did: what was read after that is owed, too.
+    let rest = client.read_to_end();
+    let notice = rest.strip_suffix(NOTICE.as_bytes()).map(|acks| acks.chunks(4).all(|ack| ack == b"ACK\n"));
+    assert_eq!(notice, Some(true), "{} bytes end with {:?}", rest.len(), rest.last_chunk::<40>());
     println!("{owed} ACKs, the notice and a clean end, with the queue full and input unread");
     client.give_up();
     sending.join().unwrap();
