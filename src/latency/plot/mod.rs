@@ -137,7 +137,8 @@ mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
-    fn latencies(samples: impl IntoIterator<Item = Duration>) -> Latencies {
+    /// What these samples come to.
+    pub(super) fn latencies(samples: impl IntoIterator<Item = Duration>) -> Latencies {
         let mut latencies = Latencies::new();
         samples.into_iter().for_each(|sample| latencies.record(sample));
         latencies

@@ -103,13 +103,8 @@ mod tests {
 
     use std::time::Duration;
 
+    use super::super::tests::latencies;
     use super::*;
-
-    fn latencies(samples: impl IntoIterator<Item = Duration>) -> Latencies {
-        let mut latencies = Latencies::new();
-        samples.into_iter().for_each(|sample| latencies.record(sample));
-        latencies
-    }
 
     #[test]
     fn a_curve_steps_at_every_rank_and_ends_at_the_maximum() {
