@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::harness::{FarTcp, FarUdp, Mute, Names, end_of, private_loopback, run, sooner_than, timed};
+use crate::harness::{FarTcp, FarUdp, Mute, Names, closed_port, end_of, private_loopback, run, sooner_than, timed};
 
 /// Some addresses that nobody else uses, a port that is free on all of them, and the name for them.
 pub(crate) fn several(test: &str, count: usize) -> Option<(Names, Vec<SocketAddr>)> {
     let ips: Vec<IpAddr> = (0..count).map(|_| private_loopback()).collect();
     let names = Names::several(test, &ips)?;
-    let port = FarTcp::on((ips[0], 0).into()).address().port();
+    let port = closed_port(ips[0]).port();
     Some((names, ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()))
 }
 

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Client, DEADLINE, Input, Launch, Server, ServerBuilder, have, private_loopback, wait_until};
+use crate::harness::{
+    Client, DEADLINE, Input, Launch, Server, ServerBuilder, closed_port, have, private_loopback, wait_until,
+};
 
 const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -272,7 +274,7 @@ fn a_door_that_cannot_be_bound_ends_the_start_and_names_it() {
 #[test]
 fn a_shared_port_is_not_shared_with_the_clients() {
     let address = private_loopback();
-    let free = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
+    let free = closed_port(address);
     for door in [free.to_string(), format!("0.0.0.0:{}", free.port())] {
         let (host, port) = (address.to_string(), free.port().to_string());
         let words = ["--host", &host, "-p", &port, "-t", "--reuse-port", "--metrics", &door];

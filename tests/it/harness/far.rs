@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -263,13 +264,23 @@ impl FarUdp {
     }
 }
 
-/// A port of this address on which nobody listens, TCP or UDP.
+/// A port of this address on which nobody listens, TCP or UDP. It is none of those that systems give away: whoever asks
+/// for any port of every address does not get it.
 #[track_caller]
 pub(crate) fn closed_port(ip: IpAddr) -> SocketAddr {
-    let udp = UdpSocket::bind((ip, 0)).unwrap();
-    let address = udp.local_addr().unwrap();
-    close((TcpListener::bind(address), udp));
-    address
+    const PORTS: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let addresses = (0..PORTS).map(|_| {
+        let number = std::process::id().wrapping_mul(101).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        SocketAddr::new(ip, 10_000 + (number % PORTS) as u16)
+    });
+    let is_free = |address: &SocketAddr| {
+        let bound = (TcpListener::bind(address), UdpSocket::bind(address));
+        let free = bound.0.is_ok() && bound.1.is_ok();
+        close(bound);
+        free
+    };
+    addresses.into_iter().find(is_free).expect("no port is free")
 }
 
 /// How long this takes.
