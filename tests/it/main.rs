@@ -51,6 +51,7 @@ mod json;
 mod limits;
 mod lingering;
 mod listening;
+mod load;
 mod locale;
 mod metrics;
 mod model;
