@@ -32,6 +32,7 @@ const DUE_UNTIL: Duration = Duration::from_micros(7500);
 /// What a source may still read and tell in its slice. There is no other way to get one than from the reactor.
 #[derive(Debug)]
 pub struct Budget {
+    told: usize,
     messages: usize,
     bytes: usize,
     to_the_end: bool,
@@ -40,20 +41,20 @@ pub struct Budget {
 
 impl Budget {
     fn new(to_the_end: bool) -> Budget {
-        Budget { messages: SLICE_MESSAGES, bytes: SLICE_BYTES, to_the_end, cut_off: false }
+        Budget { told: 0, messages: SLICE_MESSAGES, bytes: SLICE_BYTES, to_the_end, cut_off: false }
     }
 
     /// For tests of what reads: as much as they like.
     #[cfg(all(test, feature = "programs"))]
     pub(crate) fn plenty() -> Budget {
-        Budget { messages: usize::MAX, bytes: usize::MAX, to_the_end: true, cut_off: false }
+        Budget { told: 0, messages: usize::MAX, bytes: usize::MAX, to_the_end: true, cut_off: false }
     }
 
     /// Whether another message may be told. Ask when there is one: a source that is told no is cut off, and will be
     /// served again.
     #[inline]
     pub fn may_tell(&mut self) -> bool {
-        let may = self.messages > 0;
+        let may = self.told < self.messages;
         self.cut_off |= !may;
         may
     }
@@ -62,7 +63,7 @@ impl Budget {
     /// again.
     #[inline]
     pub fn may_read(&mut self) -> bool {
-        let may = self.messages > 0 && self.bytes > 0;
+        let may = self.told < self.messages && self.bytes > 0;
         self.cut_off |= !may;
         may
     }
@@ -82,12 +83,17 @@ impl Budget {
     /// So many messages were told, or as much work was done.
     #[inline]
     pub fn spend(&mut self, messages: usize) {
-        self.messages = self.messages.saturating_sub(messages);
+        self.told = self.told.saturating_add(messages);
+    }
+
+    /// No more messages than so many, for a source of which more teach nothing.
+    pub fn narrow(&mut self, messages: usize) {
+        self.messages = self.messages.min(messages);
     }
 
     /// Whether much of it was used.
     fn is_well_used(&self) -> bool {
-        self.messages < SLICE_MESSAGES - SLICE_MESSAGES / LITTLE || self.bytes < SLICE_BYTES - SLICE_BYTES / LITTLE
+        self.told > SLICE_MESSAGES / LITTLE || self.bytes < SLICE_BYTES - SLICE_BYTES / LITTLE
     }
 
     /// Whether the source still had something when the slice was over.

@@ -153,7 +153,8 @@ fn a_ping_keeps_its_count_and_says_once_what_it_was_not_waiting_for() {
             // Who repeats the acknowledgement loses its socket at once; the rest is read and counted.
             let kind = if scene.repeats { "no probe waited for: " } else { "is no acknowledgement: " };
             let sentence = ended.err.iter().find(|line| line.contains(kind)).unwrap();
-            let least = if scene.repeats { 1.0 } else { 100.0 };
+            // More than a chat would read.
+            let least = if scene.repeats { 1.0 } else { 18.0 };
             assert!(number(&sentence.replace(';', " "), kind) >= least, "{}: {sentence}", scene.name());
         }
     }
@@ -236,6 +237,7 @@ fn a_flood_that_is_faster_than_the_reading_hides_neither_deadline_nor_interrupt_
     }
     for scene in scenes().into_iter().filter(|scene| scene.acknowledges && !scene.options.is_empty()) {
         for mode in ["-z", "--ping -w 0.4 -i 0.1", "--find-idle 0.5 -W 0.5"] {
+            // Reading all that a slice may hold, of each flow, would take longer than any test waits.
             let ended = run(slowed(scene.client(mode)));
             expect_few_diagnostics(&ended, &scene.name());
         }

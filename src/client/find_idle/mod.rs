@@ -38,6 +38,9 @@ use crate::wire::{Framing, Notice, Protocol};
 
 /// Flows, and so silences that are tried.
 const FLOWS: u32 = 64;
+/// With so many at once a flow is decided: the one that is awaited, and one more than may be in surplus.
+const MOST_ANSWERS: usize = 18;
+const _: () = assert!(MOST_ANSWERS as u64 == MOST_SURPLUS + 2);
 /// The live line is written anew so often.
 const LIVE: Duration = Duration::from_millis(500);
 
@@ -186,6 +189,7 @@ impl FindIdle {
         let Some(flow) = self.flows.get_mut(key) else {
             return;
         };
+        slice.budget.narrow(MOST_ANSWERS);
         let news = flow.listen(&mut self.buffer, &mut slice.budget);
         // Behind the reading: what was seen happened before.
         let now = Instant::now();

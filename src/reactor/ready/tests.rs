@@ -53,6 +53,18 @@ fn peers(slots: std::ops::Range<u32>) -> Vec<Who> {
 }
 
 #[test]
+fn a_slice_that_is_narrowed_is_cut_off_sooner_and_is_as_little_as_it_is() {
+    let mut turns = Turns::new([peer(0, 0)]);
+    let mut slice = turns.next().unwrap();
+    slice.budget.narrow(18);
+    slice.budget.narrow(200);
+    assert!(slice.budget.may_read());
+    slice.budget.spend(18);
+    assert!(!slice.budget.is_well_used());
+    assert!(!slice.budget.may_tell() && !slice.budget.may_read() && slice.budget.is_cut_off());
+}
+
+#[test]
 fn a_slice_is_256_messages_or_64_kib() {
     let mut turns = Turns::new([peer(0, 0)]);
     let mut slice = turns.next().unwrap();
