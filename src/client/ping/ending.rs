@@ -211,6 +211,8 @@ impl Ping {
             let end = now.saturating_duration_since(self.began);
             timeline.stand_still(end.saturating_sub(span), end, unsent);
         }
+        // What was typed meanwhile stands on the terminal, a `^C`, and the sentence belongs below it.
+        self.heed_signals();
         let seconds = span.as_secs_f64();
         match unsent {
             0 => self.stage.complain(format_args!("this client stood still for {seconds:.1} s")),
