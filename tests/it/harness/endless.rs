@@ -1,12 +1,14 @@
 //! Far ends that go on talking without end, whatever the client does.
 
-use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{self, ErrorKind, Write};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::{heard, tcp_service};
+use socket2::{Domain, Socket, Type};
+
+use super::{heard, private_loopback, tcp_service};
 
 /// Datagrams sent between two looks at who else has spoken.
 const BURST: usize = 32;
@@ -36,23 +38,22 @@ impl Endless {
     /// Over UDP.
     #[track_caller]
     pub(crate) fn udp(first: &'static str, rest: &'static str) -> Endless {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        socket.set_nonblocking(true).unwrap();
+        let socket = shared((private_loopback(), 0).into());
         let endless = Endless { address: socket.local_addr().unwrap(), over: Arc::default() };
-        let over = Arc::clone(&endless.over);
+        let (address, over) = (endless.address, Arc::clone(&endless.over));
         thread::spawn(move || {
-            let mut peers: Vec<SocketAddr> = Vec::new();
+            let mut peers: Vec<UdpSocket> = Vec::new();
             while !over.load(Ordering::Relaxed) {
-                while let Ok((_, peer)) = socket.recv_from(&mut [0; 65536]) {
-                    if !peers.contains(&peer) {
-                        let _ = socket.send_to(first.as_bytes(), peer);
+                while let Ok((_, from)) = socket.recv_from(&mut [0; 65536]) {
+                    // What it says further goes to a socket of its own, and so does the word that it has gone: whoever
+                    // has its port next is told nothing.
+                    let peer = shared(address);
+                    if peer.connect(from).is_ok() && peer.send(first.as_bytes()).is_ok() {
                         peers.push(peer);
                     }
                 }
-                // A buffer that is full and a peer that has gone are no reason to stop.
-                peers.iter().cycle().take(BURST.max(peers.len())).for_each(|peer| {
-                    let _ = socket.send_to(rest.as_bytes(), peer);
-                });
+                let rounds = BURST.div_ceil(peers.len().max(1));
+                peers.retain(|peer| (0..rounds).all(|_| !is_gone(peer.send(rest.as_bytes()))));
                 if peers.is_empty() {
                     thread::yield_now();
                 }
@@ -60,6 +61,21 @@ impl Endless {
         });
         endless
     }
+}
+
+/// A socket at an address that others have as well.
+#[track_caller]
+fn shared(address: SocketAddr) -> UdpSocket {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.into()
+}
+
+/// A buffer that is full is no reason to stop.
+fn is_gone(sent: io::Result<usize>) -> bool {
+    sent.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 impl Drop for Endless {

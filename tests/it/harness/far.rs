@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-use super::{Closing, DEADLINE, close, wait_until};
+use super::{Closing, DEADLINE, close, private_loopback, wait_until};
 
 /// How long a test watches before it believes that nothing comes.
 const QUIET: Duration = Duration::from_millis(150);
@@ -202,10 +202,10 @@ pub(crate) struct FarUdp {
 }
 
 impl FarUdp {
-    /// On a free port of 127.0.0.1.
+    /// On a free port of an address to which nobody else sends: what is late for another test's port does not come here.
     #[track_caller]
     pub(crate) fn new() -> FarUdp {
-        FarUdp::on((Ipv4Addr::LOCALHOST, 0).into())
+        FarUdp::on((private_loopback(), 0).into())
     }
 
     /// On this address.

@@ -6,6 +6,8 @@ use std::thread;
 
 use serde_json::Value;
 
+use super::private_loopback;
+
 /// A TCP port that serves every connection on a thread of its own, until the tests end.
 pub(crate) fn tcp_service(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -22,7 +24,7 @@ pub(crate) fn tcp_service(serve: impl Fn(TcpStream) + Clone + Send + 'static) ->
 
 /// A UDP port that hands every datagram's number (from 1) and source to `serve`, until the tests end.
 pub(crate) fn udp_service(mut serve: impl FnMut(&UdpSocket, u64, SocketAddr) + Send + 'static) -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let socket = UdpSocket::bind((private_loopback(), 0)).unwrap();
     let address = socket.local_addr().unwrap();
     thread::spawn(move || {
         for number in 1.. {

@@ -1,8 +1,10 @@
 //! Far ends that stamp, and do to each probe what a test says.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::thread;
+
+use super::private_loopback;
 
 /// What becomes of a probe, or of the answer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(crate) enum Fate {
 
 /// A port that answers as the contract has it; `fate` is asked about each probe by its number here, from 1.
 pub(crate) fn stamping(fate: impl Fn(u64) -> Fate + Send + 'static) -> SocketAddr {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let socket = UdpSocket::bind((private_loopback(), 0)).unwrap();
     let address = socket.local_addr().unwrap();
     thread::spawn(move || {
         let mut servers: [HashMap<u64, BTreeSet<u64>>; 2] = Default::default();
