@@ -53,7 +53,7 @@ fn over_udp_the_chinese_prompt_comes_before_every_message() {
     }
     client.type_in("\x04");
     assert_eq!(client.wait_exit(), 0);
-    let answered = format!("收到('127.0.0.1', {}) 处返回数据: check", far.address().port());
+    let answered = format!("收到('{}', {}) 处返回数据: check", far.address().ip(), far.address().port());
     let scene = [ZH_UDP, "one", &answered, ZH_UDP, "two", &answered, ZH_UDP];
     assert_eq!(client.terminal.to_end(), scene);
 }
