@@ -99,9 +99,11 @@ fn a_client_that_stood_still_says_so() {
             client.resume();
             let ended = end_of(&mut client);
             assert_eq!(ended.code, 1, "what was due was not sent: {:?}", ended.out);
-            let said = ended.err.iter().find(|line| line.contains("this client stood still for ")).unwrap();
-            let unsent = number(said, " s: ");
-            assert!((25.0..=80.0).contains(&unsent), "{said:?}");
+            // A busy machine may have held it up besides.
+            let said =
+                ended.err.iter().filter(|line| line.contains("this client stood still for ") && line.contains(" s: "));
+            let ours = said.map(|line| number(line, " s: ")).find(|unsent| (25.0..=80.0).contains(unsent));
+            assert!(ours.is_some(), "{:?}", ended.err);
             if format == "json" {
                 let summary = last_object(&ended.out);
                 assert_eq!(
