@@ -118,6 +118,8 @@ fn probe(address: SocketAddr, patience: Duration, name: &str, over: &AtomicBool)
                     outcome = Ok(0);
                     continue;
                 }
+                // What nginx says where a server failed.
+                Ok(0) => account.lost += 1,
                 Ok(length) => panic!("{}", buffer[..length].escape_ascii()),
                 Err(ErrorKind::ConnectionRefused) => account.refused += 1,
                 Err(_) => account.lost += 1,
