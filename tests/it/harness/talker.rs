@@ -4,7 +4,10 @@ use std::fs;
 use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::{HELD_UP, Input, Launch, Output, Process};
 
@@ -66,19 +69,53 @@ pub(crate) fn calm(launch: impl Fn() -> Launch) -> Ended {
     calm.expect("twenty times this machine held the client up")
 }
 
-/// Does a scene with a ping anew where it failed and the machine had held the client up: it says so itself, and what was
-/// due meanwhile was not sent. One that fails otherwise, or five times, has failed.
-#[allow(dead_code, reason = "not every tree of tests pings")]
+/// Does a scene anew where it failed and the machine had held it up: a ping says so itself (what was due meanwhile was not
+/// sent), and for all others a watch does. One that fails otherwise, or five times, has failed.
+#[allow(dead_code, reason = "not every tree of tests has time-bound scenes")]
 pub(crate) fn undisturbed(scene: impl Fn()) {
     for _ in 0..4 {
         HELD_UP.set(false);
-        match panic::catch_unwind(AssertUnwindSafe(&scene)) {
+        let watch = Watch::start();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(&scene));
+        let held_up = watch.has_seen_a_stall() || HELD_UP.get();
+        match outcome {
             Ok(()) => return,
-            Err(_) if HELD_UP.get() => {}
+            Err(_) if held_up => {}
             Err(failure) => panic::resume_unwind(failure),
         }
     }
     scene();
+}
+
+/// Somebody who sleeps a little, again and again, and notices when that took far longer.
+struct Watch {
+    over: Arc<AtomicBool>,
+    sleeper: JoinHandle<bool>,
+}
+
+impl Watch {
+    const NAP: Duration = Duration::from_millis(5);
+    const STALL: Duration = Duration::from_millis(60);
+
+    fn start() -> Watch {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let sleeper = thread::spawn(move || {
+            let mut stalled = false;
+            while !seen.load(Ordering::Relaxed) {
+                let since = Instant::now();
+                thread::sleep(Watch::NAP);
+                stalled |= since.elapsed() > Watch::STALL;
+            }
+            stalled
+        });
+        Watch { over, sleeper }
+    }
+
+    fn has_seen_a_stall(self) -> bool {
+        self.over.store(true, Ordering::Relaxed);
+        self.sleeper.join().unwrap()
+    }
 }
 
 /// It must end with this code, with exactly these lines on stdout.
