@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{ServerBuilder, client_under_test, have, server, server_under_test, skipped, wait_until};
+use crate::harness::{ServerBuilder, can_be_shut_in, client_under_test, have, server, server_under_test, wait_until};
 
 #[test]
 fn forged_senders_start_no_loop_and_harm_nobody() {
@@ -44,12 +44,7 @@ fn forge(scenes: &[&str]) {
 #[track_caller]
 fn play(script: &str, program: &str, scenes: &[&str]) {
     // Forging takes a raw socket: in a namespace of our own everybody may have one.
-    let possible = Command::new("unshare").args(["-Urn", "true"]).output();
-    if !possible.is_ok_and(|output| output.status.success()) {
-        skipped("no network namespace can be made here");
-        return;
-    }
-    if !have("python3") {
+    if !can_be_shut_in() || !have("python3") {
         return;
     }
     let script = format!("{}/tests/faults/{script}", env!("CARGO_MANIFEST_DIR"));

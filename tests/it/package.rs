@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 mod balancers;
+mod container;
 mod kubernetes;
 mod units;
 

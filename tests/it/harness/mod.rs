@@ -39,7 +39,8 @@ pub(crate) use flood::Flood;
 pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_service, udp_service};
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
-pub(crate) use namespace::Namespace;
+#[allow(unused_imports, reason = "not every tree of tests shuts programs in")]
+pub(crate) use namespace::{Namespace, can_be_shut_in};
 #[allow(unused_imports, reason = "only some tests pass sockets")]
 pub(crate) use passing::{Held, pass, pass_two};
 pub(crate) use path::{Counts, Path};

@@ -7,6 +7,18 @@ use super::{ENVIRONMENT, Launch, output, skipped};
 /// User, network, mount and process namespaces; whatever runs there ends with the first of its processes.
 const UNSHARE: [&str; 3] = ["-Urnmpf", "--mount-proc", "--kill-child"];
 
+/// Whether a program can be started in user and network namespaces of its own; where not, the test says that it is skipped.
+#[allow(dead_code, reason = "not every tree of tests does")]
+#[track_caller]
+pub(crate) fn can_be_shut_in() -> bool {
+    let tried = output(Command::new("unshare").args(["-Urn", "true"]).env_clear().envs(ENVIRONMENT));
+    let can = tried.is_ok_and(|output| output.status.success());
+    if !can {
+        skipped("no namespace can be made here");
+    }
+    can
+}
+
 /// What is done in namespaces of our own before a program starts there.
 pub(crate) struct Namespace {
     script: String,

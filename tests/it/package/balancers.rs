@@ -8,7 +8,7 @@ use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 use super::{packaged, started};
 use crate::harness::{
     DEADLINE, Launch, Process, Scratch, Server, ServerBuilder, client_to, closed_port, have, private_loopback, run,
-    wait_until,
+    skipped, wait_until,
 };
 use crate::load::{Account, CLIENTS, Load};
 
@@ -128,6 +128,13 @@ fn haproxy() -> Option<Farm> {
 /// nginx, where it has the stream module.
 fn nginx() -> Option<Farm> {
     if !have("nginx") {
+        return None;
+    }
+    let plain = Scratch::file("stream.conf", "include /etc/nginx/modules-enabled/*.conf; events {} stream {}");
+    let tried =
+        run(Launch::program("nginx", &["-t", "-e", "stderr", "-c", plain.0.to_str().unwrap(), "-g", "pid /dev/null;"]));
+    if tried.complaint().contains("unknown directive \"stream\"") {
+        skipped("nginx has no stream module here");
         return None;
     }
     let start = |config: &Scratch| {

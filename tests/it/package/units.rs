@@ -10,8 +10,8 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use super::packaged;
 use crate::harness::{
-    Client, Held, Launch, Scratch, Server, ServerBuilder, client_to, closed_port, have, private_loopback, run,
-    server_under_test, skipped, wait_until,
+    Client, Held, Launch, Scratch, Server, ServerBuilder, calm, can_be_shut_in, client_to, closed_port, have,
+    private_loopback, server_under_test, wait_until,
 };
 
 const UNITS: [&str; 3] = ["reactor-server.service", "reactor-server@.service", "reactor-server@.socket"];
@@ -71,7 +71,7 @@ fn expect_service(mut server: Server, address: SocketAddr) -> Vec<String> {
     let mut client = Client::connect(address);
     client.exchange("hello", "ACK");
     server.stdout.expect(&format!("{} connected", client.name()));
-    let ended = run(client_to(address, "--ping -u -c 3 -i 0.01 -q"));
+    let ended = calm(|| client_to(address, "--ping -u -c 3 -i 0.01 -q"));
     assert_eq!(ended.code, 0, "{:?}", ended.err);
     assert!(ended.out.iter().any(|line| line.starts_with("server ")), "{:?}", ended.out);
     let left = format!("{} disconnected (closed)", client.name());
@@ -84,9 +84,7 @@ fn expect_service(mut server: Server, address: SocketAddr) -> Vec<String> {
 
 #[test]
 fn one_that_was_given_its_sockets_needs_no_network_and_no_capability() {
-    let possible = Command::new("unshare").args(["-Urn", "true"]).output();
-    if !possible.is_ok_and(|output| output.status.success()) {
-        skipped("no network namespace can be made here");
+    if !can_be_shut_in() {
         return;
     }
     // A port below 1024, where whoever holds the sockets may have it.
