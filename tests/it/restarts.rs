@@ -87,7 +87,6 @@ fn with_a_shared_port_nothing_that_was_acknowledged_is_lost() {
     let [tcp, udp] = loads.map(Load::end);
     current.signal(SIGTERM);
     transcripts.push(expect_exit(current));
-    assert_eq!(tcp.refused, 0, "somebody always listens");
     let told = told(&transcripts);
     for message in tcp.acknowledged.iter().chain(&udp.acknowledged) {
         assert_eq!(told.get(message.as_str()), Some(&1), "{message}");
