@@ -1,9 +1,10 @@
 //! A client and the server: where it goes, what it sends, and that it ends once all is acknowledged.
 
+use std::io::Write;
 use std::net::SocketAddr;
 
 use crate::harness::{
-    FarTcp, Launch, ServerBuilder, client_to, expect_end, has_v6, piped_to, private_loopback, run, server,
+    FarTcp, Input, Launch, ServerBuilder, client_to, expect_end, has_v6, piped_to, private_loopback, run, server,
 };
 
 #[test]
@@ -23,8 +24,9 @@ fn messages_given_on_the_command_line_are_sent_in_order_and_acknowledged() {
 #[test]
 fn given_messages_are_sent_instead_of_stdin() {
     let server = server("-t");
-    let mut client = piped_to(server.tcp(), "-m given");
-    client.type_in("typed\n");
+    let (typed, mut typist) = std::io::pipe().unwrap();
+    typist.write_all(b"typed\n").unwrap();
+    let mut client = client_to(server.tcp(), "-m given").stdin(Input::Given(typed.into())).start();
     assert_eq!(client.wait_exit(), 0);
     let ended = server.stdout.find("the end", |line| line.contains("disconnected"));
     assert!(ended.ends_with("(closed)"), "{ended:?}");

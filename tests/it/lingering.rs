@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Server, ServerBuilder, one_of_five, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, one_of_five, undisturbed, wait_until};
 
 /// What a client that lingers is given.
 const SECOND: Duration = Duration::from_secs(1);
@@ -61,36 +61,42 @@ fn the_lingering_go_first_when_the_server_is_full() {
 
 #[test]
 fn after_a_second_the_idle_are_closed_whatever_the_grace() {
-    let (server, mut lingering, descriptors) = full_of_the_idle();
-    expect_closed_in_a_second(&server, descriptors, Instant::now(), "idle timeout");
-    lingering.iter_mut().for_each(|client| client.expect_last("idle timeout"));
+    undisturbed(|| {
+        let (server, mut lingering, descriptors) = full_of_the_idle();
+        expect_closed_in_a_second(&server, descriptors, Instant::now(), "idle timeout");
+        lingering.iter_mut().for_each(|client| client.expect_last("idle timeout"));
+    });
 }
 
 #[test]
 fn whose_message_was_too_long_has_a_second() {
-    let server = operated("--framing lines --max-message 16");
-    let descriptors = server.proc().descriptors();
-    let mut client = server.client();
-    client.send([b'x'; 100]);
-    client.expect_last("message too long\n");
-    let since = Instant::now();
-    // It has read that, and does not leave; another is served meanwhile, and its going is another's.
-    server.quiet_client().exchange("hello\n", "ACK\n");
-    expect_closed_in_a_second(&server, descriptors, since, "message too long");
-    drop(client);
+    undisturbed(|| {
+        let server = operated("--framing lines --max-message 16");
+        let descriptors = server.proc().descriptors();
+        let mut client = server.client();
+        client.send([b'x'; 100]);
+        client.expect_last("message too long\n");
+        let since = Instant::now();
+        // It has read that, and does not leave; another is served meanwhile, and its going is another's.
+        server.quiet_client().exchange("hello\n", "ACK\n");
+        expect_closed_in_a_second(&server, descriptors, since, "message too long");
+        drop(client);
+    });
 }
 
 #[test]
 fn who_was_told_that_the_server_is_full_has_a_second() {
-    let server = operated("--max-connections 1 --idle-timeout 60");
-    let mut first = server.client();
-    let descriptors = server.proc().descriptors();
-    let mut refused: Vec<_> = (0..3).map(|_| server.quiet_client()).collect();
-    refused.iter_mut().for_each(|client| client.expect_last("server is full"));
-    let since = Instant::now();
-    expect_closed_in_a_second(&server, descriptors, since, "server is full");
-    first.exchange("hello", "ACK");
-    drop(refused);
+    undisturbed(|| {
+        let server = operated("--max-connections 1 --idle-timeout 60");
+        let mut first = server.client();
+        let descriptors = server.proc().descriptors();
+        let mut refused: Vec<_> = (0..3).map(|_| server.quiet_client()).collect();
+        refused.iter_mut().for_each(|client| client.expect_last("server is full"));
+        let since = Instant::now();
+        expect_closed_in_a_second(&server, descriptors, since, "server is full");
+        first.exchange("hello", "ACK");
+        drop(refused);
+    });
 }
 
 /// Those who left in the same turn hold their descriptors until its end, and no place.
