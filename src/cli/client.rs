@@ -11,6 +11,7 @@ use super::ping::PingArgs;
 use super::{FramingWord, Seconds, StyleArgs, parse_count};
 use crate::client::chat::{self, Chat, longest_message};
 use crate::client::find_idle::{self, FindIdle};
+use crate::client::origin::{Origin, Place, parse_tos};
 use crate::client::ping::{self, Ping};
 use crate::client::stage::Stage;
 use crate::client::target::{Family, Target};
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::process::signals::OnQuit;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
-use crate::wire::{Framing, Protocol};
+use crate::wire::{CHATTY_PORTS, Framing, Protocol};
 
 /// Send each line of stdin to a reactor-server and show how it is acknowledged
 ///
@@ -66,6 +67,15 @@ pub(super) struct ClientArgs {
     /// Use IPv6 addresses alone
     #[arg(short = '6')]
     ipv6: bool,
+    /// Leave from this address of ours, this port (ADDRESS:PORT, :PORT), or by this interface
+    #[arg(short = 'I', long = "bind", value_name = "ADDRESS[:PORT]|INTERFACE", value_parser = Place::parse)]
+    place: Option<Place>,
+    /// Mark the packets: the TOS or traffic class byte, or a DSCP name such as EF, AF41, CS1
+    #[arg(short = 'Q', long, value_name = "VALUE", value_parser = parse_tos, allow_hyphen_values = true)]
+    tos: Option<u8>,
+    /// Let routers pass the packets on so often at most, 1 to 255
+    #[arg(long, value_name = "N", value_parser = parse_ttl, allow_hyphen_values = true)]
+    ttl: Option<u8>,
     #[command(flatten)]
     style: StyleArgs,
     /// Print errors only; with --ping the summary, too
@@ -110,6 +120,11 @@ Examples:
   reactor-client --ping -u -c 100 -i 0.01     a hundred datagrams, ten milliseconds apart
   reactor-client --find-idle 120 example.org  when is a silent connection cut?";
 
+fn parse_ttl(word: &str) -> Result<u8, String> {
+    let ttl = word.parse().ok().filter(|&ttl| ttl > 0 && !word.starts_with('+'));
+    ttl.ok_or_else(|| "give a number from 1 to 255".to_owned())
+}
+
 /// What the client is to do.
 enum Mode {
     Chat(chat::Settings),
@@ -118,10 +133,22 @@ enum Mode {
     FindIdle(find_idle::Settings),
 }
 
+impl Mode {
+    fn protocols(&self) -> Vec<Protocol> {
+        match self {
+            Mode::Chat(settings) => vec![settings.protocol],
+            Mode::Verdict(settings) => settings.protocols.clone(),
+            Mode::Ping(settings) => vec![settings.protocol],
+            Mode::FindIdle(settings) => vec![settings.protocol],
+        }
+    }
+}
+
 /// What the command line asks of the client.
 pub(super) struct Settings {
     target: Target,
     family: Option<Family>,
+    origin: Origin,
     style: Style,
     quiet: bool,
     mode: Mode,
@@ -130,9 +157,12 @@ pub(super) struct Settings {
 impl ClientArgs {
     pub(super) fn settings(self) -> Result<Settings, Error> {
         self.refuse_strays()?;
+        let family = if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) };
+        let origin = self.origin();
         Ok(Settings {
             target: Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?,
-            family: if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) },
+            family: origin.family(family)?,
+            origin,
             style: self.style.style()?,
             quiet: self.quiet,
             mode: self.mode()?,
@@ -163,6 +193,7 @@ impl ClientArgs {
                     (_, false) => vec![Protocol::Tcp],
                 },
                 framing: self.framing.into(),
+                origin: self.origin(),
                 timeout: self.instrument_timeout(),
                 asking: match self.deadline.map(Seconds::or_never) {
                     None => Asking::Once,
@@ -177,18 +208,28 @@ impl ClientArgs {
         match self.find_idle {
             _ if self.ping => self.ping_settings().map(Mode::Ping),
             Some(Seconds(longest)) => {
+                if let Some(port) = self.origin().port() {
+                    return Err(Error::Usage(format!(
+                        "--find-idle needs many ports, and -I gives one, {port}: give the address alone"
+                    )));
+                }
                 let longest = longest.filter(|longest| !longest.is_zero());
                 let refusal =
                     || Error::Usage("--find-idle needs a time above 0 that comes to an end, such as 120".to_owned());
                 Ok(Mode::FindIdle(find_idle::Settings {
                     protocol: self.protocol(),
                     framing: self.framing.into(),
+                    origin: self.origin(),
                     longest: longest.ok_or_else(refusal)?,
                     timeout: self.instrument_timeout(),
                 }))
             }
             None => self.chat_settings().map(Mode::Chat),
         }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { place: self.place.clone(), tos: self.tos, ttl: self.ttl }
     }
 
     fn protocol(&self) -> Protocol {
@@ -200,11 +241,17 @@ impl ClientArgs {
     }
 
     fn ping_settings(self) -> Result<ping::Settings, Error> {
-        let (protocol, timeout) = (self.protocol(), self.instrument_timeout());
+        let (protocol, timeout, origin) = (self.protocol(), self.instrument_timeout(), self.origin());
         let deadline = self.deadline.and_then(Seconds::or_never);
         let target = Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?;
         let name = target.host.parse::<IpAddr>().is_err().then_some(target.host);
-        self.probes.settings(protocol, self.framing.into(), timeout, deadline, self.quiet, name)
+        let port = origin.port();
+        let settings = self.probes.settings(protocol, self.framing.into(), timeout, deadline, self.quiet, name)?;
+        if let Some(port) = port.filter(|_| settings.flows > 1) {
+            let what = format!("--flows {} needs as many ports, and -I gives one, {port}", settings.flows);
+            return Err(Error::Usage(format!("{what}: give the address alone")));
+        }
+        Ok(ping::Settings { origin, ..settings })
     }
 
     fn chat_settings(self) -> Result<chat::Settings, Error> {
@@ -214,6 +261,7 @@ impl ClientArgs {
             return Err(Error::Usage(what.to_owned()));
         }
         let (protocol, framing): (Protocol, Framing) = (self.protocol(), self.framing.into());
+        let origin = self.origin();
         let window = self.window.unwrap_or(1);
         if window > 1 && (protocol == Protocol::Udp || framing == Framing::Bytes) {
             let what = "--window takes more than 1 only with TCP and --framing lines or length: \
@@ -225,7 +273,7 @@ impl ClientArgs {
             check_message(message, protocol, framing)?;
         }
         let timeout = self.timeout.map_or(Some(Duration::from_secs(30)), Seconds::or_never);
-        Ok(chat::Settings { protocol, framing, messages, window, timeout, quiet: self.quiet })
+        Ok(chat::Settings { protocol, framing, origin, messages, window, timeout, quiet: self.quiet })
     }
 }
 
@@ -247,7 +295,15 @@ fn check_message(message: &[u8], protocol: Protocol, framing: Framing) -> Result
 impl Settings {
     /// Resolves the name and does what was asked for. Returns the exit code.
     pub(super) fn run(self, diagnostics: Diagnostics) -> Result<u8, Error> {
-        let Settings { target, family, style, quiet, mode } = self;
+        let Settings { target, family, origin, style, quiet, mode } = self;
+        origin.rehearse(&mode.protocols(), family)?;
+        if let Some(port) = origin.port().filter(|port| CHATTY_PORTS.contains(port))
+            && mode.protocols().contains(&Protocol::Udp)
+        {
+            log::warn!(
+                "no server answers a datagram from the port {port}, where a service that answers anything may be"
+            );
+        }
         if let Mode::Verdict(settings) = &mode
             && settings.asking != Asking::Once
         {
@@ -257,6 +313,9 @@ impl Settings {
         // Before the signal handlers: a resolver that hangs can still be interrupted.
         let addresses = match target.resolve(family) {
             Ok(addresses) => addresses,
+            Err(Error::NoAddress(host, family)) if origin.has_address() => {
+                return Err(origin.is_of_another(&host, family));
+            }
             Err(error) => {
                 if let Mode::Verdict(settings) = mode {
                     let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::modes::{Asked, Special};
 use super::{Seconds, parse_count};
 use crate::client::chat::longest_message;
+use crate::client::origin::Origin;
 use crate::client::ping::{self, MOST_FLOWS, Output};
 use crate::error::Error;
 use crate::escape::escape;
@@ -108,6 +109,7 @@ impl PingArgs {
         Ok(ping::Settings {
             protocol,
             framing,
+            origin: Origin::default(),
             count: self.count.map(|count| count as u64),
             interval,
             size,

@@ -3,13 +3,14 @@
 mod listening;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use mio::Interest;
-use mio::net::{TcpStream, UdpSocket};
+use mio::net::UdpSocket;
 use socket2::SockRef;
 
 pub use self::listening::{Last, Listening};
+use super::origin::Origin;
 use super::stage::Source;
 use crate::connection::{Connection, Inbox, Pulled};
 use crate::datagrams::{Batch, Connected, Received, Refusal};
@@ -94,15 +95,16 @@ impl Link {
         protocol: Protocol,
         peer: SocketAddr,
         framing: Framing,
+        origin: &Origin,
         key: Key,
         reactor: &Reactor<Source>,
     ) -> io::Result<Link> {
         let (registry, token) = (reactor.registry(), Source::Link(key).token());
         let way = match protocol {
             Protocol::Tcp => {
-                let stream = TcpStream::connect(peer).map_err(|error| match error.kind() {
+                let stream = origin.stream(peer).map_err(|error| match error.kind() {
                     // The ports may be gone, or there is no address that could have one: a datagram socket tells.
-                    io::ErrorKind::AddrNotAvailable => udp(peer).err().unwrap_or_else(|| Shortage::name(error)),
+                    io::ErrorKind::AddrNotAvailable => udp(origin, peer).err().unwrap_or_else(|| Shortage::name(error)),
                     _ => Shortage::name(error),
                 });
                 let mut connection = Connection::new(stream?);
@@ -110,7 +112,7 @@ impl Link {
                 Way::Tcp { connection, inbox: Inbox::new(Replies::new(framing)), outbox: Outbox::default() }
             }
             Protocol::Udp => {
-                let mut socket = udp(peer)?;
+                let mut socket = udp(origin, peer)?;
                 // Not writable as well: every datagram that leaves would come back as an event.
                 registry.register(&mut socket, token, Interest::READABLE).map_err(Shortage::name)?;
                 Way::Udp(Connected::new(socket))
@@ -312,12 +314,8 @@ pub enum Heard {
 }
 
 /// A socket of its own for datagrams to `peer`.
-fn udp(peer: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = match peer {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).map_err(Shortage::name)?;
+fn udp(origin: &Origin, peer: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = origin.datagrams(peer)?;
     let no_way = |why| io::Error::new(io::ErrorKind::NetworkUnreachable, why);
     let may_broadcast = || socket.set_broadcast(true).and_then(|()| socket.connect(peer)).is_ok();
     socket.connect(peer).map_err(|error| match error.kind() {

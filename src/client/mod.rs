@@ -6,6 +6,7 @@
 //! | [`stage`] | what every mode stands on: the process, and what can wake it |
 //! | [`input`] | the messages: from stdin or from the command line |
 //! | [`route`] | the addresses of a name, tried one after the other |
+//! | [`origin`] | where sockets leave from, and how they are marked |
 //! | [`link`] | the way to one server address, TCP or UDP |
 //! | [`ledger`] | which reply is for which message |
 //! | [`chat`] | stdin and the socket in one loop, one message at a time |
@@ -19,6 +20,7 @@ pub mod find_idle;
 pub mod input;
 pub mod ledger;
 pub mod link;
+pub mod origin;
 pub mod ping;
 pub mod result_file;
 pub mod route;

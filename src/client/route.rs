@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::link::Link;
+use super::origin::Origin;
 use super::stage::Source;
 use crate::reactor::{Key, Reactor};
 use crate::wire::{Framing, Protocol};
@@ -20,16 +21,17 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Route {
     protocol: Protocol,
     framing: Framing,
+    origin: Origin,
     peer: SocketAddr,
     rest: VecDeque<SocketAddr>,
 }
 
 impl Route {
     /// The way to the first of `addresses`, of which there is one at least.
-    pub fn new(protocol: Protocol, framing: Framing, addresses: Vec<SocketAddr>) -> Route {
+    pub fn new(protocol: Protocol, framing: Framing, origin: Origin, addresses: Vec<SocketAddr>) -> Route {
         let mut rest = VecDeque::from(addresses);
         let peer = rest.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
-        Route { protocol, framing, peer, rest }
+        Route { protocol, framing, origin, peer, rest }
     }
 
     /// The address being tried or used.
@@ -42,7 +44,7 @@ impl Route {
     /// # Errors
     /// There is no socket, or the system knows at once that there is no way.
     pub fn open(&self, key: Key, reactor: &Reactor<Source>) -> io::Result<Link> {
-        Link::open(self.protocol, self.peer, self.framing, key, reactor)
+        Link::open(self.protocol, self.peer, self.framing, &self.origin, key, reactor)
     }
 
     /// Whether there are other addresses to try.

@@ -41,7 +41,8 @@ impl Target {
             [first, second, ..] => {
                 let (first, second) = (escape(first.as_bytes()), escape(second.as_bytes()));
                 return Err(Error::Usage(format!(
-                    "two ports are given, '{first}' and '{second}': give HOST PORT, HOST:PORT or -p PORT"
+                    "two ports are given, '{first}' and '{second}': give HOST PORT, HOST:PORT or -p PORT; to leave from a \
+                     port, -I :PORT"
                 )));
             }
         };
@@ -145,7 +146,10 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_what_is_accepted() {
         for (words, expected) in [
-            ((Some("h:7"), Some("8")), "two ports are given, '7' and '8': give HOST PORT, HOST:PORT or -p PORT"),
+            (
+                (Some("h:7"), Some("8")),
+                "two ports are given, '7' and '8': give HOST PORT, HOST:PORT or -p PORT; to leave from a port, -I :PORT",
+            ),
             ((Some("h:x"), None), "'x' is no port: give a number from 1 to 65535"),
             ((Some("h"), Some("0")), "'0' is no port: give a number from 1 to 65535"),
             ((Some("h"), Some("65536")), "'65536' is no port: give a number from 1 to 65535"),

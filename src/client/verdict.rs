@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use self::case::{Case, Finding, Suspicion};
 pub use self::wait::{tell_unresolved, wait};
 use super::link::Link;
+use super::origin::Origin;
 use super::stage::{Source, Stage};
 use crate::connection::{Pulled, buffer};
 use crate::error::{Error, exit};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub protocols: Vec<Protocol>,
     /// How TCP streams are cut into messages.
     pub framing: Framing,
+    /// Where the sockets leave from, and how they are marked.
+    pub origin: Origin,
     /// How long one try may take; `None`: for ever.
     pub timeout: Option<Duration>,
     /// Once or until it is open.
@@ -151,10 +154,10 @@ impl Verdict {
         if let Some(earlier) = case.link.take() {
             self.links.remove(earlier);
         }
-        let (protocol, address, framing) = (case.protocol, case.address, self.settings.framing);
-        let opened = self
-            .links
-            .insert_with(|key| Ok((index, Link::open(protocol, address, framing, key, &self.stage.reactor)?)));
+        let (protocol, address) = (case.protocol, case.address);
+        let Settings { framing, ref origin, .. } = self.settings;
+        let open = |key| Link::open(protocol, address, framing, origin, key, &self.stage.reactor);
+        let opened = self.links.insert_with(|key| Ok((index, open(key)?)));
         match opened {
             Ok(key) => case.link = Some(key),
             Err(error) => {

@@ -1,5 +1,6 @@
 //! What this process may hold, and how it is named when that runs out.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -27,8 +28,8 @@ pub fn raise_descriptor_limit() -> Option<usize> {
 }
 
 /// Something that this machine lacks or forbids: it says nothing of any path.
-#[derive(Clone, Copy, Debug)]
-pub struct Shortage(&'static str);
+#[derive(Clone, Debug)]
+pub struct Shortage(Cow<'static, str>);
 
 impl Shortage {
     /// `error`, met while a client's socket was made, connected or sent by: a shortage of our own where it tells of
@@ -44,12 +45,12 @@ impl Shortage {
             OutOfMemory => Some("out of memory"),
             _ => error.raw_os_error().and_then(by_number),
         };
-        what.map_or(error, |what| io::Error::other(Shortage(what)))
+        what.map_or(error, Shortage::of)
     }
 
-    /// What we lack by a rule of our own.
-    pub fn of(what: &'static str) -> io::Error {
-        io::Error::other(Shortage(what))
+    /// What we lack by a rule of our own, or by one of the system's that was asked for in vain.
+    pub fn of(what: impl Into<Cow<'static, str>>) -> io::Error {
+        io::Error::other(Shortage(what.into()))
     }
 
     /// Whether `error` was [named](Shortage::name) one.
@@ -60,7 +61,7 @@ impl Shortage {
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(&self.0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, ServerBuilder, wait_until};
+use crate::harness::{Client, ServerBuilder, undisturbed, wait_until};
 use crate::tools::{MIB, settled};
 
 /// Half as many would prove nothing: the kernel alone takes a million ACKs that nobody reads.
@@ -46,44 +46,47 @@ fn three_million_messages_of_a_client_that_reads_nothing_cost_no_memory_and_lose
 
 #[test]
 fn the_deaf_are_cut_even_while_they_send_and_the_slow_are_not() {
-    const TIMEOUT: Duration = Duration::from_secs(1);
-    let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 1 --grace 0.2").operated().start();
-    let full = |mut client: Client| {
-        client.send_until_stuck(&[b'\n'; 65536]);
-        client
-    };
-    let mut slow = full(Client::connect_narrow(server.tcp(), 65536));
-    let over = Arc::new(AtomicBool::new(false));
-    let slow_over = Arc::clone(&over);
-    // Far less in a timeout than the socket's buffer holds: no event ever tells the server that there is room.
-    let taking = thread::spawn(move || {
-        let mut taken = 0;
-        while !slow_over.load(Ordering::Relaxed) {
-            slow.expect("ACK\n".repeat(2048));
-            taken += 2048;
-            thread::sleep(TIMEOUT / 20);
-        }
-        taken
-    });
+    // Who is not let run for a second takes nothing in it.
+    undisturbed(|| {
+        const TIMEOUT: Duration = Duration::from_secs(1);
+        let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 1 --grace 0.2").operated().start();
+        let full = |mut client: Client| {
+            client.send_until_stuck(&[b'\n'; 65536]);
+            client
+        };
+        let mut slow = full(Client::connect_narrow(server.tcp(), 65536));
+        let over = Arc::new(AtomicBool::new(false));
+        let slow_over = Arc::clone(&over);
+        // Far less in a timeout than the socket's buffer holds: no event ever tells the server that there is room.
+        let taking = thread::spawn(move || {
+            let mut taken = 0;
+            while !slow_over.load(Ordering::Relaxed) {
+                slow.expect("ACK\n".repeat(2048));
+                taken += 2048;
+                thread::sleep(TIMEOUT / 20);
+            }
+            taken
+        });
 
-    let mut deaf = full(Client::connect_narrow(server.tcp(), 4096));
-    let stuck = Instant::now();
-    let deaf_over = Arc::clone(&over);
-    let sending = thread::spawn(move || {
-        while !deaf_over.load(Ordering::Relaxed) {
-            // It fails again and again: for want of room, in the end because it was cut.
-            let _ = deaf.try_send(&[b'\n'; 65536]);
-        }
+        let mut deaf = full(Client::connect_narrow(server.tcp(), 4096));
+        let stuck = Instant::now();
+        let deaf_over = Arc::clone(&over);
+        let sending = thread::spawn(move || {
+            while !deaf_over.load(Ordering::Relaxed) {
+                // It fails again and again: for want of room, in the end because it was cut.
+                let _ = deaf.try_send(&[b'\n'; 65536]);
+            }
+        });
+        wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
+        let cut = stuck.elapsed();
+        thread::sleep(4 * TIMEOUT);
+        assert_eq!((server.stat("idle_cuts"), server.stat("connections")), (1.0, 1.0), "the slow reader was cut, too");
+        over.store(true, Ordering::Relaxed);
+        let taken = taking.join().unwrap();
+        println!(
+            "with a timeout of {TIMEOUT:?} the deaf client was cut {cut:?} after it was stuck; the slow one took {taken} ACKs and stayed"
+        );
+        assert!(cut < 3 * TIMEOUT, "cut only after {cut:?}");
+        sending.join().unwrap();
     });
-    wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
-    let cut = stuck.elapsed();
-    thread::sleep(4 * TIMEOUT);
-    assert_eq!((server.stat("idle_cuts"), server.stat("connections")), (1.0, 1.0), "the slow reader was cut, too");
-    over.store(true, Ordering::Relaxed);
-    let taken = taking.join().unwrap();
-    println!(
-        "with a timeout of {TIMEOUT:?} the deaf client was cut {cut:?} after it was stuck; the slow one took {taken} ACKs and stayed"
-    );
-    assert!(cut < 3 * TIMEOUT, "cut only after {cut:?}");
-    sending.join().unwrap();
 }

@@ -56,6 +56,7 @@ mod locale;
 mod metrics;
 mod model;
 mod operator;
+mod origin;
 mod package;
 mod passed_sockets;
 mod path;

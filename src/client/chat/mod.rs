@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::client::input::Input;
 use crate::client::ledger::Ledger;
 use crate::client::link::Link;
+use crate::client::origin::Origin;
 use crate::client::route::Route;
 use crate::client::stage::{Source, Stage};
 use crate::connection::buffer;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// How TCP streams are cut into messages.
     pub framing: Framing,
+    /// Where the sockets leave from, and how they are marked.
+    pub origin: Origin,
     /// Messages to send instead of reading stdin.
     pub messages: Vec<Vec<u8>>,
     /// Messages that may be outstanding.
@@ -115,7 +118,7 @@ impl Chat {
             prompts: input.is_terminal() && stage.journal.screen().is_terminal(),
             stage,
             input,
-            route: Route::new(settings.protocol, settings.framing, addresses),
+            route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
             links: Slots::new(),
             link: None,
             untried: false,

@@ -25,6 +25,7 @@ use self::control::Control;
 use self::flow::{Flow, News, Trial};
 use super::ledger::MOST_SURPLUS;
 use super::link::Answer;
+use super::origin::Origin;
 use super::route::Route;
 use super::stage::{Source, Stage};
 use crate::connection::buffer;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// How TCP streams are cut into messages.
     pub framing: Framing,
+    /// Where the sockets leave from, and how they are marked.
+    pub origin: Origin,
     /// The longest silence that is tried.
     pub longest: Duration,
     /// How long to wait for one answer; `None`: for ever.
@@ -84,7 +87,7 @@ impl FindIdle {
         let next_live = stage.is_terminal_err().then_some(now + LIVE);
         FindIdle {
             stage,
-            route: Route::new(settings.protocol, settings.framing, addresses),
+            route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
             settings,
             flows: Slots::new(),
             control: Control::default(),

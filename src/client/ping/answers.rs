@@ -221,6 +221,9 @@ impl Ping {
         let only = socket.order.front().copied();
         match (datagram, only) {
             (Datagram::Stamp(stamp), _) => self.take_stamp(key, &stamp, receipt),
+            (Datagram::Check, _) if is_port && !self.stamps_known && self.settings.origin.port().is_some() => {
+                self.take_unmarked(key, receipt);
+            }
             (Datagram::Check, _) if is_port => {
                 self.tally.strange += 1;
                 // What that one was sent is in no count.
@@ -250,6 +253,33 @@ impl Ping {
         }
     }
 
+    /// A server that knows no stamps answers by the one port that all probes left from: the oldest, for all that can be
+    /// known. Which one's time this is, is known where no other is out. Then the port waits until it owes none, and
+    /// carries one at a time.
+    fn take_unmarked(&mut self, key: Key, receipt: Receipt) {
+        let now = Instant::now();
+        let Some(port) = self.flows.get(key).and_then(|socket| socket.port.as_ref()) else {
+            return;
+        };
+        let (oldest, is_alone) = (port.oldest_in_flight(&self.account), port.out == 1);
+        if let Some(seq) = oldest {
+            let is_stale = self.is_stale;
+            self.is_stale |= !is_alone;
+            let receipt = if is_alone { receipt } else { Receipt::Found(receipt.at()) };
+            self.credit(seq, receipt, None);
+            self.is_stale = is_stale;
+        } else {
+            self.tally.surplus += 1;
+        }
+        self.learn(Stamps::Refuted);
+        let owes = self.flows.get(key).and_then(|socket| socket.port.as_ref()).is_some_and(|port| port.out > 0);
+        match self.flows.get(key).map(|socket| socket.state) {
+            _ if !owes => drop(self.flows.close(key)),
+            Some(Duty::Retired) | None => {}
+            Some(Duty::Connecting | Duty::Open) => self.flows.retire(key, now + self.kept()),
+        }
+    }
+
     fn take_stamp(&mut self, key: Key, stamp: &Stamp, receipt: Receipt) {
         let Some(socket) = self.flows.get(key) else {
             return;
@@ -270,6 +300,10 @@ impl Ping {
             self.several |= port.legs.is_of_several();
         }
         let (is_alone, is_retired) = (!socket.is_settled, socket.state == Duty::Retired);
+        // By a port that was given nothing else could tell.
+        if !is_alone && is_first && self.stamps == Stamps::Unknown {
+            self.learn(Stamps::Known);
+        }
         if is_alone && is_first {
             self.learn(Stamps::Known);
             // The first one's port is the port from now on.

@@ -47,6 +47,7 @@ use self::schedule::Schedule;
 use self::still::Watch;
 use self::tally::Tally;
 use super::link::Answer;
+use super::origin::Origin;
 use super::route::Route;
 use super::stage::{Source, Stage};
 use crate::connection::{buffer, is_reset};
@@ -78,6 +79,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// How TCP streams are cut into messages.
     pub framing: Framing,
+    /// Where the sockets leave from, and how they are marked.
+    pub origin: Origin,
     /// The name behind the addresses, where it is one.
     pub name: Option<String>,
     /// How many probes to send; `None`: until interrupted.
@@ -194,7 +197,7 @@ impl Ping {
         Ok(Ping {
             alarm,
             message: b"hello".iter().copied().cycle().take(settings.size).collect(),
-            route: Route::new(settings.protocol, settings.framing, addresses),
+            route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
             flows: Flows::new(settings.flows, settings.protocol, settings.framing, settings.interval.is_zero()),
             approached: None,
             schedule: None,

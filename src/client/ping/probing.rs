@@ -102,7 +102,8 @@ impl Ping {
         let Some(socket) = self.flows.get(key) else {
             return Ok(());
         };
-        if stamps == Stamps::Known {
+        // From one port that is given all of them leave, whether it is known who answers or not.
+        if stamps == Stamps::Known || (stamps == Stamps::Unknown && self.settings.origin.port().is_some()) {
             socket.settle();
         }
         if stamps != Stamps::Off {
@@ -173,14 +174,16 @@ impl Ping {
         self.account.judge(now, |due, acknowledged| outages.tell(due, acknowledged));
     }
 
+    /// How long a socket is kept for what comes late.
+    pub(super) fn kept(&self) -> Duration {
+        let kept = self.settings.timeout.and_then(|timeout| timeout.checked_mul(KEPT));
+        kept.map_or(LONGEST, |kept| kept.min(LONGEST))
+    }
+
     /// A probe's time is up.
     pub(super) fn give_up(&mut self, seq: u64, now: Instant) {
         let key = self.account.via(seq).and_then(|via| via.key);
-        let kept = self
-            .settings
-            .timeout
-            .and_then(|timeout| timeout.checked_mul(KEPT))
-            .map_or(LONGEST, |kept| kept.min(LONGEST));
+        let kept = self.kept();
         let Some((key, socket)) = key.and_then(|key| Some((key, self.flows.get(key)?))) else {
             return self.lose(seq, "no answer in time", None);
         };

@@ -1,0 +1,405 @@
+//! Where the client's sockets leave from, and how their packets are marked: `-I`, `-Q` and `--ttl`.
+//!
+//! Every socket of the client is made here. What the system refuses of it says nothing of the path, so it is a
+//! [`Shortage`]; what cannot come right by itself is found out [before](Origin::rehearse) anything is sent.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use mio::net::{TcpStream, UdpSocket};
+use socket2::{Domain, Socket, Type};
+
+use super::target::Family;
+use crate::error::Error;
+use crate::escape::{cause, escape};
+use crate::process::limits::Shortage;
+use crate::transcript::address::Address;
+use crate::wire::Protocol;
+
+/// Where to leave from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// This address of ours, by this port; by any, where it is 0.
+    Address(SocketAddr),
+    /// This port of whichever address.
+    Port(u16),
+    /// This interface, by whichever of its addresses.
+    Interface(String),
+}
+
+/// Where sockets leave from, and what their packets carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Where, if not wherever the system finds best.
+    pub place: Option<Place>,
+    /// The TOS or traffic class byte.
+    pub tos: Option<u8>,
+    /// After how many routers they are thrown away.
+    pub ttl: Option<u8>,
+}
+
+impl Place {
+    /// Reads an address, an IPv6 one with its zone, a port behind it or alone, or the name of an interface. What is an
+    /// address is one, whatever the interfaces are called.
+    ///
+    /// # Errors
+    /// It is neither; what is accepted.
+    pub fn parse(word: &str) -> Result<Place, String> {
+        if let Some(port) = word.strip_prefix(':').filter(|rest| !rest.contains(':')) {
+            return Ok(Place::Port(port_of(port)?));
+        }
+        let (host, port) = match word.strip_prefix('[').map(|word| word.split_once(']')) {
+            Some(Some((host, ""))) => (host, None),
+            Some(Some((host, port))) if port.starts_with(':') => (host, Some(&port[1..])),
+            Some(_) => return Err(format!("it is no address: {FORM}")),
+            None => match word.rsplit_once(':') {
+                Some((host, port)) if !host.contains(':') => (host, Some(port)),
+                _ => (word, None),
+            },
+        };
+        if let Some(mut address) = address(host)? {
+            address.set_port(port.map_or(Ok(0), port_of)?);
+            return Ok(Place::Address(address));
+        }
+        match interface(word) {
+            Some(_) => Ok(Place::Interface(word.to_owned())),
+            None if word.parse::<u16>().is_ok() => {
+                Err(format!("no interface here has that name: to leave from the port {word} give :{word}"))
+            }
+            None => Err(format!("it is no address, and no interface here has that name: {FORM}")),
+        }
+    }
+}
+
+/// What is accepted.
+const FORM: &str = "give an address of this machine (192.0.2.1, fe80::1%eth0), with a port if it matters \
+                    (192.0.2.1:5000, [fe80::1%eth0]:5000, :5000), or an interface (eth0)";
+
+fn port_of(word: &str) -> Result<u16, String> {
+    let port = word.parse().ok().filter(|&port| port > 0 && !word.starts_with('+'));
+    port.ok_or_else(|| format!("'{}' is no port to leave from: give one from 1 to 65535", escape(word.as_bytes())))
+}
+
+/// The address that a word is, if it is one.
+fn address(word: &str) -> Result<Option<SocketAddr>, String> {
+    if let Ok(ip) = word.parse::<IpAddr>() {
+        return Ok(Some((ip, 0).into()));
+    }
+    let Some((ip, zone)) = word.split_once('%') else {
+        return Ok(None);
+    };
+    let Ok(ip) = ip.parse::<Ipv6Addr>() else {
+        return Ok(None);
+    };
+    let number = zone.parse().ok().filter(|&number| number > 0).or_else(|| interface(zone));
+    let number = number.ok_or_else(|| format!("no interface here is called '{}'", escape(zone.as_bytes())))?;
+    Ok(Some(std::net::SocketAddrV6::new(ip, 0, 0, number).into()))
+}
+
+/// The number of an interface of this name, if there is one.
+#[cfg(unix)]
+fn interface(name: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(name).ok()
+}
+
+/// Nothing here tells.
+#[cfg(not(unix))]
+fn interface(_: &str) -> Option<u32> {
+    None
+}
+
+/// Reads a TOS or traffic class byte: a number, or the name of a DSCP (`EF`, `AF41`, `CS1`).
+///
+/// # Errors
+/// It is none; what is accepted.
+pub fn parse_tos(word: &str) -> Result<u8, String> {
+    let hex = word.strip_prefix("0x").or(word.strip_prefix("0X")).map(|digits| u8::from_str_radix(digits, 16));
+    let number = hex.unwrap_or_else(|| word.parse()).ok().filter(|_| !word.contains('+'));
+    let tos = number.or_else(|| dscp(&word.to_ascii_uppercase()).map(|dscp| dscp << 2));
+    tos.ok_or_else(|| "give a byte (184 or 0xb8) or a DSCP name (EF, AF41, CS1)".to_owned())
+}
+
+/// The code point of that name (RFC 2474, 2597, 3246, 5865, 8622).
+fn dscp(name: &str) -> Option<u8> {
+    let digit = |byte: u8, most: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| (1..=most).contains(digit));
+    match name.as_bytes() {
+        b"BE" | b"DF" | b"CS0" => Some(0),
+        b"LE" => Some(1),
+        b"EF" => Some(46),
+        b"VA" => Some(44),
+        [b'C', b'S', class] => Some(8 * digit(*class, 7)?),
+        [b'A', b'F', class, drop] => Some(8 * digit(*class, 4)? + 2 * digit(*drop, 3)?),
+        _ => None,
+    }
+}
+
+impl Origin {
+    /// The family of the addresses that can be reached from here.
+    ///
+    /// # Errors
+    /// It is not the one that is `wanted`.
+    pub fn family(&self, wanted: Option<Family>) -> Result<Option<Family>, Error> {
+        let Some(Place::Address(address)) = &self.place else {
+            return Ok(wanted);
+        };
+        let (own, name) = if address.is_ipv4() { (Family::V4, "IPv4") } else { (Family::V6, "IPv6") };
+        match wanted {
+            Some(other) if other != own => {
+                let option = if other == Family::V4 { "-4" } else { "-6" };
+                Err(Error::Usage(format!(
+                    "-I {} is an {name} address, and {option} allows none of those",
+                    bare(*address)
+                )))
+            }
+            _ => Ok(Some(own)),
+        }
+    }
+
+    /// The one port that they leave from, where it is not the system's to choose.
+    pub fn port(&self) -> Option<u16> {
+        match self.place {
+            Some(Place::Address(own)) => Some(own.port()).filter(|&port| port > 0),
+            Some(Place::Port(port)) => Some(port),
+            Some(Place::Interface(_)) | None => None,
+        }
+    }
+
+    /// Whether sockets leave from one address.
+    pub fn has_address(&self) -> bool {
+        matches!(self.place, Some(Place::Address(_)))
+    }
+
+    /// The sentence for a host without an address of the `family` of ours.
+    pub fn is_of_another(&self, host: &str, family: &str) -> Error {
+        let own = match &self.place {
+            Some(Place::Address(own)) => bare(*own).to_string(),
+            _ => String::new(),
+        };
+        Error::Usage(format!("-I {own} is an {family} address, and '{}' has none of those", escape(host.as_bytes())))
+    }
+
+    /// Makes a socket as those to this family will be, and gives it up: what the system refuses is known before anything
+    /// was tried.
+    ///
+    /// # Errors
+    /// What it refuses, and the remedy.
+    pub fn rehearse(&self, protocols: &[Protocol], family: Option<Family>) -> Result<(), Error> {
+        if *self == Origin::default() {
+            return Ok(());
+        }
+        let peer: IpAddr = match family {
+            Some(Family::V6) => Ipv6Addr::LOCALHOST.into(),
+            Some(Family::V4) | None => Ipv4Addr::LOCALHOST.into(),
+        };
+        for protocol in protocols {
+            let kind = if *protocol == Protocol::Udp { Type::DGRAM } else { Type::STREAM };
+            // A want that may pass, of descriptors, is named where it is met.
+            match self.socket(kind, (peer, 0).into()) {
+                Err(Refused::Forbidden(what)) => return Err(Error::Usage(what)),
+                Err(Refused::Taken(port)) => {
+                    let what = format!("the {protocol} port {port} is in use here: give another with -I");
+                    return Err(Error::Usage(what));
+                }
+                Err(Refused::Other(_)) | Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a connection to `peer`.
+    ///
+    /// # Errors
+    /// The system knows at once that there is no way; or, as a [`Shortage`], it has no socket for us.
+    pub fn stream(&self, peer: SocketAddr) -> io::Result<TcpStream> {
+        let socket = self.socket(Type::STREAM, peer)?;
+        match (socket.connect(&peer.into()), self.port()) {
+            (Err(error), Some(port)) if error.kind() == io::ErrorKind::AddrNotAvailable => Err(Shortage::of(format!(
+                "the port {port} has a connection to there, or the system has not forgotten one yet (it does within a minute)"
+            ))),
+            (Err(error), _) if !is_begun(&error) => Err(error),
+            _ => Ok(TcpStream::from_std(socket.into())),
+        }
+    }
+
+    /// A socket for datagrams, bound to a port and to nobody yet.
+    ///
+    /// # Errors
+    /// As a [`Shortage`], the system has none for us.
+    pub fn datagrams(&self, peer: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = self.socket(Type::DGRAM, peer)?;
+        if matches!(self.place, None | Some(Place::Interface(_))) {
+            socket.bind(&any(peer, 0).into()).map_err(Shortage::name)?;
+        }
+        Ok(UdpSocket::from_std(socket.into()))
+    }
+
+    fn socket(&self, kind: Type, peer: SocketAddr) -> Result<Socket, Refused> {
+        let socket = Socket::new(Domain::for_address(peer), kind, None)?;
+        socket.set_nonblocking(true)?;
+        if let Some(tos) = self.tos {
+            match peer {
+                SocketAddr::V4(_) => socket.set_tos_v4(u32::from(tos)),
+                SocketAddr::V6(_) => socket.set_tclass_v6(u32::from(tos)),
+            }
+            .map_err(|error| Refused::Forbidden(format!("the system does not take -Q {tos}: {}", cause(&error))))?;
+        }
+        if let Some(ttl) = self.ttl {
+            match peer {
+                SocketAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl)),
+                SocketAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl)),
+            }
+            .map_err(|error| Refused::Forbidden(format!("the system does not take --ttl {ttl}: {}", cause(&error))))?;
+        }
+        match &self.place {
+            None => {}
+            Some(Place::Address(own)) => bind(&socket, *own)?,
+            Some(Place::Port(port)) => bind(&socket, any(peer, *port))?,
+            Some(Place::Interface(name)) => bind_to(&socket, name)?,
+        }
+        Ok(socket)
+    }
+}
+
+/// Why there is no such socket.
+enum Refused {
+    /// What the system does not let us do, with the remedy where there is one.
+    Forbidden(String),
+    /// This port is in use.
+    Taken(u16),
+    /// Anything else.
+    Other(io::Error),
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Refused {
+        Refused::Other(error)
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> io::Error {
+        match refused {
+            Refused::Forbidden(what) => Shortage::of(what),
+            Refused::Taken(port) => Shortage::of(format!("what left from the port {port} before is still out")),
+            Refused::Other(error) => Shortage::name(error),
+        }
+    }
+}
+
+/// Whichever address of ours, of the family of `peer`.
+fn any(peer: SocketAddr, port: u16) -> SocketAddr {
+    match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+    }
+}
+
+/// Has a socket leave from this address of ours.
+fn bind(socket: &Socket, own: SocketAddr) -> Result<(), Refused> {
+    // The other family may have the same port; and so may a connection that is over.
+    if own.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if own.port() > 0 && socket.r#type()? == Type::STREAM && cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&own.into()).map_err(|error| not_from(own, error))
+}
+
+/// Why a socket cannot leave from this address.
+fn not_from(own: SocketAddr, error: io::Error) -> Refused {
+    match error.kind() {
+        io::ErrorKind::AddrInUse if own.port() > 0 => Refused::Taken(own.port()),
+        io::ErrorKind::PermissionDenied if own.port() > 0 => Refused::Forbidden(format!(
+            "the port {} is not permitted here: choose one from 1024 on, or run with CAP_NET_BIND_SERVICE",
+            own.port()
+        )),
+        io::ErrorKind::AddrNotAvailable => {
+            Refused::Forbidden(format!("-I {} is no address of this machine", bare(own)))
+        }
+        // A link-local address without its zone.
+        io::ErrorKind::InvalidInput => {
+            Refused::Forbidden(format!("-I {} needs its zone, such as {}%eth0", bare(own), bare(own)))
+        }
+        _ => Refused::Other(error),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_to(socket: &Socket, name: &str) -> Result<(), Refused> {
+    socket.bind_device(Some(name.as_bytes())).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => Refused::Forbidden(format!(
+            "-I {name} is not permitted here: give an address of that interface, or run with CAP_NET_RAW"
+        )),
+        _ => Refused::Forbidden(format!("cannot leave by the interface {name}: {}", cause(&error))),
+    })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_to(_: &Socket, name: &str) -> Result<(), Refused> {
+    Err(Refused::Forbidden(format!("-I {name}: interfaces are for Linux, give an address of it")))
+}
+
+/// An address without its port.
+fn bare(address: SocketAddr) -> impl std::fmt::Display {
+    Address::new(address).parts().0
+}
+
+/// Whether a connection is being made.
+fn is_begun(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let begun = error.raw_os_error() == Some(nix::errno::Errno::EINPROGRESS as i32);
+    #[cfg(not(unix))]
+    let begun = error.kind() == io::ErrorKind::WouldBlock;
+    begun
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_class_is_a_byte_or_a_name() {
+        for (word, tos) in [
+            ("0", 0),
+            ("184", 184),
+            ("0xb8", 184),
+            ("0XFF", 255),
+            ("EF", 184),
+            ("af41", 136),
+            ("AF11", 40),
+            ("CS1", 32),
+            ("cs7", 224),
+            ("LE", 4),
+        ] {
+            assert_eq!(parse_tos(word), Ok(tos), "{word}");
+        }
+        for word in ["", "256", "-1", "+1", "0x", "0x100", "0x+1", "CS8", "AF51", "AF14", "AF40", "EFF", "1.5"] {
+            assert!(parse_tos(word).unwrap_err().contains("0xb8"), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_one_whatever_the_interfaces_are_called() {
+        let place = |ip: &str| Ok(Place::Address((ip.parse::<IpAddr>().unwrap(), 0).into()));
+        assert_eq!(Place::parse("192.0.2.1"), place("192.0.2.1"));
+        assert_eq!(Place::parse("::1"), place("::1"));
+        assert_eq!(Place::parse("[::1]"), place("::1"));
+        let Ok(Place::Address(SocketAddr::V6(zoned))) = Place::parse("fe80::1%7") else { panic!("no address") };
+        assert_eq!(zoned.scope_id(), 7);
+        let at = |address: &str| Ok(Place::Address(address.parse().unwrap()));
+        assert_eq!(Place::parse("192.0.2.1:5000"), at("192.0.2.1:5000"));
+        assert_eq!(Place::parse("[::1]:5000"), at("[::1]:5000"));
+        assert_eq!(Place::parse(":5000"), Ok(Place::Port(5000)));
+        assert_eq!(Place::parse("::"), place("::"));
+        assert!(Place::parse("5000").unwrap_err().contains(" :5000"));
+        for word in ["192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:", ":", ":0", ":+5", "[::1]5", "[::1", "[::1]:"] {
+            assert!(Place::parse(word).is_err(), "{word}");
+        }
+        for word in ["", "fe80::1%no-such-interface", "no-such-interface", "300.0.0.1", "localhost", "127.0.0.1%lo"] {
+            assert!(Place::parse(word).is_err(), "{word}");
+        }
+    }
+}
