@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 
 from load import HOST
-from servers import free_port, run, start, stop, table
+from servers import end_children, free_port, run, start, table
 
 SHARE = 15  # percent of a core for each server
 PERIOD = 10_000  # microseconds
@@ -42,7 +42,17 @@ class Group:
 
 def rate(options, number):
     """ACKs a second of so many servers together."""
-    groups = [Group(at) for at in range(number)]
+    groups = []
+    try:
+        groups.extend(Group(at) for at in range(number))
+        return rate_in(groups, options)
+    finally:
+        end_children()
+        for group in groups:
+            group.remove()
+
+
+def rate_in(groups, options):
     port = free_port()
     servers = [start(options.program, ["-p", str(port), "--reuse-port"]) for _ in groups]
     for group, server in zip(groups, servers):
@@ -51,10 +61,6 @@ def rate(options, number):
     client = pathlib.Path(options.program).with_name("reactor-client")
     askers = [run([client, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(ASKERS)]
     summaries = [json.loads(asker.communicate()[0].splitlines()[-1]) for asker in askers]
-    for server in servers:
-        stop(server)
-    for group in groups:
-        group.remove()
     return sum(summary["acknowledged"] / summary["seconds"] for summary in summaries)
 
 

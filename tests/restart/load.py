@@ -1,6 +1,7 @@
 """Clients over loopback that say one thing at a time, and count what became of it."""
 
 import multiprocessing
+import signal
 import socket
 import threading
 import time
@@ -71,8 +72,10 @@ def clients(port, kinds, over, results):
     """One process of clients; each has its counts, which are added up at the end."""
     all_counts = [dict.fromkeys(COUNTS, 0) for _ in kinds]
     works = [KINDS[kind] for kind in kinds]
+    # Whoever interrupts the measurement ends them by its end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threads = [
-        threading.Thread(target=work, args=(port, keeps, over, counts))
+        threading.Thread(target=work, args=(port, keeps, over, counts), daemon=True)
         for (work, keeps), counts in zip(works, all_counts)
     ]
     for thread in threads:
@@ -87,12 +90,18 @@ def under_load(port, number, kinds, events):
     kinds = (kinds * number)[:number]
     over, results = multiprocessing.Event(), multiprocessing.Queue()
     shares = [kinds[at : at + THREADS] for at in range(0, number, THREADS)]
-    processes = [multiprocessing.Process(target=clients, args=(port, share, over, results)) for share in shares]
+    processes = [multiprocessing.Process(target=clients, args=(port, share, over, results), daemon=True) for share in shares]
     for process in processes:
         process.start()
     began = time.monotonic()
-    time.sleep(PAUSE)
-    events()
+    try:
+        time.sleep(PAUSE)
+        events()
+    except BaseException:
+        # Their counts are nobody's.
+        for process in processes:
+            process.kill()
+        raise
     took = time.monotonic() - began
     over.set()
     counted = [results.get() for _ in processes]

@@ -16,10 +16,13 @@ children = set()
 def end_children():
     for child in children:
         child.terminate()
+    for child in children:
         try:
             child.wait(5)
         except subprocess.TimeoutExpired:
             child.kill()
+            child.wait()
+    children.clear()
 
 
 atexit.register(end_children)
