@@ -51,6 +51,10 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = Seconds::parse, allow_hyphen_values = true)]
     drain: Seconds,
     /// Share the port with other processes that do the same (SO_REUSEPORT)
+    ///
+    /// The system deals clients out among them by their addresses, whatever each has to do. When one of them ends, the
+    /// connections in its backlog are reset and the datagrams in its socket are lost; when their number changes, the
+    /// datagrams of a source port may go to another one. Sockets that a supervisor passes (LISTEN_FDS) lose nothing.
     #[arg(long)]
     reuse_port: bool,
     /// Show the figures to a monitor at http://HOST:PORT/metrics, in Prometheus' text format; port 0 lets the system choose
@@ -69,14 +73,14 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "EXTENT")]
     transcript: Option<ExtentWord>,
     /// Serve who comes from this network or address and tell nothing of them: load balancers' checks; may be repeated
-    #[arg(long, value_name = "CIDR", value_parser = parse_network)]
+    #[arg(long, value_name = "CIDR", value_parser = parse_network, allow_hyphen_values = true)]
     quiet_from: Vec<Network>,
     /// Serve so many TCP clients at once from one address (of IPv6 from one /64), and tell the next that the server is full
     #[arg(long, value_name = "N", value_parser = parse_count, allow_hyphen_values = true)]
     max_per_address: Option<usize>,
     /// Expect a PROXY header (version 1 or 2) on TCP connections from this network or address, and believe whom it names; may be
     /// repeated
-    #[arg(long, value_name = "CIDR", value_parser = parse_network)]
+    #[arg(long, value_name = "CIDR", value_parser = parse_network, allow_hyphen_values = true)]
     proxy_protocol: Vec<Network>,
 }
 

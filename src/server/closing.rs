@@ -207,12 +207,13 @@ impl Server {
             _ if peer.is_quiet => {}
             _ => self.process.journal.tell(&event),
         }
+        // Who only looks whether we are there mostly leaves by a reset, which is nobody's trouble.
+        let reason = if peer.is_quiet && reason == Reason::Reset { Reason::Closed } else { reason };
         self.desk.tally.closed[reason as usize] += 1;
         if let Some(crowd) = &mut self.crowd {
             crowd.leave(peer.address.ip());
         }
-        // Who only looks whether we are there mostly leaves by one.
-        self.desk.stats.resets += u64::from(reason == Reason::Reset && !peer.is_quiet);
+        self.desk.stats.resets += u64::from(reason == Reason::Reset);
         self.desk.stats.idle_cuts += u64::from(reason == Reason::Idle);
     }
 

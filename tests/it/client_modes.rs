@@ -25,7 +25,7 @@ const OPTIONS: [(&str, &str, &[&str]); 13] = [
 ];
 
 /// Those that every mode knows.
-const EVERYWHERE: [(&str, &str); 12] = [
+const EVERYWHERE: [(&str, &str); 15] = [
     ("-p", "-p --port"),
     ("-u", "-u --udp"),
     ("-t", "-t --tcp"),
@@ -33,6 +33,9 @@ const EVERYWHERE: [(&str, &str); 12] = [
     ("-W 1", "-W --timeout"),
     ("-4", "-4"),
     ("-6", "-6"),
+    ("-I 127.0.0.1", "-I --bind"),
+    ("-Q EF", "-Q --tos"),
+    ("--ttl 9", "--ttl"),
     ("--format json", "--format"),
     ("--lang en", "--lang"),
     ("-q", "-q --quiet"),

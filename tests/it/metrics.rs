@@ -261,6 +261,20 @@ fn a_port_that_was_asked_for_is_told_to_who_wants_to_know() {
 }
 
 #[test]
+fn the_resets_of_who_is_quiet_are_ends_like_others() {
+    let (mut server, door) = watched("-t --quiet-from 127.0.0.2");
+    for from in ["127.0.0.2:0", "127.0.0.1:0"] {
+        let mut client = Client::connect_from(from.parse().unwrap(), server.tcp());
+        client.exchange("hello", "ACK");
+        client.reset();
+    }
+    wait_until("their ends", || (server.stat("connections") == 0.0).then_some(()));
+    let samples = samples(&page(door));
+    let closed = |reason: &str| samples[&format!("connections_closed_total{{reason=\"{reason}\"}}")];
+    assert_eq!((closed("reset"), closed("closed"), server.stat("resets")), (1.0, 1.0, 1.0));
+}
+
+#[test]
 fn a_door_that_cannot_be_bound_ends_the_start_and_names_it() {
     let address = private_loopback();
     let taken = TcpListener::bind((address, 0)).unwrap();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 mod balancers;
 mod container;
+mod firewall;
 mod kubernetes;
 mod units;
 

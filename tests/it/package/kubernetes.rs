@@ -33,9 +33,16 @@ fn kubectl_knows_every_word_of_them() {
         return;
     }
     let path = format!("{}/src/package/kubernetes.yaml", env!("CARGO_MANIFEST_DIR"));
-    let read = Command::new("kubectl").args(["label", "--local", "-o", "json", "-f", &path, "a=b"]).output().unwrap();
-    let understood = String::from_utf8(read.stdout).unwrap();
-    assert!(read.status.success(), "{understood}{}", String::from_utf8_lossy(&read.stderr));
+    // Each of these reads one of the two kinds into what it knows, changes something, and writes it out again.
+    let read = |words: &str| {
+        let words: Vec<_> = words.split(' ').chain(["--local", "-o", "json", "-f", &path]).collect();
+        String::from_utf8(Command::new("kubectl").args(words).output().unwrap().stdout).unwrap()
+    };
+    let understood = read("set env A=b") + &read("set selector app.kubernetes.io/name=ack-reactor");
+    assert!(
+        ["Deployment", "Service"].iter().all(|kind| understood.contains(&format!("\"kind\": \"{kind}\""))),
+        "{understood}"
+    );
     // What it does not know it drops.
     let manifest = packaged("kubernetes.yaml");
     let keys = manifest.lines().filter(|line| !line.trim_start().starts_with('#'));
