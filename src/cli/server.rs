@@ -13,7 +13,11 @@ use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 /// One thread around one poll loop. The transcript goes to stdout, diagnostics go to stderr
 /// (RUST_LOG=debug tells more). Commands are read from stdin, one a line; `help` lists them.
 /// SIGINT and SIGTERM tell and close everyone, and so does SIGHUP where it was started from a terminal; a second SIGINT or
-/// SIGTERM ends at once. Sockets that a supervisor passes (systemd's LISTEN_FDS) are served in place of its own.
+/// SIGTERM ends at once.
+///
+/// Under a supervisor such as systemd, LISTEN_FDS passes it sockets in place of its own, which it leaves to the next process;
+/// NOTIFY_SOCKET is told when they are bound and when the end begins, with WATCHDOG_USEC also that the loop goes round;
+/// where JOURNAL_STREAM names stderr, diagnostics carry their priority.
 ///
 /// Exit code: 0 it was told to end; 1 a socket could not be bound, or the loop failed; 2 the command line makes no sense, or
 /// a name does not resolve; 130, 143 a second SIGINT or SIGTERM ended it at once
