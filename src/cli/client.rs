@@ -170,6 +170,11 @@ impl ClientArgs {
     }
 
     fn refuse_strays(&self) -> Result<(), Error> {
+        let is_number = |word: &String| word.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(number) = self.host.as_ref().filter(|word| self.tcp && is_number(word)) {
+            let what = format!("'{number}' is no host, and -t is TCP: ping's -t {number} is --ttl {number} here");
+            return Err(Error::Usage(what));
+        }
         let asked = match self.find_idle {
             _ if self.verdict => Asked::Verdict,
             _ if self.ping => Asked::Ping,

@@ -1,5 +1,6 @@
 //! The words of `--ping`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -28,7 +29,7 @@ pub(super) struct PingArgs {
     )]
     interval: Option<Seconds>,
     /// Bytes in a probe [default: 5; over UDP 72, fewer mean --plain]
-    #[arg(short, value_name = "BYTES", value_parser = parse_count, allow_hyphen_values = true)]
+    #[arg(short, value_name = "BYTES", value_parser = parse_size, allow_hyphen_values = true)]
     size: Option<usize>,
     /// Spread the probes over so many connections or source ports at the least, and name the worst [default: 1]
     #[arg(long, value_name = "N", value_parser = parse_flows, allow_hyphen_values = true)]
@@ -124,6 +125,14 @@ impl PingArgs {
             quiet,
             dated: self.dated,
         })
+    }
+}
+
+/// How long a probe is. (For nc it is an address.)
+fn parse_size(word: &str) -> Result<usize, String> {
+    match word.parse::<IpAddr>() {
+        Ok(own) => Err(format!("it is the bytes of a probe: to leave from an address give -I {own}")),
+        Err(_) => parse_count(word),
     }
 }
 

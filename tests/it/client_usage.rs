@@ -61,6 +61,16 @@ fn unknown_and_surplus_words_are_refused() {
     expect_refusal(&["-m"], "-m");
 }
 
+/// Other tools have other letters for it.
+#[test]
+fn who_types_as_for_ping_or_nc_is_told_what_it_is_here() {
+    expect_refusal(&["-t", "64", "127.0.0.1"], "--ttl 64");
+    expect_refusal(&["--ping", "-t", "64", "127.0.0.1"], "--ttl 64");
+    expect_refusal(&["-s", "10.0.0.1", "127.0.0.1", "6666"], "-I 10.0.0.1");
+    expect_refusal(&["-z", "-s", "::1", "::1", "6666"], "-I ::1");
+    expect_refusal(&["-p", "5000", "127.0.0.1", "6666"], "-I :PORT");
+}
+
 #[test]
 fn a_window_is_refused_where_replies_cannot_be_told_apart() {
     for options in [&["--window", "2"][..], &["--window", "2", "--framing", "bytes"]] {

@@ -5,8 +5,8 @@ use std::net::{TcpListener, UdpSocket};
 use serde_json::Value;
 
 use crate::harness::{
-    FarUdp, Fate, Launch, Namespace, Server, calm, client_to, closed_port, end_of, last_object, private_loopback, run,
-    server, server_under_test, stamping, undisturbed,
+    FarUdp, Fate, Namespace, Server, calm, client_to, closed_port, end_of, last_object, private_loopback, run, server,
+    server_under_test, stamping, undisturbed,
 };
 
 /// Each mode, short.
@@ -132,13 +132,6 @@ fn a_port_that_no_server_answers_is_warned_of() {
     } else {
         assert!(ended.code == 2 && ended.err[0].contains("CAP_NET_BIND_SERVICE"), "{:?}", ended.err);
     }
-}
-
-#[test]
-fn nc_s_p_is_told_what_it_is_here() {
-    let ended = run(Launch::client(&["-p", "5000", "127.0.0.1", "6666"]));
-    assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
-    assert!(ended.err[0].ends_with("to leave from a port, -I :PORT"), "{:?}", ended.err);
 }
 
 #[test]
