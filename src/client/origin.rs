@@ -213,9 +213,11 @@ impl Origin {
     pub fn stream(&self, peer: SocketAddr) -> io::Result<TcpStream> {
         let socket = self.socket(Type::STREAM, peer)?;
         match (socket.connect(&peer.into()), self.port()) {
-            (Err(error), Some(port)) if error.kind() == io::ErrorKind::AddrNotAvailable => Err(Shortage::of(format!(
-                "the port {port} has a connection to there, or the system has not forgotten one yet (it does within a minute)"
-            ))),
+            (Err(error), Some(port)) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                let what =
+                    format!("the port {port} has a connection to there, or the system remembers one for a minute");
+                Err(Shortage::for_a_while(what))
+            }
             (Err(error), _) if !is_begun(&error) => Err(error),
             _ => Ok(TcpStream::from_std(socket.into())),
         }

@@ -2,17 +2,50 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::escape::cause;
+use crate::process::limits::Shortage;
 use crate::process::{Ends, Process};
-use crate::reactor::{self, Key};
+use crate::reactor::{self, Key, Reactor};
 use crate::transcript::address::Address;
 use crate::wire::Protocol;
+
+/// How long a system remembers a connection that is over, and something more.
+const REMEMBERED: Duration = Duration::from_secs(70);
+/// It is asked again so often.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The loop, the signals, stdout and stderr.
 pub type Stage = Process<Source>;
 
 impl Stage {
+    /// Begins something as soon as the system has forgotten what keeps it from beginning for a while; that it is waited for
+    /// is said.
+    ///
+    /// # Errors
+    /// It cannot begin; or something keeps it from that for longer than the system remembers, or until a signal asks to end.
+    pub fn as_soon_as_may_be<T>(&mut self, mut begin: impl FnMut(&Reactor<Source>) -> io::Result<T>) -> io::Result<T> {
+        let until = Instant::now() + REMEMBERED;
+        let mut said = false;
+        loop {
+            let error = match begin(&self.reactor) {
+                Err(error) if Shortage::passes(&error) && Instant::now() < until => error,
+                outcome => return outcome,
+            };
+            if !std::mem::replace(&mut said, true) {
+                self.complain(format_args!("{}: waiting", cause(&error)));
+                self.flush();
+            }
+            thread::sleep(AGAIN);
+            self.signals();
+            if self.is_interrupted() {
+                return Err(error);
+            }
+        }
+    }
+
     /// Says that an address could not be tried for a [shortage](crate::process::limits::Shortage) of our own.
     pub fn cannot_try(&mut self, protocol: Protocol, address: SocketAddr, shortage: &io::Error) {
         self.fail(format_args!("cannot try {protocol} {}: {}", Address::new(address), cause(shortage)));

@@ -156,8 +156,10 @@ impl Verdict {
         }
         let (protocol, address) = (case.protocol, case.address);
         let Settings { framing, ref origin, .. } = self.settings;
-        let open = |key| Link::open(protocol, address, framing, origin, key, &self.stage.reactor);
-        let opened = self.links.insert_with(|key| Ok((index, open(key)?)));
+        let links = &mut self.links;
+        let opened = self.stage.as_soon_as_may_be(|reactor| {
+            links.insert_with(|key| Ok((index, Link::open(protocol, address, framing, origin, key, reactor)?)))
+        });
         match opened {
             Ok(key) => case.link = Some(key),
             Err(error) => {

@@ -29,7 +29,10 @@ pub fn raise_descriptor_limit() -> Option<usize> {
 
 /// Something that this machine lacks or forbids: it says nothing of any path.
 #[derive(Clone, Debug)]
-pub struct Shortage(Cow<'static, str>);
+pub struct Shortage {
+    what: Cow<'static, str>,
+    passes: bool,
+}
 
 impl Shortage {
     /// `error`, met while a client's socket was made, connected or sent by: a shortage of our own where it tells of
@@ -50,7 +53,18 @@ impl Shortage {
 
     /// What we lack by a rule of our own, or by one of the system's that was asked for in vain.
     pub fn of(what: impl Into<Cow<'static, str>>) -> io::Error {
-        io::Error::other(Shortage(what.into()))
+        io::Error::other(Shortage { what: what.into(), passes: false })
+    }
+
+    /// The same, of what is over after a while by itself.
+    pub fn for_a_while(what: impl Into<Cow<'static, str>>) -> io::Error {
+        io::Error::other(Shortage { what: what.into(), passes: true })
+    }
+
+    /// Whether it is over after a while by itself.
+    pub fn passes(error: &io::Error) -> bool {
+        let shortage = error.get_ref().and_then(|error| error.downcast_ref::<Shortage>());
+        shortage.is_some_and(|shortage| shortage.passes)
     }
 
     /// Whether `error` was [named](Shortage::name) one.
@@ -61,7 +75,7 @@ impl Shortage {
 
 impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 

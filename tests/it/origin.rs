@@ -2,11 +2,12 @@
 
 use std::net::{TcpListener, UdpSocket};
 
+use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
 use crate::harness::{
-    FarUdp, Fate, Namespace, Server, calm, client_to, closed_port, end_of, last_object, private_loopback, run, server,
-    server_under_test, stamping, undisturbed,
+    FarUdp, Fate, Input, Namespace, Server, ServerBuilder, calm, client_to, closed_port, end_of, last_object,
+    private_loopback, run, server, server_under_test, stamping, undisturbed,
 };
 
 /// Each mode, short.
@@ -49,15 +50,11 @@ fn every_mode_leaves_from_the_port_that_it_is_given_and_one_flow_can() {
             for mode in &MODES[..3] {
                 let what = format!("{protocol} {mode} -I {place}");
                 let mark = server.stdout.count();
-                // Over TCP the system may not have forgotten the connection before.
-                let ended = (0..100).find_map(|_| {
-                    let ended = run(client_to(server.tcp(), &what));
-                    let is_remembered = ended.err.iter().any(|line| line.contains("has not forgotten one yet"));
-                    assert!(protocol == "-t" || !is_remembered, "a datagram waits for nobody: {:?}", ended.err);
-                    (!is_remembered).then_some(ended)
-                });
-                let ended = ended.expect("the system never forgets");
+                let ended = run(client_to(server.tcp(), &what));
                 assert_eq!(ended.code, 0, "{what}: {:?} {:?}", ended.out, ended.err);
+                // Over TCP the system may remember the connection before; a datagram waits for nobody.
+                let waited = ended.err.iter().any(|line| line.ends_with(": waiting"));
+                assert!(protocol == "-t" || !waited, "{:?}", ended.err);
                 let from = if place.starts_with(':') { format!("127.0.0.1:{port}") } else { own.to_string() };
                 expect_from(&server, mark, protocol, &format!("{from} "));
             }
@@ -70,6 +67,33 @@ fn every_mode_leaves_from_the_port_that_it_is_given_and_one_flow_can() {
         assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
         assert!(ended.err[0].contains(needs) && ended.err[0].contains("give the address alone"), "{:?}", ended.err);
     }
+}
+
+#[test]
+fn over_tcp_a_port_is_waited_for_until_it_is_free_again_and_that_is_said() {
+    let mut server = ServerBuilder::new(&format!("--host {}", private_loopback())).operated().start();
+    let own = closed_port(private_loopback());
+    for (mode, shown) in [("-z", " open "), ("-m hello", "last message: ACK")] {
+        let mut first = client_to(server.tcp(), &format!("-I {own}")).stdin(Input::Pipe).start();
+        first.stdout.find("its connection", |line| line.starts_with("connected to "));
+        let mut second = client_to(server.tcp(), &format!("{mode} -I {own}")).start();
+        let said = second.stderr.find("that it waits", |line| line.ends_with(": waiting"));
+        assert!(said.contains(&format!("the port {} has a connection to there", own.port())), "{said}");
+        // Its end is the server's, which remembers it then.
+        server.type_in(&format!("close {own}\n"));
+        assert_eq!(first.wait_exit(), 1);
+        let ended = end_of(&mut second);
+        assert_eq!((ended.code, ended.err.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+        assert!(ended.out.iter().any(|line| line.contains(shown)), "{:?}", ended.out);
+    }
+    let first = client_to(server.tcp(), &format!("-I {own}")).stdin(Input::Pipe).start();
+    first.stdout.find("its connection", |line| line.starts_with("connected to "));
+    // Who waits can be interrupted.
+    let mut second = client_to(server.tcp(), &format!("-z -I {own}")).start();
+    second.stderr.find("that it waits", |line| line.ends_with(": waiting"));
+    second.signal(SIGINT);
+    assert_eq!(second.wait_exit(), 2);
+    drop(first);
 }
 
 #[test]

@@ -27,7 +27,8 @@ impl Chat {
         if let Some(key) = self.link.take() {
             self.links.remove(key);
         }
-        match self.links.insert_with(|key| self.route.open(key, &self.stage.reactor)) {
+        let (links, route) = (&mut self.links, &self.route);
+        match self.stage.as_soon_as_may_be(|reactor| links.insert_with(|key| route.open(key, reactor))) {
             Ok(key) => self.link = Some(key),
             Err(error) => return self.no_way(&error, now),
         }
