@@ -241,7 +241,7 @@ impl Origin {
         if let Some(tos) = self.tos {
             match peer {
                 SocketAddr::V4(_) => socket.set_tos_v4(u32::from(tos)),
-                SocketAddr::V6(_) => socket.set_tclass_v6(u32::from(tos)),
+                SocketAddr::V6(_) => set_class(&socket, tos),
             }
             .map_err(|error| Refused::Forbidden(format!("the system does not take -Q {tos}: {}", cause(&error))))?;
         }
@@ -286,6 +286,17 @@ impl From<Refused> for io::Error {
             Refused::Other(error) => Shortage::name(error),
         }
     }
+}
+
+#[cfg(unix)]
+fn set_class(socket: &Socket, tos: u8) -> io::Result<()> {
+    socket.set_tclass_v6(u32::from(tos))
+}
+
+/// There is no such option here.
+#[cfg(not(unix))]
+fn set_class(_: &Socket, _: u8) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whichever address of ours, of the family of `peer`.
