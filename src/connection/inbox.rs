@@ -18,7 +18,30 @@ pub struct Inbox<D> {
     /// Cuts messages out of it.
     pub decoder: D,
     /// One read at most, which is 4 KiB where messages are told one by one.
-    rest: Vec<u8>,
+    rest: Rest,
+}
+
+/// What was read and not pulled. Most connections have none, so it is a pointer where it stands.
+#[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "a vector would take three words of every connection")]
+struct Rest(Option<Box<Vec<u8>>>);
+
+impl Rest {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    #[inline]
+    fn keep(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.0 = None;
+            return;
+        }
+        let kept = self.0.get_or_insert_default();
+        kept.clear();
+        kept.extend_from_slice(bytes);
+    }
 }
 
 /// What came of a preface: what stands before the first message.
@@ -54,17 +77,17 @@ pub enum Pulled<T> {
 impl<D: Decode> Inbox<D> {
     /// An empty one.
     pub fn new(decoder: D) -> Inbox<D> {
-        Inbox { decoder, rest: Vec::new() }
+        Inbox { decoder, rest: Rest::default() }
     }
 
     /// Whether something was read that has not been pulled.
     pub fn has_rest(&self) -> bool {
-        !self.rest.is_empty()
+        self.rest.0.is_some()
     }
 
     /// Gives up what was read and not pulled: nobody will.
     pub fn forget(&mut self) {
-        self.rest = Vec::new();
+        self.rest = Rest::default();
     }
 
     /// Reads what stands before the first message. `parse` sees all that has come, and says what the preface is and how
@@ -82,8 +105,8 @@ impl<D: Decode> Inbox<D> {
     ) -> Result<Prefaced<T>, E> {
         let room = self.decoder.piece().min(buffer.len());
         loop {
-            let kept = self.rest.len();
-            buffer[..kept].copy_from_slice(&self.rest);
+            let kept = self.rest.bytes().len();
+            buffer[..kept].copy_from_slice(self.rest.bytes());
             let (len, more) = match connection.fill(&mut buffer[kept..room], budget)? {
                 Fill::Data { len, more } => (len, more),
                 Fill::Drained | Fill::CutOff => return Ok(Prefaced::Part),
@@ -91,10 +114,10 @@ impl<D: Decode> Inbox<D> {
             };
             let come = &buffer[..kept + len];
             if let Some((preface, len)) = parse(come)? {
-                self.rest = come[len..].to_vec();
+                self.rest.keep(&come[len..]);
                 return Ok(Prefaced::Whole(preface));
             }
-            self.rest.extend_from_slice(&come[kept..]);
+            self.rest.keep(come);
             if !more {
                 return Ok(Prefaced::Part);
             }
@@ -108,8 +131,8 @@ impl<D: Decode> Inbox<D> {
         buffer: &'r mut [u8],
         budget: &'r mut Budget,
     ) -> Reading<'r, D> {
-        let unread = 0..self.rest.len();
-        buffer[unread.clone()].copy_from_slice(&self.rest);
+        let unread = 0..self.rest.bytes().len();
+        buffer[unread.clone()].copy_from_slice(self.rest.bytes());
         Reading { inbox: self, connection, buffer, budget, unread, drained: false, too_long: false }
     }
 }
@@ -228,12 +251,6 @@ impl Reading<'_, Decoder> {
 impl<D: Decode> Drop for Reading<'_, D> {
     fn drop(&mut self) {
         self.inbox.decoder.release();
-        let rest = &self.buffer[self.unread.clone()];
-        if rest.is_empty() {
-            self.inbox.rest = Vec::new();
-        } else {
-            self.inbox.rest.clear();
-            self.inbox.rest.extend_from_slice(rest);
-        }
+        self.inbox.rest.keep(&self.buffer[self.unread.clone()]);
     }
 }

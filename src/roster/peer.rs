@@ -117,3 +117,15 @@ impl Peer {
         Ok(moved)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With its deadlines and its place in the queue an idle connection is to cost 256 bytes at the most.
+    #[test]
+    #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
+    fn a_peer_takes_200_bytes() {
+        assert!(size_of::<Peer>() <= 200, "{} bytes", size_of::<Peer>());
+    }
+}

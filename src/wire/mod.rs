@@ -221,6 +221,15 @@ impl Framing {
             }
         }
     }
+
+    /// How many bytes a message on the wire has beside its own.
+    fn around(self) -> usize {
+        match self {
+            Framing::Bytes => 0,
+            Framing::Lines => 1,
+            Framing::Length => size_of::<u32>(),
+        }
+    }
 }
 
 impl fmt::Display for Framing {

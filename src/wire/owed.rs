@@ -18,7 +18,7 @@ const fn repeated<const N: usize>(ack: &[u8]) -> [u8; N] {
     run
 }
 
-/// What one peer is owed. However much that is, it takes no memory but for the notice.
+/// What one peer is owed. However much that is, it takes two words.
 ///
 /// ```
 /// use ack_reactor::wire::{Framing, Notice, Output, Owed};
@@ -37,26 +37,27 @@ pub struct Owed {
     /// How many bytes of the first acknowledgement have left.
     begun: u8,
     acks: usize,
-    /// The notice behind them, framed, as far as it has not left.
-    notice: Vec<u8>,
+    /// The notice behind them, and how many of its bytes, framed, have left.
+    notice: Option<Notice>,
+    said: u8,
 }
 
 impl Owed {
     /// Nothing is owed yet.
     pub fn new(framing: Framing) -> Owed {
-        Owed { framing, begun: 0, acks: 0, notice: Vec::new() }
+        Owed { framing, begun: 0, acks: 0, notice: None, said: 0 }
     }
 
     /// So many acknowledgements more. Not behind the last word.
     #[inline]
     pub fn acknowledge(&mut self, messages: usize) {
-        debug_assert!(self.notice.is_empty());
+        debug_assert!(self.notice.is_none());
         self.acks += messages;
     }
 
     /// The last word, behind all that is owed already.
     pub fn say(&mut self, notice: Notice) {
-        self.framing.encode(notice.text().as_bytes(), &mut self.notice);
+        self.notice = Some(notice);
     }
 
     /// Acknowledgements that have not left whole.
@@ -81,24 +82,25 @@ impl Owed {
 impl Output for Owed {
     #[inline]
     fn is_empty(&self) -> bool {
-        self.acks == 0 && self.notice.is_empty()
+        self.acks == 0 && self.notice.is_none()
     }
 
     #[inline]
     fn head<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let end = self.acks.min(RUN) * self.framing.ack().len();
         let acks = &self.run()[usize::from(self.begun)..end.max(usize::from(self.begun))];
-        if self.notice.is_empty() || self.acks > RUN {
+        let Some(notice) = self.notice.filter(|_| self.acks <= RUN) else {
             return acks;
-        }
+        };
         scratch.clear();
         scratch.extend_from_slice(acks);
-        scratch.extend_from_slice(&self.notice);
+        self.framing.encode(notice.text().as_bytes(), scratch);
+        scratch.drain(acks.len()..acks.len() + usize::from(self.said));
         scratch
     }
 
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // an acknowledgement has seven bytes at most
+    #[allow(clippy::cast_possible_truncation)] // an acknowledgement has seven bytes at most, a notice some thirty
     fn advance(&mut self, bytes: usize) {
         let ack = self.framing.ack().len();
         let begun = usize::from(self.begun);
@@ -106,7 +108,12 @@ impl Output for Owed {
         let left = begun + of_acks;
         self.acks -= left / ack;
         self.begun = (left % ack) as u8;
-        self.notice.drain(..(bytes - of_acks).min(self.notice.len()));
+        if let Some(notice) = self.notice.filter(|_| bytes > of_acks) {
+            self.said += (bytes - of_acks) as u8;
+            if usize::from(self.said) >= self.framing.around() + notice.text().len() {
+                (self.notice, self.said) = (None, 0);
+            }
+        }
     }
 }
 
