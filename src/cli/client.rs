@@ -301,9 +301,10 @@ impl Settings {
     /// Resolves the name and does what was asked for. Returns the exit code.
     pub(super) fn run(self, diagnostics: Diagnostics) -> Result<u8, Error> {
         let Settings { target, family, origin, style, quiet, mode } = self;
-        origin.rehearse(&mode.protocols(), family)?;
+        let protocols = mode.protocols();
+        origin.rehearse(&protocols, family)?;
         if let Some(port) = origin.port().filter(|port| CHATTY_PORTS.contains(port))
-            && mode.protocols().contains(&Protocol::Udp)
+            && protocols.contains(&Protocol::Udp)
         {
             log::warn!(
                 "no server answers a datagram from the port {port}, where a service that answers anything may be"

@@ -3,7 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::harness::{Client, Peer, Server, ServerBuilder, has_v6, settled};
+use crate::harness::{Peer, ServerBuilder, has_v6, settled};
+use crate::metrics::{door, page, samples};
 
 /// More than the receive buffer holds, which may have been doubled by the kernel, and a datagram takes 768 bytes.
 const FLOOD: u32 = 12_000;
@@ -24,19 +25,8 @@ fn flood(args: &str, to: impl Fn(SocketAddr) -> SocketAddr) {
     let (came, dropped) = settled(std::time::Duration::from_millis(50), &mut account);
     assert!(came > 0.0 && dropped > 0.0, "{args}: {came} came, {dropped} were dropped");
     assert_eq!((came + dropped).to_bits(), f64::from(FLOOD).to_bits(), "{args}: {came} came, {dropped} were dropped");
-    assert_eq!(on_the_page(&server), dropped, "{args}");
-}
-
-/// The same figure as a monitor has it.
-#[track_caller]
-fn on_the_page(server: &Server) -> f64 {
-    let told = server.stderr.find("where the metrics are", |line| line.contains("metrics are at http://"));
-    let address = told.split_once("http://").unwrap().1.strip_suffix("/metrics").unwrap();
-    let mut monitor = Client::connect(address.parse().unwrap());
-    monitor.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let page = String::from_utf8(monitor.read_to_end()).unwrap();
-    let figure = page.lines().find_map(|line| line.strip_prefix("ack_reactor_datagrams_dropped_total "));
-    figure.expect("the figure is not on the page").parse().unwrap()
+    // A monitor has the same figure.
+    assert_eq!(samples(&page(door(&server)))["datagrams_dropped_total"], dropped, "{args}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn watched(args: &str) -> (Server, SocketAddr) {
 }
 
 #[track_caller]
-fn door(server: &Server) -> SocketAddr {
+pub(crate) fn door(server: &Server) -> SocketAddr {
     let told = server.stderr.find("where the metrics are", |line| line.contains("metrics are at http://"));
     let address = told.split_once("http://").unwrap().1.strip_suffix("/metrics").unwrap();
     address.parse().unwrap()
@@ -40,7 +40,7 @@ fn answer(door: SocketAddr, request: impl AsRef<[u8]>) -> (String, String) {
 }
 
 #[track_caller]
-fn page(door: SocketAddr) -> String {
+pub(crate) fn page(door: SocketAddr) -> String {
     let (head, body) = answer(door, REQUEST);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"), "{head}");
     body
@@ -48,7 +48,7 @@ fn page(door: SocketAddr) -> String {
 
 /// The samples of a page, without the prefix that each must have.
 #[track_caller]
-fn samples(page: &str) -> HashMap<String, f64> {
+pub(crate) fn samples(page: &str) -> HashMap<String, f64> {
     let samples = page.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
         let (name, value) = line.strip_prefix("ack_reactor_").unwrap().rsplit_once(' ').unwrap();

@@ -157,17 +157,23 @@ fn expect_one_each(what: &str, account: &Account) {
     println!("{what}: {} of {} messages", account.cut, account.acknowledged.len() + account.cut);
 }
 
-#[test]
-fn behind_haproxy_who_is_killed_or_ended_costs_a_client_one_message_at_the_most_and_who_is_hung_is_passed_over() {
-    let Some(mut farm) = haproxy() else { return };
+/// The first server is killed, which the balancer tells by this word; it returns, and ends.
+#[track_caller]
+fn expect_one_each_of_killed_and_ended(farm: &mut Farm, word: &str) {
     let killed = farm.under(Load::tcp, DEADLINE, |farm| {
         farm.kill();
-        farm.wait_for_word("reactors/a is DOWN");
+        farm.wait_for_word(word);
     });
     expect_one_each("killed", &killed);
     farm.start_anew("-t");
     let ended = farm.under(Load::tcp, DEADLINE, Farm::end);
     expect_one_each("ended", &ended);
+}
+
+#[test]
+fn behind_haproxy_who_is_killed_or_ended_costs_a_client_one_message_at_the_most_and_who_is_hung_is_passed_over() {
+    let Some(mut farm) = haproxy() else { return };
+    expect_one_each_of_killed_and_ended(&mut farm, "reactors/a is DOWN");
     // Who waits for a server that is stopped waits in vain until the checks have told.
     farm.under(Load::tcp, IMPATIENT, |farm| {
         farm.servers[1].stop();
@@ -182,14 +188,7 @@ fn behind_haproxy_who_is_killed_or_ended_costs_a_client_one_message_at_the_most_
 #[test]
 fn behind_nginx_who_is_killed_or_ended_costs_a_client_one_message_at_the_most() {
     let Some(mut farm) = nginx() else { return };
-    let killed = farm.under(Load::tcp, DEADLINE, |farm| {
-        farm.kill();
-        farm.wait_for_word("Connection re");
-    });
-    expect_one_each("killed", &killed);
-    farm.start_anew("-t");
-    let ended = farm.under(Load::tcp, DEADLINE, Farm::end);
-    expect_one_each("ended", &ended);
+    expect_one_each_of_killed_and_ended(&mut farm, "Connection re");
 }
 
 #[test]
