@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::harness::{
     Ended, FarTcp, FarUdp, Input, Launch, Namespace, Scratch, client_to, closed_port, end_of, piped_to,
-    private_loopback, run, server, tcp_service, wait_until,
+    private_loopback, run, server, tcp_service, undisturbed, wait_until,
 };
 
 /// Each mode in a way that ends soon, quiet or not.
@@ -59,44 +59,46 @@ fn json_to(address: SocketAddr, args: &str) -> Launch {
 
 #[test]
 fn what_the_command_line_lacks_or_has_too_much_of() {
-    let long = "x".repeat(1025);
-    let table: [(&[&str], &str); 28] = [
-        (&["--no-such"], "--no-such"),
-        (&["-p"], "-p"),
-        (&["--framing", "words"], "words"),
-        (&["h", "1", "2"], "2"),
-        (&["-W", "soon"], "soon"),
-        (&["--window", "0"], "--window"),
-        (&["--lang", "xx"], "xx"),
-        (&["-z", "--ping"], "--ping"),
-        (&["64"], "'64' is no host"),
-        (&["h:x"], "'x' is no port"),
-        (&["h", "0"], "'0' is no port"),
-        (&["h:1", "2"], "two ports"),
-        (&["[::1"], "is no address"),
-        (&[""], "the host name is empty"),
-        (&["-t", "-u"], "-t and -u together"),
-        (&["-u", "--window", "2"], "--window takes more than 1"),
-        (&["-m", &long], "1025 bytes"),
-        (&["-m", ""], "empty message"),
-        (&["--framing", "lines", "-m", "a\nb"], "newline"),
-        (&["-c", "3"], "-c belongs to --ping"),
-        (&["-z", "-m", "hi"], "-m belongs to"),
-        (&["--ping", "--plain"], "--plain is for datagrams"),
-        (&["--ping", "-s", "1025"], "too long"),
-        (&["--ping", "--plot", "x.png"], "must end in .svg"),
-        (&["--ping", "--hgrm", "-"], "'-' is none"),
-        (&["--ping", "--hgrm", "both.svg", "--plot", "both.svg"], "a file of its own"),
-        (&["--ping", "--plot", "/no/such/folder/x.svg"], "cannot write the file"),
-        (&["--find-idle", "0"], "--find-idle needs a time"),
-    ];
-    for (words, part) in table {
-        let ended = run(json(words));
-        expect_error(&format!("{words:?}"), &ended, 2, part);
-        assert_eq!((ended.out.len(), ended.err.len()), (1, 1), "{words:?}: {:?} {:?}", ended.out, ended.err);
-    }
-    let ended = run(json(&["--lang", "zh", "-m", "x"]).env("LC_ALL", "zh_CN.GBK"));
-    expect_error("a character set", &ended, 2, "GBK");
+    undisturbed(|| {
+        let long = "x".repeat(1025);
+        let table: [(&[&str], &str); 28] = [
+            (&["--no-such"], "--no-such"),
+            (&["-p"], "-p"),
+            (&["--framing", "words"], "words"),
+            (&["h", "1", "2"], "2"),
+            (&["-W", "soon"], "soon"),
+            (&["--window", "0"], "--window"),
+            (&["--lang", "xx"], "xx"),
+            (&["-z", "--ping"], "--ping"),
+            (&["64"], "'64' is no host"),
+            (&["h:x"], "'x' is no port"),
+            (&["h", "0"], "'0' is no port"),
+            (&["h:1", "2"], "two ports"),
+            (&["[::1"], "is no address"),
+            (&[""], "the host name is empty"),
+            (&["-t", "-u"], "-t and -u together"),
+            (&["-u", "--window", "2"], "--window takes more than 1"),
+            (&["-m", &long], "1025 bytes"),
+            (&["-m", ""], "empty message"),
+            (&["--framing", "lines", "-m", "a\nb"], "newline"),
+            (&["-c", "3"], "-c belongs to --ping"),
+            (&["-z", "-m", "hi"], "-m belongs to"),
+            (&["--ping", "--plain"], "--plain is for datagrams"),
+            (&["--ping", "-s", "1025"], "too long"),
+            (&["--ping", "--plot", "x.png"], "must end in .svg"),
+            (&["--ping", "--hgrm", "-"], "'-' is none"),
+            (&["--ping", "--hgrm", "both.svg", "--plot", "both.svg"], "a file of its own"),
+            (&["--ping", "--plot", "/no/such/folder/x.svg"], "cannot write the file"),
+            (&["--find-idle", "0"], "--find-idle needs a time"),
+        ];
+        for (words, part) in table {
+            let ended = run(json(words));
+            expect_error(&format!("{words:?}"), &ended, 2, part);
+            assert_eq!((ended.out.len(), ended.err.len()), (1, 1), "{words:?}: {:?} {:?}", ended.out, ended.err);
+        }
+        let ended = run(json(&["--lang", "zh", "-m", "x"]).env("LC_ALL", "zh_CN.GBK"));
+        expect_error("a character set", &ended, 2, "GBK");
+    });
 }
 
 #[test]
@@ -233,21 +235,23 @@ fn a_search_for_the_idle_timeout_that_finds_none() {
 
 #[test]
 fn an_interrupt_is_no_error() {
-    let (tcp, udp) = (FarTcp::new(), FarUdp::new());
-    for (address, mode) in [
-        (tcp.address(), "-m hello"),
-        (udp.address(), "-u -m hello"),
-        (tcp.address(), "-z -W 30"),
-        (udp.address(), "-zu -w 30 -W 30"),
-        (tcp.address(), "--ping -W 30"),
-        (udp.address(), "--ping -u -W 30"),
-        (tcp.address(), "--find-idle 60 -W 30"),
-        (udp.address(), "--find-idle 60 -u -W 30"),
-    ] {
-        let mut client = json_to(address, mode).start();
-        wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
-        client.signal(SIGINT);
-        let ended = end_of(&mut client);
-        assert_eq!((ended.code, errors(&ended)), (1, Vec::new()), "{mode}: {:?}", ended.err);
-    }
+    undisturbed(|| {
+        let (tcp, udp) = (FarTcp::new(), FarUdp::new());
+        for (address, mode) in [
+            (tcp.address(), "-m hello"),
+            (udp.address(), "-u -m hello"),
+            (tcp.address(), "-z -W 30"),
+            (udp.address(), "-zu -w 30 -W 30"),
+            (tcp.address(), "--ping -W 30"),
+            (udp.address(), "--ping -u -W 30"),
+            (tcp.address(), "--find-idle 60 -W 30"),
+            (udp.address(), "--find-idle 60 -u -W 30"),
+        ] {
+            let mut client = json_to(address, mode).start();
+            wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+            client.signal(SIGINT);
+            let ended = end_of(&mut client);
+            assert_eq!((ended.code, errors(&ended)), (1, Vec::new()), "{mode}: {:?}", ended.err);
+        }
+    });
 }

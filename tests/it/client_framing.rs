@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{
     Ended, FarTcp, FarUdp, Mute, Process, Server, client_to, end_of, expect_end, one_of_five, piped_to, run, server,
-    tcp_service, wait_until,
+    tcp_service, undisturbed, wait_until,
 };
 
 const FRAMINGS: [&str; 3] = ["bytes", "lines", "length"];
@@ -82,18 +82,23 @@ fn a_chat_of_each_pair_names_the_framing_once_or_asks_for_it() {
 
 #[test]
 fn an_instrument_of_each_pair_says_it_once_beside_its_figures() {
-    for options in
-        ["-z -W 2", "-z -W 2 --format json", "--ping -c 2 -i 0.1 -W 2", "--ping -c 2 -i 0.1 -W 2 --format json"]
-    {
-        let ends = each_pair(|address, own, _| client_to(address, &format!("--framing {own} {options}")).start());
-        for (own, theirs, ended) in ends {
-            let wanted: Vec<String> = sentence(own, theirs, "hello".len()).into_iter().collect();
-            let context = format!("{options}, {own} to {theirs}: {:?} {:?}", ended.out, ended.err);
-            assert_eq!(said(&ended), wanted, "{context}");
-            // A ping that a busy machine held up has not sent all.
-            assert!(ended.code == i32::from(own != theirs) || own == theirs && options.contains("ping"), "{context}");
+    undisturbed(|| {
+        for options in
+            ["-z -W 2", "-z -W 2 --format json", "--ping -c 2 -i 0.1 -W 2", "--ping -c 2 -i 0.1 -W 2 --format json"]
+        {
+            let ends = each_pair(|address, own, _| client_to(address, &format!("--framing {own} {options}")).start());
+            for (own, theirs, ended) in ends {
+                let wanted: Vec<String> = sentence(own, theirs, "hello".len()).into_iter().collect();
+                let context = format!("{options}, {own} to {theirs}: {:?} {:?}", ended.out, ended.err);
+                assert_eq!(said(&ended), wanted, "{context}");
+                // A ping that a busy machine held up has not sent all.
+                assert!(
+                    ended.code == i32::from(own != theirs) || own == theirs && options.contains("ping"),
+                    "{context}"
+                );
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -182,45 +187,47 @@ fn unread_from(address: SocketAddr) -> u64 {
 
 #[test]
 fn who_has_heard_something_or_never_stood_is_not_asked() {
-    // It answered before.
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "-W 1");
-    client.type_in("one\n");
-    far.accept().answer("one", "ACK");
-    client.stdout.expect("last message: ACK");
-    client.type_in("two\n");
-    let connected = format!("connected to {}", far.address());
-    let ended = expect_end(&mut client, 1, &[&connected, "last message: ACK", "timed out: no reply in time"]);
-    assert_eq!(said(&ended), [""; 0]);
+    undisturbed(|| {
+        // It answered before.
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "-W 1");
+        client.type_in("one\n");
+        far.accept().answer("one", "ACK");
+        client.stdout.expect("last message: ACK");
+        client.type_in("two\n");
+        let connected = format!("connected to {}", far.address());
+        let ended = expect_end(&mut client, 1, &[&connected, "last message: ACK", "timed out: no reply in time"]);
+        assert_eq!(said(&ended), [""; 0]);
 
-    // Its connection never stood.
-    let mute = Mute::on((Ipv4Addr::LOCALHOST, 0).into());
-    for options in ["-m hello -W 1", "-z -W 0.2", "--ping -c 1 -W 0.2"] {
-        let ended = run(client_to(mute.address(), options));
-        assert_eq!((ended.code, said(&ended)), (1, vec![]), "{options}");
-    }
-
-    // Datagrams have no framing.
-    let silent = FarUdp::new();
-    for options in ["-u -m hello -W 0.2", "-zu -W 0.2", "--ping -u -c 1 -W 0.2"] {
-        let ended = run(client_to(silent.address(), &format!("{options} --framing lines")));
-        assert_eq!((ended.code, said(&ended)), (1, vec![]), "{options}");
-    }
-    let strange = FarUdp::new();
-    let mut client = client_to(strange.address(), "-u -m hello").start();
-    strange.answer("hello", "ACK\n");
-    assert_eq!(said(&end_of(&mut client)), [""; 0]);
-
-    // It is no server of ours.
-    let web = tcp_service(|mut stream| {
-        use std::io::Write;
-        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        let _ = std::io::copy(&mut stream, &mut std::io::sink());
-    });
-    for framing in FRAMINGS {
-        for options in ["-m hello -W 1", "-z -W 0.3", "--ping -c 1 -W 0.3"] {
-            let ended = run(client_to(web, &format!("{options} --framing {framing}")));
-            assert_eq!((ended.code, said(&ended)), (1, vec![]), "{options} --framing {framing}: {:?}", ended.out);
+        // Its connection never stood.
+        let mute = Mute::on((Ipv4Addr::LOCALHOST, 0).into());
+        for options in ["-m hello -W 1", "-z -W 0.2", "--ping -c 1 -W 0.2"] {
+            let ended = run(client_to(mute.address(), options));
+            assert_eq!((ended.code, said(&ended)), (1, vec![]), "{options}");
         }
-    }
+
+        // Datagrams have no framing.
+        let silent = FarUdp::new();
+        for options in ["-u -m hello -W 0.2", "-zu -W 0.2", "--ping -u -c 1 -W 0.2"] {
+            let ended = run(client_to(silent.address(), &format!("{options} --framing lines")));
+            assert_eq!((ended.code, said(&ended)), (1, vec![]), "{options}");
+        }
+        let strange = FarUdp::new();
+        let mut client = client_to(strange.address(), "-u -m hello").start();
+        strange.answer("hello", "ACK\n");
+        assert_eq!(said(&end_of(&mut client)), [""; 0]);
+
+        // It is no server of ours.
+        let web = tcp_service(|mut stream| {
+            use std::io::Write;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        });
+        for framing in FRAMINGS {
+            for options in ["-m hello -W 1", "-z -W 0.3", "--ping -c 1 -W 0.3"] {
+                let ended = run(client_to(web, &format!("{options} --framing {framing}")));
+                assert_eq!((ended.code, said(&ended)), (1, vec![]), "{options} --framing {framing}: {:?}", ended.out);
+            }
+        }
+    });
 }

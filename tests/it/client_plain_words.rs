@@ -1,6 +1,6 @@
 //! What is said plainly: a number that is no host, local time, and what a far end does that it should not.
 
-use crate::harness::{FarUdp, Launch, client_to, run, server, tcp_service};
+use crate::harness::{FarUdp, Launch, client_to, run, server, tcp_service, undisturbed};
 use std::io::Write;
 
 #[test]
@@ -15,40 +15,44 @@ fn a_bare_number_is_no_host() {
 
 #[test]
 fn time_stamps_are_local_and_name_their_offset() {
-    let server = server("-u");
-    for (zone, offset) in [("XST-8", "+08:00"), ("YST3:30", "-03:30"), ("UTC0", "+00:00"), ("No/Where", "Z")] {
-        let ended = run(client_to(server.udp(), "--ping -u -D -c 1").env("TZ", zone));
-        assert_eq!(ended.code, 0, "{:?}", ended.err);
-        // Behind the line that says what it does.
-        let stamp = ended.out[1].strip_prefix('[').and_then(|rest| rest.split_once("] check from ")).unwrap().0;
-        let shape: String = stamp[..26].chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-        assert_eq!((shape.as_str(), &stamp[26..]), ("0000-00-00T00:00:00.000000", offset), "{zone}: {stamp}");
-        // A busy machine may have held the client up, which it says.
-        let held_up = |line: &&String| line.contains("stood still") || line.contains("our own sending was late");
-        assert_eq!(ended.err.iter().find(|line| !held_up(line)), None, "{zone}");
-    }
+    undisturbed(|| {
+        let server = server("-u");
+        for (zone, offset) in [("XST-8", "+08:00"), ("YST3:30", "-03:30"), ("UTC0", "+00:00"), ("No/Where", "Z")] {
+            let ended = run(client_to(server.udp(), "--ping -u -D -c 1").env("TZ", zone));
+            assert_eq!(ended.code, 0, "{:?}", ended.err);
+            // Behind the line that says what it does.
+            let stamp = ended.out[1].strip_prefix('[').and_then(|rest| rest.split_once("] check from ")).unwrap().0;
+            let shape: String = stamp[..26].chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+            assert_eq!((shape.as_str(), &stamp[26..]), ("0000-00-00T00:00:00.000000", offset), "{zone}: {stamp}");
+            // A busy machine may have held the client up, which it says.
+            let held_up = |line: &&String| line.contains("stood still") || line.contains("our own sending was late");
+            assert_eq!(ended.err.iter().find(|line| !held_up(line)), None, "{zone}");
+        }
+    });
 }
 
 #[test]
 fn what_a_far_end_does_is_no_line_of_a_log() {
-    let banner = tcp_service(|mut stream| {
-        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
-        std::thread::sleep(std::time::Duration::from_secs(2));
-    });
-    let chatty = tcp_service(|mut stream| while stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").is_ok() {});
-    let silent = FarUdp::new();
-    // Over TCP somebody else may listen at the silent one's port.
-    for (address, protocol) in [(banner, "-t"), (chatty, "-t"), (silent.address(), "-u")] {
-        for mode in ["-m x -W 0.3", "-z -W 0.3", "--ping -c 2 -i 0.1 -W 0.3", "--find-idle 0.2 -W 0.3"] {
-            for framing in ["bytes", "lines", "length"] {
-                let ended = run(client_to(address, &format!("{protocol} {mode} --framing {framing}")));
-                assert_ne!(ended.code, 0, "{protocol} {mode} {framing}");
-                for line in &ended.err {
-                    assert!(line.starts_with("reactor-client: "), "{protocol} {mode} {framing}: {line:?}");
+    undisturbed(|| {
+        let banner = tcp_service(|mut stream| {
+            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
+            std::thread::sleep(std::time::Duration::from_secs(2));
+        });
+        let chatty = tcp_service(|mut stream| while stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").is_ok() {});
+        let silent = FarUdp::new();
+        // Over TCP somebody else may listen at the silent one's port.
+        for (address, protocol) in [(banner, "-t"), (chatty, "-t"), (silent.address(), "-u")] {
+            for mode in ["-m x -W 0.3", "-z -W 0.3", "--ping -c 2 -i 0.1 -W 0.3", "--find-idle 0.2 -W 0.3"] {
+                for framing in ["bytes", "lines", "length"] {
+                    let ended = run(client_to(address, &format!("{protocol} {mode} --framing {framing}")));
+                    assert_ne!(ended.code, 0, "{protocol} {mode} {framing}");
+                    for line in &ended.err {
+                        assert!(line.starts_with("reactor-client: "), "{protocol} {mode} {framing}: {line:?}");
+                    }
                 }
             }
         }
-    }
+    });
 }
 
 #[test]

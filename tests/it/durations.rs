@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{Ended, Launch, calm, client_to, closed_port, private_loopback, run, server, sooner_than, timed};
+use crate::harness::{
+    Ended, Launch, calm, client_to, closed_port, private_loopback, run, server, sooner_than, timed, undisturbed,
+};
 
 /// What is no time, in every option that takes one.
 const NONSENSE: [&str; 15] =
@@ -73,15 +75,17 @@ fn a_unit_is_the_time_that_it_names() {
 
 #[test]
 fn an_absurdly_long_time_is_never_where_never_is_possible() {
-    let server = server("-t --idle-timeout 99999999999999999999h --grace 1e300");
-    for options in ["-m hello -W 99999999999999h", "-z -w 99999999999999999999999h", "--ping -c 1 -w 1e300"] {
-        let ended = run(client_to(server.tcp(), options));
-        assert_eq!(ended.code, 0, "{options}: {:?}", ended.err);
-    }
-    let nobody = closed_port(private_loopback());
-    for (options, named) in [("--ping -i 99999999999999999999h", "-i"), ("--find-idle 1e20", "--find-idle")] {
-        let ended = run(client_to(nobody, options));
-        assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{options}: {:?}", ended.err);
-        assert!(ended.err[0].contains(named), "{options}: {:?}", ended.err);
-    }
+    undisturbed(|| {
+        let server = server("-t --idle-timeout 99999999999999999999h --grace 1e300");
+        for options in ["-m hello -W 99999999999999h", "-z -w 99999999999999999999999h", "--ping -c 1 -w 1e300"] {
+            let ended = run(client_to(server.tcp(), options));
+            assert_eq!(ended.code, 0, "{options}: {:?}", ended.err);
+        }
+        let nobody = closed_port(private_loopback());
+        for (options, named) in [("--ping -i 99999999999999999999h", "-i"), ("--find-idle 1e20", "--find-idle")] {
+            let ended = run(client_to(nobody, options));
+            assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{options}: {:?}", ended.err);
+            assert!(ended.err[0].contains(named), "{options}: {:?}", ended.err);
+        }
+    });
 }

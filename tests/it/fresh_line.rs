@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Client, FarTcp, FarUdp, Input, Launch, Output, Process, client_to};
+use crate::harness::{Client, FarTcp, FarUdp, Input, Launch, Output, Process, client_to, undisturbed};
 
 /// The server with all its streams on a terminal, and a client of it.
 #[track_caller]
@@ -46,31 +46,33 @@ fn what_a_client_says_on_stderr_behind_ctrl_c_begins_on_a_new_line() {
 
 #[test]
 fn behind_ctrl_c_there_is_one_new_line_for_both_streams_and_none_where_nothing_is_said() {
-    let far = FarUdp::new();
-    // The figures for people bring a new line of their own.
-    for (options, end) in [("--ping -u --plain -W 30", 2), ("--ping -u --plain -W 30 --format json", 1)] {
-        let launch = client_to(far.address(), options).stdin(Input::Terminal).stdout(Output::Terminal);
-        let mut client = launch.stderr(Output::Terminal).start();
-        far.expect("hello");
-        client.type_in("\x03");
-        assert_eq!(client.wait_exit(), 1);
-        let mut lines = client.terminal.to_end();
-        // For people it begins with what it does.
-        if lines[0].starts_with("ping udp ") {
-            lines.remove(0);
+    undisturbed(|| {
+        let far = FarUdp::new();
+        // The figures for people bring a new line of their own.
+        for (options, end) in [("--ping -u --plain -W 30", 2), ("--ping -u --plain -W 30 --format json", 1)] {
+            let launch = client_to(far.address(), options).stdin(Input::Terminal).stdout(Output::Terminal);
+            let mut client = launch.stderr(Output::Terminal).start();
+            far.expect("hello");
+            client.type_in("\x03");
+            assert_eq!(client.wait_exit(), 1);
+            let mut lines = client.terminal.to_end();
+            // For people it begins with what it does.
+            if lines[0].starts_with("ping udp ") {
+                lines.remove(0);
+            }
+            // A busy machine holds it up, and it says so.
+            lines.retain(|line| !line.contains("stood still") && !line.contains("stood_still"));
+            assert_eq!(lines[0], "^C", "{lines:?}");
+            assert!(lines[end].starts_with(['1', '{']) && !lines[1..].contains(&String::new()), "{lines:?}");
         }
-        // A busy machine holds it up, and it says so.
-        lines.retain(|line| !line.contains("stood still") && !line.contains("stood_still"));
-        assert_eq!(lines[0], "^C", "{lines:?}");
-        assert!(lines[end].starts_with(['1', '{']) && !lines[1..].contains(&String::new()), "{lines:?}");
-    }
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "").stdin(Input::Terminal).stdout(Output::Terminal).start();
-    let _caller = far.accept();
-    client.terminal.expect("type a message, Enter sends it");
-    client.type_in("\x03");
-    assert_eq!(client.wait_exit(), 0);
-    assert_eq!(client.terminal.to_end()[2..], ["^C"]);
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "").stdin(Input::Terminal).stdout(Output::Terminal).start();
+        let _caller = far.accept();
+        client.terminal.expect("type a message, Enter sends it");
+        client.type_in("\x03");
+        assert_eq!(client.wait_exit(), 0);
+        assert_eq!(client.terminal.to_end()[2..], ["^C"]);
+    });
 }
 
 #[test]
@@ -94,15 +96,17 @@ fn a_client_that_was_held_up_when_ctrl_c_was_typed_says_so_below_it() {
 
 #[test]
 fn the_figures_that_ctrl_backslash_asks_for_begin_on_a_new_line() {
-    let far = FarUdp::new();
-    let launch = client_to(far.address(), "--ping -u --plain -W 30 --format json")
-        .stdin(Input::Terminal)
-        .stdout(Output::Terminal);
-    let mut client = launch.stderr(Output::Terminal).start();
-    far.expect("hello");
-    client.type_in("\x1c");
-    client.terminal.find("the figures", |line| line.starts_with('{'));
-    assert_eq!(client.terminal.so_far()[0], "^\\");
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let launch = client_to(far.address(), "--ping -u --plain -W 30 --format json")
+            .stdin(Input::Terminal)
+            .stdout(Output::Terminal);
+        let mut client = launch.stderr(Output::Terminal).start();
+        far.expect("hello");
+        client.type_in("\x1c");
+        client.terminal.find("the figures", |line| line.starts_with('{'));
+        assert_eq!(client.terminal.so_far()[0], "^\\");
+    });
 }
 
 #[test]

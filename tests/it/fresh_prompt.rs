@@ -1,6 +1,8 @@
 //! At a terminal: the shell's prompt behind a program begins on a line of its own, whatever was typed before.
 
-use crate::harness::{Client, FarTcp, FarUdp, Input, Launch, Output, Process, client_to, server, wait_until};
+use crate::harness::{
+    Client, FarTcp, FarUdp, Input, Launch, Output, Process, client_to, server, undisturbed, wait_until,
+};
 
 /// A shell whose prompt comes behind the program.
 const SHELL: &str = "trap : INT; \"$0\" \"$@\"; echo prompt";
@@ -100,25 +102,27 @@ fn behind_ctrl_c_the_prompt_of_a_servers_shell_begins_on_a_new_line() {
 
 #[test]
 fn what_ends_by_itself_has_no_line_too_many() {
-    let server = server("-q");
-    for options in ["-m one", "-m one -q", "-z", "--ping -c 1", "--format json -m one", "-u -m one"] {
-        let mut shell = in_shell(client_to(server.tcp(), options)).start();
-        assert_eq!(shell.wait_exit(), 0);
-        let lines = shell.terminal.to_end();
-        assert_eq!(lines.last().unwrap(), "prompt", "{options}");
-        assert!(options.contains("--ping") || !lines.contains(&String::new()), "{options}: {lines:?}");
-    }
-    let far = FarTcp::new();
-    for options in ["", "-q"] {
-        let mut shell = in_shell(client_to(far.address(), options)).start();
-        let mut caller = far.accept();
-        shell.type_in("one\n");
-        caller.answer("one", "ACK");
-        caller.close_with("server is shutting down");
-        assert_eq!(shell.wait_exit(), 0);
-        let lines = shell.terminal.to_end();
-        assert!(lines.last().unwrap() == "prompt" && !lines.contains(&String::new()), "{options}: {lines:?}");
-    }
+    undisturbed(|| {
+        let server = server("-q");
+        for options in ["-m one", "-m one -q", "-z", "--ping -c 1", "--format json -m one", "-u -m one"] {
+            let mut shell = in_shell(client_to(server.tcp(), options)).start();
+            assert_eq!(shell.wait_exit(), 0);
+            let lines = shell.terminal.to_end();
+            assert_eq!(lines.last().unwrap(), "prompt", "{options}");
+            assert!(options.contains("--ping") || !lines.contains(&String::new()), "{options}: {lines:?}");
+        }
+        let far = FarTcp::new();
+        for options in ["", "-q"] {
+            let mut shell = in_shell(client_to(far.address(), options)).start();
+            let mut caller = far.accept();
+            shell.type_in("one\n");
+            caller.answer("one", "ACK");
+            caller.close_with("server is shutting down");
+            assert_eq!(shell.wait_exit(), 0);
+            let lines = shell.terminal.to_end();
+            assert!(lines.last().unwrap() == "prompt" && !lines.contains(&String::new()), "{options}: {lines:?}");
+        }
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
     FarTcp, Input, Launch, Namespace, Output, Peer, Process, Scratch, ServerBuilder, client_to, have, private_loopback,
-    server, timed, wait_until,
+    server, timed, undisturbed, wait_until,
 };
 
 /// Each mode in a way that ends soon where stdout takes everything.
@@ -106,30 +106,35 @@ fn help_and_version_that_cannot_be_written_are_exit_2_and_a_sentence() {
 
 #[test]
 fn an_endless_ping_ends_at_once_on_a_full_device() {
-    let server = server("-q");
-    expect_failure("an endless ping", client_to(server.tcp(), "--ping -i 0.01").stdout(full()), NO_SPACE);
+    undisturbed(|| {
+        let server = server("-q");
+        expect_failure("an endless ping", client_to(server.tcp(), "--ping -i 0.01").stdout(full()), NO_SPACE);
+    });
 }
 
 #[test]
 fn a_line_torn_by_a_full_disk_ends_it_and_nothing_spins() {
-    let disk = Scratch::folder("small-disk");
-    let mount = format!("mount -t tmpfs -o size=8k none {}", disk.0.display());
-    let Some(namespace) = Namespace::new(&mount) else { return };
-    let server = env!("CARGO_BIN_EXE_reactor-server");
-    for options in ["", "--format json", "--framing lines --window 64", "--ping -i 0 -c 2000", "-z", "--find-idle 0.1"]
-    {
-        // What prints one line finds the disk full but for a few bytes.
-        let spare = if options.contains("-z") || options.contains("find") { 8190 } else { 0 };
-        let script = format!(
-            "{server} -q -p 6666 {framing} < /dev/null > /dev/null &
+    undisturbed(|| {
+        let disk = Scratch::folder("small-disk");
+        let mount = format!("mount -t tmpfs -o size=8k none {}", disk.0.display());
+        let Some(namespace) = Namespace::new(&mount) else { return };
+        let server = env!("CARGO_BIN_EXE_reactor-server");
+        for options in
+            ["", "--format json", "--framing lines --window 64", "--ping -i 0 -c 2000", "-z", "--find-idle 0.1"]
+        {
+            // What prints one line finds the disk full but for a few bytes.
+            let spare = if options.contains("-z") || options.contains("find") { 8190 } else { 0 };
+            let script = format!(
+                "{server} -q -p 6666 {framing} < /dev/null > /dev/null &
              until grep -q :1A0A /proc/net/tcp && grep -q :1A0A /proc/net/udp; do sleep 0.02; done
              head -c {spare} /dev/zero > {disk}/out
              seq 2000 | \"$0\" \"$@\" >> {disk}/out",
-            disk = disk.0.display(),
-            framing = if options.contains("lines") { "--framing lines" } else { "" },
-        );
-        expect_failure(options, namespace.run(env!("CARGO_BIN_EXE_reactor-client"), options, &script), NO_SPACE);
-    }
+                disk = disk.0.display(),
+                framing = if options.contains("lines") { "--framing lines" } else { "" },
+            );
+            expect_failure(options, namespace.run(env!("CARGO_BIN_EXE_reactor-client"), options, &script), NO_SPACE);
+        }
+    });
 }
 
 #[test]
@@ -156,18 +161,20 @@ fn a_sentence_for_a_file_that_may_not_grow_kills_nobody() {
 
 #[test]
 fn a_closed_stdout_ends_an_instrument_with_exit_1_though_it_has_nothing_to_say_yet() {
-    let silent = FarTcp::new();
-    for mode in ["-z -W 30", "--ping -W 30", "--find-idle 30 -W 30"] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        let mut client = client_to(silent.address(), mode).stdout(Output::Given(writer.into())).start();
-        let _caller = silent.accept();
-        drop(reader);
-        let (code, took) = timed(|| client.wait_exit());
-        assert_eq!(code, 1, "{mode}");
-        assert!(took < Duration::from_secs(2), "{mode}: {took:?}");
-        let said = client.stderr.to_end().concat();
-        assert!(!said.contains("interrupted"), "{mode}: {said}");
-    }
+    undisturbed(|| {
+        let silent = FarTcp::new();
+        for mode in ["-z -W 30", "--ping -W 30", "--find-idle 30 -W 30"] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            let mut client = client_to(silent.address(), mode).stdout(Output::Given(writer.into())).start();
+            let _caller = silent.accept();
+            drop(reader);
+            let (code, took) = timed(|| client.wait_exit());
+            assert_eq!(code, 1, "{mode}");
+            assert!(took < Duration::from_secs(2), "{mode}: {took:?}");
+            let said = client.stderr.to_end().concat();
+            assert!(!said.contains("interrupted"), "{mode}: {said}");
+        }
+    });
 }
 
 /// A server whose transcript may not grow beyond 4096 bytes, with an operator; and the transcript.

@@ -42,31 +42,33 @@ fn every_mode_leaves_from_the_address_that_it_is_given() {
 
 #[test]
 fn every_mode_leaves_from_the_port_that_it_is_given_and_one_flow_can() {
-    let server = far_server();
-    let own = closed_port(private_loopback());
-    let port = own.port();
-    for protocol in ["-t", "-u"] {
-        for place in [own.to_string(), format!(":{port}")] {
-            for mode in &MODES[..3] {
-                let what = format!("{protocol} {mode} -I {place}");
-                let mark = server.stdout.count();
-                let ended = run(client_to(server.tcp(), &what));
-                assert_eq!(ended.code, 0, "{what}: {:?} {:?}", ended.out, ended.err);
-                // Over TCP the system may remember the connection before; a datagram waits for nobody.
-                let waited = ended.err.iter().any(|line| line.ends_with(": waiting"));
-                assert!(protocol == "-t" || !waited, "{:?}", ended.err);
-                let from = if place.starts_with(':') { format!("127.0.0.1:{port}") } else { own.to_string() };
-                expect_from(&server, mark, protocol, &format!("{from} "));
+    undisturbed(|| {
+        let server = far_server();
+        let own = closed_port(private_loopback());
+        let port = own.port();
+        for protocol in ["-t", "-u"] {
+            for place in [own.to_string(), format!(":{port}")] {
+                for mode in &MODES[..3] {
+                    let what = format!("{protocol} {mode} -I {place}");
+                    let mark = server.stdout.count();
+                    let ended = run(client_to(server.tcp(), &what));
+                    assert_eq!(ended.code, 0, "{what}: {:?} {:?}", ended.out, ended.err);
+                    // Over TCP the system may remember the connection before; a datagram waits for nobody.
+                    let waited = ended.err.iter().any(|line| line.ends_with(": waiting"));
+                    assert!(protocol == "-t" || !waited, "{:?}", ended.err);
+                    let from = if place.starts_with(':') { format!("127.0.0.1:{port}") } else { own.to_string() };
+                    expect_from(&server, mark, protocol, &format!("{from} "));
+                }
             }
         }
-    }
-    for (mode, needs) in
-        [("--find-idle 1", "--find-idle needs many ports"), ("--ping --flows 2", "--flows 2 needs as many")]
-    {
-        let ended = run(client_to(server.tcp(), &format!("{mode} -I :{port}")));
-        assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
-        assert!(ended.err[0].contains(needs) && ended.err[0].contains("give the address alone"), "{:?}", ended.err);
-    }
+        for (mode, needs) in
+            [("--find-idle 1", "--find-idle needs many ports"), ("--ping --flows 2", "--flows 2 needs as many")]
+        {
+            let ended = run(client_to(server.tcp(), &format!("{mode} -I :{port}")));
+            assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
+            assert!(ended.err[0].contains(needs) && ended.err[0].contains("give the address alone"), "{:?}", ended.err);
+        }
+    });
 }
 
 #[test]
@@ -148,8 +150,10 @@ fn what_cannot_be_left_from_is_one_sentence_and_exit_2_in_every_mode() {
 #[test]
 fn a_port_that_no_server_answers_is_warned_of() {
     let server = far_server();
-    let possible = UdpSocket::bind((private_loopback(), 19)).is_ok();
-    let ended = run(client_to(server.udp(), "-m x -u -W 0.2 -I :19"));
+    // An address of its own: the port of all addresses might be another test's just now.
+    let own = private_loopback();
+    let possible = UdpSocket::bind((own, 19)).is_ok();
+    let ended = run(client_to(server.udp(), &format!("-m x -u -W 0.2 -I {own}:19")));
     if possible {
         assert_eq!((ended.code, ended.err.len()), (1, 2), "{:?}", ended.err);
         assert!(ended.err[0].contains("no server answers a datagram from the port 19"), "{:?}", ended.err);

@@ -68,16 +68,18 @@ fn the_distributions_of_both_times_are_written() {
 
 #[test]
 fn an_interrupted_run_writes_them_too() {
-    let server = server("-u");
-    let (hgrm, plot) = (Scratch::path("cut.hgrm"), Scratch::path("cut.svg"));
-    let _response = Scratch(format!("{}.response", hgrm.0.display()).into());
-    let options = format!("--ping -u -i 0.01 --hgrm {} --plot {}", hgrm.0.display(), plot.0.display());
-    let mut client = client_to(server.udp(), &options).start();
-    client.stdout.find("a reply", |line| line.contains("seq=5 "));
-    client.signal(nix::sys::signal::Signal::SIGINT);
-    assert_eq!(client.wait_exit(), 0);
-    assert!(fs::read_to_string(&hgrm.0).unwrap().contains("Total count"));
-    assert!(fs::read_to_string(&plot.0).unwrap().ends_with("</svg>\n"));
+    undisturbed(|| {
+        let server = server("-u");
+        let (hgrm, plot) = (Scratch::path("cut.hgrm"), Scratch::path("cut.svg"));
+        let _response = Scratch(format!("{}.response", hgrm.0.display()).into());
+        let options = format!("--ping -u -i 0.01 --hgrm {} --plot {}", hgrm.0.display(), plot.0.display());
+        let mut client = client_to(server.udp(), &options).start();
+        client.stdout.find("a reply", |line| line.contains("seq=5 "));
+        client.signal(nix::sys::signal::Signal::SIGINT);
+        assert_eq!(client.wait_exit(), 0);
+        assert!(fs::read_to_string(&hgrm.0).unwrap().contains("Total count"));
+        assert!(fs::read_to_string(&plot.0).unwrap().ends_with("</svg>\n"));
+    });
 }
 
 #[test]
@@ -141,37 +143,41 @@ fn what_exists_is_not_touched_on_exit_2() {
 
 #[test]
 fn until_the_end_nothing_is_there_and_what_was_there_stays() {
-    let (server, folder) = (server("-u"), Folder::new("killed"));
-    fs::write(folder.0.join("old.svg"), "old").unwrap();
-    let options = format!("--ping -u -i 0.01 --plot {} --hgrm {}", folder.name("old.svg"), folder.name("new"));
-    let mut client = client_to(server.udp(), &options).start();
-    client.stdout.find("a reply", |line| line.contains("seq=5 "));
-    assert_eq!(folder.entries(), ["old.svg"]);
-    client.signal(nix::sys::signal::Signal::SIGKILL);
-    crate::harness::wait_until("its end", || (!client.is_running()).then_some(()));
-    assert_eq!(folder.entries(), ["old.svg"]);
-    assert_eq!(fs::read_to_string(folder.0.join("old.svg")).unwrap(), "old");
+    undisturbed(|| {
+        let (server, folder) = (server("-u"), Folder::new("killed"));
+        fs::write(folder.0.join("old.svg"), "old").unwrap();
+        let options = format!("--ping -u -i 0.01 --plot {} --hgrm {}", folder.name("old.svg"), folder.name("new"));
+        let mut client = client_to(server.udp(), &options).start();
+        client.stdout.find("a reply", |line| line.contains("seq=5 "));
+        assert_eq!(folder.entries(), ["old.svg"]);
+        client.signal(nix::sys::signal::Signal::SIGKILL);
+        crate::harness::wait_until("its end", || (!client.is_running()).then_some(()));
+        assert_eq!(folder.entries(), ["old.svg"]);
+        assert_eq!(fs::read_to_string(folder.0.join("old.svg")).unwrap(), "old");
+    });
 }
 
 #[test]
 fn a_full_disk_leaves_the_old_file() {
-    let (server, folder) = (server("-u"), Folder::new("full"));
-    let script = format!(
-        "mount -t tmpfs -o size=16k none {0} && echo old > {0}/x.svg && head -c 12000 /dev/zero > {0}/fill || exit 77; \
+    undisturbed(|| {
+        let (server, folder) = (server("-u"), Folder::new("full"));
+        let script = format!(
+            "mount -t tmpfs -o size=16k none {0} && echo old > {0}/x.svg && head -c 12000 /dev/zero > {0}/fill || exit 77; \
          \"$0\" \"$@\"; code=$?; cat {0}/x.svg; ls -A {0}; exit $code",
-        folder.0.display()
-    );
-    let (host, port) = (server.udp().ip().to_string(), server.udp().port().to_string());
-    let client = [env!("CARGO_BIN_EXE_reactor-client"), &host, &port];
-    let (plot, words) = (folder.name("x.svg"), ["--ping", "-u", "-q", "-c", "50", "-i", "0.001", "--plot"]);
-    let args = [&["-Urm", "sh", "-c", &script], &client[..], &words, &[plot.as_str()]].concat();
-    let ended = run(Launch::program("unshare", &args));
-    if ended.code == 77 || ended.out.is_empty() {
-        return crate::harness::skipped("this system gives no namespace with a disk of our own");
-    }
-    assert_eq!(ended.code, 1, "{:?}", ended.err);
-    assert!(ended.complaint().contains("x.svg': No space left on device"), "{:?}", ended.err);
-    assert_eq!(ended.out[ended.out.len() - 3..], ["old", "fill", "x.svg"]);
+            folder.0.display()
+        );
+        let (host, port) = (server.udp().ip().to_string(), server.udp().port().to_string());
+        let client = [env!("CARGO_BIN_EXE_reactor-client"), &host, &port];
+        let (plot, words) = (folder.name("x.svg"), ["--ping", "-u", "-q", "-c", "50", "-i", "0.001", "--plot"]);
+        let args = [&["-Urm", "sh", "-c", &script], &client[..], &words, &[plot.as_str()]].concat();
+        let ended = run(Launch::program("unshare", &args));
+        if ended.code == 77 || ended.out.is_empty() {
+            return crate::harness::skipped("this system gives no namespace with a disk of our own");
+        }
+        assert_eq!(ended.code, 1, "{:?}", ended.err);
+        assert!(ended.complaint().contains("x.svg': No space left on device"), "{:?}", ended.err);
+        assert_eq!(ended.out[ended.out.len() - 3..], ["old", "fill", "x.svg"]);
+    });
 }
 
 #[test]
@@ -191,26 +197,28 @@ fn a_file_that_could_not_be_written_after_all_is_no_success() {
 
 #[test]
 fn permissions_are_kept_and_a_link_stays_one() {
-    let (server, folder) = (server("-u"), Folder::new("links"));
-    fs::create_dir(folder.0.join("deep")).unwrap();
-    let target = folder.0.join("deep/target.svg");
-    fs::write(&target, "old").unwrap();
-    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
-    symlink("deep/target.svg", folder.0.join("link.svg")).unwrap();
-    symlink("link.svg", folder.0.join("second.svg")).unwrap();
-    symlink("deep/to-come.svg", folder.0.join("dangling.svg")).unwrap();
-    for link in ["second.svg", "dangling.svg"] {
-        let ended = run(client_to(server.udp(), &format!("--ping -u -c 1 --plot {}", folder.name(link))));
-        assert_eq!(ended.code, 0, "{:?}", ended.err);
-        assert!(fs::symlink_metadata(folder.0.join(link)).unwrap().is_symlink());
-        assert!(fs::read_to_string(folder.0.join(link)).unwrap().ends_with("</svg>\n"));
-    }
-    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o7777, 0o640);
-    assert!(folder.0.join("deep/to-come.svg").is_file());
-    assert_eq!(folder.entries(), ["dangling.svg", "deep", "link.svg", "second.svg"]);
-    symlink("loop.svg", folder.0.join("loop.svg")).unwrap();
-    let ended = run(Launch::client(&["--ping", "--plot", &folder.name("loop.svg")]));
-    assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
+    undisturbed(|| {
+        let (server, folder) = (server("-u"), Folder::new("links"));
+        fs::create_dir(folder.0.join("deep")).unwrap();
+        let target = folder.0.join("deep/target.svg");
+        fs::write(&target, "old").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink("deep/target.svg", folder.0.join("link.svg")).unwrap();
+        symlink("link.svg", folder.0.join("second.svg")).unwrap();
+        symlink("deep/to-come.svg", folder.0.join("dangling.svg")).unwrap();
+        for link in ["second.svg", "dangling.svg"] {
+            let ended = run(client_to(server.udp(), &format!("--ping -u -c 1 --plot {}", folder.name(link))));
+            assert_eq!(ended.code, 0, "{:?}", ended.err);
+            assert!(fs::symlink_metadata(folder.0.join(link)).unwrap().is_symlink());
+            assert!(fs::read_to_string(folder.0.join(link)).unwrap().ends_with("</svg>\n"));
+        }
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o7777, 0o640);
+        assert!(folder.0.join("deep/to-come.svg").is_file());
+        assert_eq!(folder.entries(), ["dangling.svg", "deep", "link.svg", "second.svg"]);
+        symlink("loop.svg", folder.0.join("loop.svg")).unwrap();
+        let ended = run(Launch::client(&["--ping", "--plot", &folder.name("loop.svg")]));
+        assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::harness::{Launch, Output, Scratch, calm, client_to, end_of, run, server, sooner_than, timed};
+use crate::harness::{Launch, Output, Scratch, calm, client_to, end_of, run, server, sooner_than, timed, undisturbed};
 use crate::ping_files::Folder;
 
 #[test]
@@ -47,64 +47,70 @@ fn a_device_is_written_directly() {
 
 #[test]
 fn a_fifo_does_not_hold_the_probes() {
-    let (server, folder) = (server("-u"), Folder::new("fifo"));
-    mkfifo(&folder.0.join("pipe.svg"), Mode::S_IRWXU).unwrap();
-    let options = format!("--ping -u -c 3 -i 0.01 --plot {}", folder.name("pipe.svg"));
-    let mut client = client_to(server.udp(), &options).start();
-    client.stdout.find("the figures", |line| line.starts_with("3 sent, 3 acknowledged"));
-    assert!(client.is_running(), "it waits for a reader");
-    let mut svg = String::new();
-    File::open(folder.0.join("pipe.svg")).unwrap().read_to_string(&mut svg).unwrap();
-    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-    assert_eq!(client.wait_exit(), 0);
+    undisturbed(|| {
+        let (server, folder) = (server("-u"), Folder::new("fifo"));
+        mkfifo(&folder.0.join("pipe.svg"), Mode::S_IRWXU).unwrap();
+        let options = format!("--ping -u -c 3 -i 0.01 --plot {}", folder.name("pipe.svg"));
+        let mut client = client_to(server.udp(), &options).start();
+        client.stdout.find("the figures", |line| line.starts_with("3 sent, 3 acknowledged"));
+        assert!(client.is_running(), "it waits for a reader");
+        let mut svg = String::new();
+        File::open(folder.0.join("pipe.svg")).unwrap().read_to_string(&mut svg).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+        assert_eq!(client.wait_exit(), 0);
+    });
 }
 
 #[test]
 fn a_fifo_that_nobody_reads_ends_with_an_interrupt() {
-    let (server, folder) = (server("-u"), Folder::new("fifo-alone"));
-    for (file, reader) in [("unread", false), ("stuck", true)] {
-        mkfifo(&folder.0.join(file), Mode::S_IRWXU).unwrap();
-        // More than a pipe takes: percentiles of many values.
-        let options = format!("--ping -u -q -c 2000 -i 0 --hgrm {}", folder.name(file));
-        // A reader that reads nothing; opened for both, so that it does not wait itself.
-        let held = reader.then(|| File::options().read(true).write(true).open(folder.0.join(file)).unwrap());
-        if let Some(held) = &held {
-            nix::fcntl::fcntl(held, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    undisturbed(|| {
+        let (server, folder) = (server("-u"), Folder::new("fifo-alone"));
+        for (file, reader) in [("unread", false), ("stuck", true)] {
+            mkfifo(&folder.0.join(file), Mode::S_IRWXU).unwrap();
+            // More than a pipe takes: percentiles of many values.
+            let options = format!("--ping -u -q -c 2000 -i 0 --hgrm {}", folder.name(file));
+            // A reader that reads nothing; opened for both, so that it does not wait itself.
+            let held = reader.then(|| File::options().read(true).write(true).open(folder.0.join(file)).unwrap());
+            if let Some(held) = &held {
+                nix::fcntl::fcntl(held, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+            }
+            let mut client = client_to(server.udp(), &options).start();
+            client.stdout.find("the figures", |line| line.starts_with("2000 sent"));
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(client.is_running());
+            client.signal(nix::sys::signal::Signal::SIGINT);
+            let (ended, took) = timed(|| end_of(&mut client));
+            assert_eq!(ended.code, 1, "{:?}", ended.err);
+            assert!(took < Duration::from_secs(3), "{took:?}");
+            assert!(ended.complaint().contains(&format!("'{}'", folder.name(file))), "{:?}", ended.err);
         }
-        let mut client = client_to(server.udp(), &options).start();
-        client.stdout.find("the figures", |line| line.starts_with("2000 sent"));
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(client.is_running());
-        client.signal(nix::sys::signal::Signal::SIGINT);
-        let (ended, took) = timed(|| end_of(&mut client));
-        assert_eq!(ended.code, 1, "{:?}", ended.err);
-        assert!(took < Duration::from_secs(3), "{took:?}");
-        assert!(ended.complaint().contains(&format!("'{}'", folder.name(file))), "{:?}", ended.err);
-    }
+    });
 }
 
 #[test]
 fn our_own_stdout_takes_them_behind_the_summary() {
-    let server = server("-u");
-    let check = |out: &[String]| {
-        assert!(out[2].starts_with("2 sent"), "{out:?}");
-        let heads = out.iter().filter(|line| line.starts_with("       Value     Percentile")).count();
-        assert_eq!(heads, 2, "{out:?}");
-        assert!(out.iter().position(|line| line.starts_with("       Value")) > Some(4), "{out:?}");
-    };
-    let options = "--ping -u -q -c 2 -i 0.01 --hgrm /dev/stdout";
-    let ended = run(client_to(server.udp(), options));
-    assert_eq!(ended.code, 0, "{:?}", ended.err);
-    check(&ended.out);
-    // As a file, it is not begun anew and not replaced.
-    let scratch = Scratch::file("stdout", "before\n");
-    let file = File::options().append(true).open(&scratch.0).unwrap();
-    let mut client = client_to(server.udp(), options).stdout(Output::Given(file.into())).start();
-    assert_eq!(client.wait_exit(), 0);
-    let text = fs::read_to_string(&scratch.0).unwrap();
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    assert_eq!(lines[0], "before");
-    check(&lines[1..]);
+    undisturbed(|| {
+        let server = server("-u");
+        let check = |out: &[String]| {
+            assert!(out[2].starts_with("2 sent"), "{out:?}");
+            let heads = out.iter().filter(|line| line.starts_with("       Value     Percentile")).count();
+            assert_eq!(heads, 2, "{out:?}");
+            assert!(out.iter().position(|line| line.starts_with("       Value")) > Some(4), "{out:?}");
+        };
+        let options = "--ping -u -q -c 2 -i 0.01 --hgrm /dev/stdout";
+        let ended = run(client_to(server.udp(), options));
+        assert_eq!(ended.code, 0, "{:?}", ended.err);
+        check(&ended.out);
+        // As a file, it is not begun anew and not replaced.
+        let scratch = Scratch::file("stdout", "before\n");
+        let file = File::options().append(true).open(&scratch.0).unwrap();
+        let mut client = client_to(server.udp(), options).stdout(Output::Given(file.into())).start();
+        assert_eq!(client.wait_exit(), 0);
+        let text = fs::read_to_string(&scratch.0).unwrap();
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        assert_eq!(lines[0], "before");
+        check(&lines[1..]);
+    });
 }
 
 #[test]
@@ -118,11 +124,13 @@ fn two_names_of_one_file_are_refused() {
 
 #[test]
 fn writing_is_not_waited_for_longer_than_it_takes() {
-    let (server, folder) = (server("-u"), Folder::new("quick"));
-    sooner_than(Duration::from_secs(2), || {
-        let (ended, took) =
-            timed(|| run(client_to(server.udp(), &format!("--ping -u -q -c 2 -i 0 --hgrm {}", folder.name("x")))));
-        assert_eq!(ended.code, 0, "{:?}", ended.err);
-        took
+    undisturbed(|| {
+        let (server, folder) = (server("-u"), Folder::new("quick"));
+        sooner_than(Duration::from_secs(2), || {
+            let (ended, took) =
+                timed(|| run(client_to(server.udp(), &format!("--ping -u -q -c 2 -i 0 --hgrm {}", folder.name("x")))));
+            assert_eq!(ended.code, 0, "{:?}", ended.err);
+            took
+        });
     });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
-use crate::harness::{FarUdp, Lines, Output, calm, client_to, end_of, last_object, server, settled};
+use crate::harness::{FarUdp, Lines, Output, calm, client_to, end_of, last_object, server, settled, undisturbed};
 
 fn keys(object: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
@@ -54,16 +54,18 @@ fn replies_and_the_summary_are_events() {
 
 #[test]
 fn losses_are_events_with_their_reason() {
-    let far = FarUdp::new();
-    let mut client = client_to(far.address(), "--ping -u --plain -c 1 -W 0.1 --format json").start();
-    far.expect("hello");
-    let ended = end_of(&mut client);
-    let lost: Value = serde_json::from_str(&ended.out[0]).unwrap();
-    assert_eq!((&lost["event"], &lost["seq"]), (&"lost".into(), &1.into()));
-    assert_eq!(lost["reason"], "no answer in time");
-    let summary = last_object(&ended.out);
-    assert_eq!((ended.code, &summary["lost"], summary["rtt_ns"]["p50"].is_null()), (1, &1.into(), true));
-    assert!(summary["worst_flow"].is_null(), "{summary}");
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "--ping -u --plain -c 1 -W 0.1 --format json").start();
+        far.expect("hello");
+        let ended = end_of(&mut client);
+        let lost: Value = serde_json::from_str(&ended.out[0]).unwrap();
+        assert_eq!((&lost["event"], &lost["seq"]), (&"lost".into(), &1.into()));
+        assert_eq!(lost["reason"], "no answer in time");
+        let summary = last_object(&ended.out);
+        assert_eq!((ended.code, &summary["lost"], summary["rtt_ns"]["p50"].is_null()), (1, &1.into(), true));
+        assert!(summary["worst_flow"].is_null(), "{summary}");
+    });
 }
 
 #[test]
@@ -79,38 +81,43 @@ fn a_closed_stdout_ends_it() {
 
 #[test]
 fn a_reader_that_comes_late_still_gets_the_whole_summary() {
-    // More replies than a pipe and the queue hold: some are dropped and counted, the figures are not.
-    let server = server("-u --quiet");
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut client = client_to(server.udp(), "--ping -u -i 0 -c 40000").stdout(Output::Given(writer.into())).start();
-    std::thread::sleep(Duration::from_millis(100));
-    let before = client.proc().cpu();
-    crate::harness::wait_until("all probes sent", || {
-        std::thread::sleep(Duration::from_millis(300));
-        let cpu = client.proc().cpu();
-        (cpu > Duration::from_millis(300) && cpu - before > Duration::ZERO && client.proc().state() == 'S')
-            .then_some(())
+    undisturbed(|| {
+        // More replies than a pipe and the queue hold: some are dropped and counted, the figures are not.
+        let server = server("-u --quiet");
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut client =
+            client_to(server.udp(), "--ping -u -i 0 -c 40000").stdout(Output::Given(writer.into())).start();
+        std::thread::sleep(Duration::from_millis(100));
+        let before = client.proc().cpu();
+        crate::harness::wait_until("all probes sent", || {
+            std::thread::sleep(Duration::from_millis(300));
+            let cpu = client.proc().cpu();
+            (cpu > Duration::from_millis(300) && cpu - before > Duration::ZERO && client.proc().state() == 'S')
+                .then_some(())
+        });
+        let lines = Lines::collect(reader);
+        // On a busy machine so many take long.
+        settled(Duration::from_secs(1), || lines.count());
+        assert_eq!(client.wait_exit(), 0);
+        let lines = lines.to_end();
+        let figures = lines.iter().find(|line| line.contains(" sent, ")).unwrap();
+        assert!(figures.starts_with("40000 sent, 40000 acknowledged, 0 lost (0%)"), "{figures:?}");
+        let replies = lines.iter().filter(|line| line.starts_with("check from ")).count();
+        let dropped: usize =
+            lines.iter().filter_map(|line| line.strip_prefix("… lines dropped: ")?.parse::<usize>().ok()).sum();
+        assert_eq!(replies + dropped, 40000);
     });
-    let lines = Lines::collect(reader);
-    // On a busy machine so many take long.
-    settled(Duration::from_secs(1), || lines.count());
-    assert_eq!(client.wait_exit(), 0);
-    let lines = lines.to_end();
-    let figures = lines.iter().find(|line| line.contains(" sent, ")).unwrap();
-    assert!(figures.starts_with("40000 sent, 40000 acknowledged, 0 lost (0%)"), "{figures:?}");
-    let replies = lines.iter().filter(|line| line.starts_with("check from ")).count();
-    let dropped: usize =
-        lines.iter().filter_map(|line| line.strip_prefix("… lines dropped: ")?.parse::<usize>().ok()).sum();
-    assert_eq!(replies + dropped, 40000);
 }
 
 #[test]
 fn an_interrupted_run_does_not_wait_for_a_reader_that_never_comes() {
-    let server = server("-u --quiet");
-    let (_reader, writer) = std::io::pipe().unwrap();
-    let mut client = client_to(server.udp(), "--ping -u -i 0").stdout(Output::Given(writer.into())).start();
-    std::thread::sleep(Duration::from_millis(1000));
-    client.signal(SIGINT);
-    let (_, took) = crate::harness::timed(|| client.wait_exit());
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    undisturbed(|| {
+        let server = server("-u --quiet");
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let mut client = client_to(server.udp(), "--ping -u -i 0").stdout(Output::Given(writer.into())).start();
+        std::thread::sleep(Duration::from_millis(1000));
+        client.signal(SIGINT);
+        let (_, took) = crate::harness::timed(|| client.wait_exit());
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    });
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Fate, client_to, end_of, last_object, one_of_five, private_loopback, run, stamp, stamping};
+use crate::harness::{
+    Fate, client_to, end_of, last_object, one_of_five, private_loopback, run, stamp, stamping, undisturbed,
+};
 
 /// For so long the client is stopped.
 const STOPPED: Duration = Duration::from_millis(1500);
@@ -67,21 +69,23 @@ fn an_answer_that_waited_while_the_client_was_stopped_has_its_true_time() {
 /// A port that owes nothing is not asked for more; one that owes an answer is, whatever else came before it.
 #[test]
 fn a_closed_loop_takes_in_all_answers_in_whatever_order_and_number_they_come() {
-    for flows in [1, 2, 8] {
-        let far = stamping(move |number| match number % 7 {
-            1 if number < 1900 => Fate::Twice,
-            // What is out alone is overtaken by nothing.
-            3 if number < 1900 && flows > 1 => Fate::Overtaken,
-            _ => Fate::Answered,
-        });
-        let ended = run(client_to(far, &format!("--ping -u -i 0 -c 2000 -W 15 -q --flows {flows} --format json")));
-        let summary = last_object(&ended.out);
-        assert_eq!(
-            (&summary["acknowledged"], &summary["lost"]),
-            (&2000.into(), &0.into()),
-            "{summary} {:?}",
-            ended.err
-        );
-        assert_eq!(summary["duplicated"], 272, "{summary}");
-    }
+    undisturbed(|| {
+        for flows in [1, 2, 8] {
+            let far = stamping(move |number| match number % 7 {
+                1 if number < 1900 => Fate::Twice,
+                // What is out alone is overtaken by nothing.
+                3 if number < 1900 && flows > 1 => Fate::Overtaken,
+                _ => Fate::Answered,
+            });
+            let ended = run(client_to(far, &format!("--ping -u -i 0 -c 2000 -W 15 -q --flows {flows} --format json")));
+            let summary = last_object(&ended.out);
+            assert_eq!(
+                (&summary["acknowledged"], &summary["lost"]),
+                (&2000.into(), &0.into()),
+                "{summary} {:?}",
+                ended.err
+            );
+            assert_eq!(summary["duplicated"], 272, "{summary}");
+        }
+    });
 }

@@ -88,23 +88,25 @@ fn time_stamps_are_the_time_of_day() {
 
 #[test]
 fn a_probe_has_the_size_that_was_asked_for() {
-    let far = FarTcp::new();
-    for (options, probe) in [
-        ("", "hello".to_owned()),
-        ("-s 1", "h".to_owned()),
-        ("-s 12", "hellohellohe".to_owned()),
-        ("-s 1024", "hello".repeat(205)[..1024].to_owned()),
-    ] {
-        let mut client = client_to(far.address(), &format!("--ping -c 1 {options}")).start();
-        let mut caller = far.accept();
-        caller.answer(probe, "ACK");
+    undisturbed(|| {
+        let far = FarTcp::new();
+        for (options, probe) in [
+            ("", "hello".to_owned()),
+            ("-s 1", "h".to_owned()),
+            ("-s 12", "hellohellohe".to_owned()),
+            ("-s 1024", "hello".repeat(205)[..1024].to_owned()),
+        ] {
+            let mut client = client_to(far.address(), &format!("--ping -c 1 {options}")).start();
+            let mut caller = far.accept();
+            caller.answer(probe, "ACK");
+            assert_eq!(client.wait_exit(), 0);
+            caller.expect_end();
+        }
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "--ping -u --plain -c 1 -s 65507").start();
+        far.answer(&"hello".repeat(13102)[..65507], "check");
         assert_eq!(client.wait_exit(), 0);
-        caller.expect_end();
-    }
-    let far = FarUdp::new();
-    let mut client = client_to(far.address(), "--ping -u --plain -c 1 -s 65507").start();
-    far.answer(&"hello".repeat(13102)[..65507], "check");
-    assert_eq!(client.wait_exit(), 0);
+    });
 }
 
 #[test]
@@ -150,19 +152,21 @@ fn a_percentile_is_printed_only_where_the_sample_carries_it() {
 
 #[test]
 fn an_interrupt_loses_none_of_the_figures() {
-    let server = server("");
-    for (option, signal) in [("-t", SIGINT), ("-u", SIGTERM)] {
-        let mut client = client_to(server.tcp(), &format!("--ping -i 0.02 {option}")).start();
-        client.stdout.find("the fifth reply", |line| line.contains("seq=5 "));
-        client.signal(signal);
-        let ended = end_of(&mut client);
-        assert_eq!(ended.code, 0, "{:?}", ended.out);
-        let replies = ended.out.iter().filter(|line| line.contains(" from ")).count();
-        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
-        assert_eq!(number(figures, "sent, "), replies as f64, "{:?}", ended.out);
-        let has_times = ended.out.iter().any(|line| line.starts_with("response min/p50"));
-        assert!(replies >= 5 && has_times, "{:?}", ended.out);
-    }
+    undisturbed(|| {
+        let server = server("");
+        for (option, signal) in [("-t", SIGINT), ("-u", SIGTERM)] {
+            let mut client = client_to(server.tcp(), &format!("--ping -i 0.02 {option}")).start();
+            client.stdout.find("the fifth reply", |line| line.contains("seq=5 "));
+            client.signal(signal);
+            let ended = end_of(&mut client);
+            assert_eq!(ended.code, 0, "{:?}", ended.out);
+            let replies = ended.out.iter().filter(|line| line.contains(" from ")).count();
+            let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+            assert_eq!(number(figures, "sent, "), replies as f64, "{:?}", ended.out);
+            let has_times = ended.out.iter().any(|line| line.starts_with("response min/p50"));
+            assert!(replies >= 5 && has_times, "{:?}", ended.out);
+        }
+    });
 }
 
 #[test]
@@ -287,13 +291,15 @@ fn a_loss_that_is_allowed_is_no_failure_with_a_deadline_either() {
 
 #[test]
 fn a_closed_loop_that_gets_nowhere_can_be_interrupted() {
-    // The system refuses the broadcast address at once, so nothing is ever waited for.
-    let mut client = Launch::client(&["255.255.255.255", "7", "--ping", "-u", "-q", "-i", "0"]).start();
-    wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
-    client.signal(SIGINT);
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    assert_eq!(number(&ended.out[2], "acknowledged, "), number(&format!("x{}", ended.out[2]), "x"), "all are lost");
+    undisturbed(|| {
+        // The system refuses the broadcast address at once, so nothing is ever waited for.
+        let mut client = Launch::client(&["255.255.255.255", "7", "--ping", "-u", "-q", "-i", "0"]).start();
+        wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        assert_eq!(number(&ended.out[2], "acknowledged, "), number(&format!("x{}", ended.out[2]), "x"), "all are lost");
+    });
 }
 
 #[test]

@@ -119,13 +119,15 @@ fn a_client_that_stood_still_says_so() {
 
 #[test]
 fn what_cannot_be_sent_for_want_of_descriptors_is_no_loss_of_the_path() {
-    let far = udp_service(|socket, _, from| drop(socket.send_to(b"check", from)));
-    let launch = client_to(far, "--ping -u -q -c 200 -i 0.002 -W 5 --flows 100 --format json");
-    let ended = run(launch.through_shell("ulimit -n 64; exec \"$0\" \"$@\""));
-    let summary = last_object(&ended.out);
-    assert_eq!((ended.code, &summary["lost"]), (1, &0.into()), "{summary} {:?}", ended.err);
-    assert!(summary["unsent"].as_u64().unwrap() > 0, "{summary}");
-    assert!(ended.complaint().contains(": too many open files"), "{:?}", ended.err);
+    undisturbed(|| {
+        let far = udp_service(|socket, _, from| drop(socket.send_to(b"check", from)));
+        let launch = client_to(far, "--ping -u -q -c 200 -i 0.002 -W 5 --flows 100 --format json");
+        let ended = run(launch.through_shell("ulimit -n 64; exec \"$0\" \"$@\""));
+        let summary = last_object(&ended.out);
+        assert_eq!((ended.code, &summary["lost"]), (1, &0.into()), "{summary} {:?}", ended.err);
+        assert!(summary["unsent"].as_u64().unwrap() > 0, "{summary}");
+        assert!(ended.complaint().contains(": too many open files"), "{:?}", ended.err);
+    });
 }
 
 #[test]
@@ -176,15 +178,17 @@ fn an_interval_beyond_all_counting_is_one_for_every_flow() {
 
 #[test]
 fn a_second_probe_that_is_never_due_is_waited_for() {
-    let server = server("-t");
-    let mut client = client_to(server.tcp(), "--ping -c 2 -i 1e15").start();
-    client.stdout.find("the first reply", |line| line.contains("seq=1 "));
-    std::thread::sleep(Duration::from_millis(100));
-    client.signal(SIGINT);
-    let ended = end_of(&mut client);
-    assert!(
-        number(ended.out.iter().find(|line| line.contains(" late, ")).unwrap(), " late, ") >= 0.1,
-        "{:?}",
-        ended.out
-    );
+    undisturbed(|| {
+        let server = server("-t");
+        let mut client = client_to(server.tcp(), "--ping -c 2 -i 1e15").start();
+        client.stdout.find("the first reply", |line| line.contains("seq=1 "));
+        std::thread::sleep(Duration::from_millis(100));
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        assert!(
+            number(ended.out.iter().find(|line| line.contains(" late, ")).unwrap(), " late, ") >= 0.1,
+            "{:?}",
+            ended.out
+        );
+    });
 }

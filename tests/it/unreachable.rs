@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
-use crate::harness::{Ended, Namespace, client_to, private_loopback, run, stamp};
+use crate::harness::{Ended, Namespace, client_to, private_loopback, run, stamp, undisturbed};
 
 /// Where no router has a way to, or lets nobody through, and what the system calls that.
 const PLACES: [(&str, &str, &str); 4] = [
@@ -47,19 +47,21 @@ fn the_verdict_is_unreachable_where_a_router_says_so() {
 
 #[test]
 fn probes_are_lost_for_the_reason_that_a_router_gives() {
-    let Some(namespace) = behind_router() else { return };
-    for plain in ["", "--plain"] {
-        for (host, address, reason) in PLACES {
-            let ping = format!("{host} 6666 --ping -u -c 1 -W 15 {plain}");
-            let ended = run(namespace.client(&ping));
-            assert_eq!(ended.code, 1, "{:?} {:?}", ended.out, ended.err);
-            assert_eq!(ended.out[1], format!("no check from {address}: seq=1 lost ({reason})"), "{:?}", ended.out);
-            assert!(ended.out[4].starts_with("1 sent, 0 acknowledged, 1 lost"), "{:?}", ended.out);
-            let ended = run(namespace.client(&format!("{ping} --format json")));
-            let reasons: Vec<Value> = objects(&ended, "lost").iter().map(|lost| lost["reason"].clone()).collect();
-            assert_eq!((ended.code, reasons), (1, vec![Value::from(reason)]), "{:?}", ended.out);
+    undisturbed(|| {
+        let Some(namespace) = behind_router() else { return };
+        for plain in ["", "--plain"] {
+            for (host, address, reason) in PLACES {
+                let ping = format!("{host} 6666 --ping -u -c 1 -W 15 {plain}");
+                let ended = run(namespace.client(&ping));
+                assert_eq!(ended.code, 1, "{:?} {:?}", ended.out, ended.err);
+                assert_eq!(ended.out[1], format!("no check from {address}: seq=1 lost ({reason})"), "{:?}", ended.out);
+                assert!(ended.out[4].starts_with("1 sent, 0 acknowledged, 1 lost"), "{:?}", ended.out);
+                let ended = run(namespace.client(&format!("{ping} --format json")));
+                let reasons: Vec<Value> = objects(&ended, "lost").iter().map(|lost| lost["reason"].clone()).collect();
+                assert_eq!((ended.code, reasons), (1, vec![Value::from(reason)]), "{:?}", ended.out);
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -88,27 +90,29 @@ fn number(probe: &[u8]) -> u64 {
 
 #[test]
 fn of_many_probes_that_are_out_the_one_is_lost_that_is_refused() {
-    let far = UdpSocket::bind((private_loopback(), 0)).unwrap();
-    let address = far.local_addr().unwrap();
-    let mut client = client_to(address, "--ping -u -i 0.1 -W 60 --format json").start();
-    let mut buffer = [0; 100];
-    let hear = |socket: &UdpSocket, buffer: &mut [u8; 100]| Some((socket.recv_from(buffer).ok()?.1, *buffer));
-    let answer = |socket: &UdpSocket, (from, probe): &(SocketAddr, [u8; 100])| {
-        socket.send_to(&stamp(probe, number(probe), number(probe), 1), from).unwrap();
-    };
-    answer(&far, &hear(&far, &mut buffer).unwrap());
-    // These are out when the port is gone.
-    let mut held = vec![hear(&far, &mut buffer).unwrap()];
-    far.set_nonblocking(true).unwrap();
-    held.extend(std::iter::from_fn(|| hear(&far, &mut buffer)));
-    drop(far);
-    client.stdout.find("a refused probe", |line| line.contains("\"lost\"") && line.contains("\"refused\""));
-    let far = UdpSocket::bind(address).unwrap();
-    for held in held {
-        answer(&far, &held);
-        let seq = format!("\"seq\":{},", number(&held.1));
-        client.stdout.find("its answer", |line| line.contains("\"reply\"") && line.contains(&seq));
-    }
-    client.signal(SIGINT);
-    assert_eq!(client.wait_exit(), 1);
+    undisturbed(|| {
+        let far = UdpSocket::bind((private_loopback(), 0)).unwrap();
+        let address = far.local_addr().unwrap();
+        let mut client = client_to(address, "--ping -u -i 0.1 -W 60 --format json").start();
+        let mut buffer = [0; 100];
+        let hear = |socket: &UdpSocket, buffer: &mut [u8; 100]| Some((socket.recv_from(buffer).ok()?.1, *buffer));
+        let answer = |socket: &UdpSocket, (from, probe): &(SocketAddr, [u8; 100])| {
+            socket.send_to(&stamp(probe, number(probe), number(probe), 1), from).unwrap();
+        };
+        answer(&far, &hear(&far, &mut buffer).unwrap());
+        // These are out when the port is gone.
+        let mut held = vec![hear(&far, &mut buffer).unwrap()];
+        far.set_nonblocking(true).unwrap();
+        held.extend(std::iter::from_fn(|| hear(&far, &mut buffer)));
+        drop(far);
+        client.stdout.find("a refused probe", |line| line.contains("\"lost\"") && line.contains("\"refused\""));
+        let far = UdpSocket::bind(address).unwrap();
+        for held in held {
+            answer(&far, &held);
+            let seq = format!("\"seq\":{},", number(&held.1));
+            client.stdout.find("its answer", |line| line.contains("\"reply\"") && line.contains(&seq));
+        }
+        client.signal(SIGINT);
+        assert_eq!(client.wait_exit(), 1);
+    });
 }
