@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Server, ServerBuilder, wait_until};
+use crate::harness::{Server, ServerBuilder, undisturbed, wait_until};
 
 /// It is awake for far longer than those who come now and then would keep it so.
 #[track_caller]
@@ -38,8 +38,10 @@ fn it_spins_while_a_client_is_connected() {
 
 #[test]
 fn it_spins_for_a_second_after_a_datagram() {
-    let server = ServerBuilder::new("--busy-poll").start();
-    spins(&server, || server.peer().check("hello"));
-    thread::sleep(Duration::from_millis(1200));
-    sleeps(&server);
+    undisturbed(|| {
+        let server = ServerBuilder::new("--busy-poll").start();
+        spins(&server, || server.peer().check("hello"));
+        thread::sleep(Duration::from_millis(1200));
+        sleeps(&server);
+    });
 }

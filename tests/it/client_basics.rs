@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::harness::{
     FarTcp, Input, Launch, ServerBuilder, client_to, expect_end, has_v6, piped_to, private_loopback, run, server,
+    undisturbed,
 };
 
 #[test]
@@ -204,17 +205,19 @@ fn many_messages_are_each_acknowledged_through_a_window() {
 
 #[test]
 fn an_acknowledgement_may_come_in_pieces() {
-    for (framing, pieces) in [("bytes", &["A", "C", "K"][..]), ("lines", &["A", "CK", "\n"])] {
-        let far = FarTcp::new();
-        let mut client = piped_to(far.address(), &format!("--framing {framing} -m x"));
-        let mut caller = far.accept();
-        caller.expect("x");
-        for piece in pieces {
-            caller.say(piece);
-            std::thread::sleep(std::time::Duration::from_millis(20));
+    undisturbed(|| {
+        for (framing, pieces) in [("bytes", &["A", "C", "K"][..]), ("lines", &["A", "CK", "\n"])] {
+            let far = FarTcp::new();
+            let mut client = piped_to(far.address(), &format!("--framing {framing} -m x"));
+            let mut caller = far.accept();
+            caller.expect("x");
+            for piece in pieces {
+                caller.say(piece);
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            expect_end(&mut client, 0, &[&format!("connected to {}", far.address()), "last message: ACK"]);
         }
-        expect_end(&mut client, 0, &[&format!("connected to {}", far.address()), "last message: ACK"]);
-    }
+    });
 }
 
 #[test]
@@ -247,15 +250,17 @@ fn the_language_follows_the_locale() {
 
 #[test]
 fn the_port_may_be_an_option_in_every_mode_but_not_be_given_twice() {
-    let server = server("");
-    let port = server.tcp().port().to_string();
-    for mode in ["-m hello", "-u -m hello", "-z", "--ping -c 1", "--find-idle 0.1"] {
-        let ended = run(Launch::client(&["-p", &port].into_iter().chain(mode.split(' ')).collect::<Vec<_>>()));
-        assert_eq!(ended.code, 0, "{mode}: {:?}", ended.err);
-    }
-    for words in [["127.0.0.1", &port, "-p", "7"], ["127.0.0.1:7", "-m", "x", "--port=7"]] {
-        let ended = run(Launch::client(&words));
-        assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
-        assert!(ended.err[0].contains("two ports are given"), "{:?}", ended.err);
-    }
+    undisturbed(|| {
+        let server = server("");
+        let port = server.tcp().port().to_string();
+        for mode in ["-m hello", "-u -m hello", "-z", "--ping -c 1", "--find-idle 0.1"] {
+            let ended = run(Launch::client(&["-p", &port].into_iter().chain(mode.split(' ')).collect::<Vec<_>>()));
+            assert_eq!(ended.code, 0, "{mode}: {:?}", ended.err);
+        }
+        for words in [["127.0.0.1", &port, "-p", "7"], ["127.0.0.1:7", "-m", "x", "--port=7"]] {
+            let ended = run(Launch::client(&words));
+            assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
+            assert!(ended.err[0].contains("two ports are given"), "{:?}", ended.err);
+        }
+    });
 }

@@ -2,7 +2,7 @@
 
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
-use crate::harness::{FarTcp, FarUdp, Input, Process, client_to, piped_to};
+use crate::harness::{FarTcp, FarUdp, Input, Process, client_to, piped_to, undisturbed};
 
 /// How much of a line a terminal keeps on Linux.
 const KEPT: usize = 4095;
@@ -115,19 +115,21 @@ fn a_long_line_handed_over_piece_by_piece_is_whole() {
 
 #[test]
 fn a_terminal_that_hands_out_every_key_cuts_nothing() {
-    let far = FarTcp::new();
-    let mut client = typed_at(far.address(), "--framing lines -W 0");
-    let master = client.master.as_ref().unwrap().try_clone().unwrap();
-    let mut settings = tcgetattr(&master).unwrap();
-    settings.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
-    tcsetattr(&master, SetArg::TCSANOW, &settings).unwrap();
-    let lines = [KEPT, KEPT + 1].map(|length| "x".repeat(length));
-    // The first is read at one go: it waits there when the client goes on.
-    client.stop();
-    client.type_in(&format!("{}\n", lines[0]));
-    client.resume();
-    client.type_in(&format!("{}\n", lines[1]));
-    expect_whole(client, &far, &lines, |client| client.signal(nix::sys::signal::SIGINT));
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = typed_at(far.address(), "--framing lines -W 0");
+        let master = client.master.as_ref().unwrap().try_clone().unwrap();
+        let mut settings = tcgetattr(&master).unwrap();
+        settings.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+        tcsetattr(&master, SetArg::TCSANOW, &settings).unwrap();
+        let lines = [KEPT, KEPT + 1].map(|length| "x".repeat(length));
+        // The first is read at one go: it waits there when the client goes on.
+        client.stop();
+        client.type_in(&format!("{}\n", lines[0]));
+        client.resume();
+        client.type_in(&format!("{}\n", lines[1]));
+        expect_whole(client, &far, &lines, |client| client.signal(nix::sys::signal::SIGINT));
+    });
 }
 
 #[test]

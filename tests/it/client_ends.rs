@@ -103,20 +103,22 @@ fn what_the_command_line_lacks_or_has_too_much_of() {
 
 #[test]
 fn json_is_told_wherever_it_is_asked_for_and_nowhere_else() {
-    for words in ["--format=json --framing words", "--framing words --format json"] {
-        let ended = run(Launch::client(&words.split(' ').collect::<Vec<_>>()));
-        expect_error(words, &ended, 2, "words");
-    }
-    for words in ["--framing words", "--framing words -- --format json"] {
-        let ended = run(Launch::client(&words.split(' ').collect::<Vec<_>>()));
-        assert_eq!((ended.code, ended.out.len()), (2, 0), "{words}: {:?}", ended.out);
-    }
-    let closed = closed_port(private_loopback());
-    for mode in ["-m x", "--find-idle 1"] {
-        let ended = run(client_to(closed, mode));
-        assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
-        assert!(ended.complaint().contains("refused"), "{:?}", ended.err);
-    }
+    undisturbed(|| {
+        for words in ["--format=json --framing words", "--framing words --format json"] {
+            let ended = run(Launch::client(&words.split(' ').collect::<Vec<_>>()));
+            expect_error(words, &ended, 2, "words");
+        }
+        for words in ["--framing words", "--framing words -- --format json"] {
+            let ended = run(Launch::client(&words.split(' ').collect::<Vec<_>>()));
+            assert_eq!((ended.code, ended.out.len()), (2, 0), "{words}: {:?}", ended.out);
+        }
+        let closed = closed_port(private_loopback());
+        for mode in ["-m x", "--find-idle 1"] {
+            let ended = run(client_to(closed, mode));
+            assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
+            assert!(ended.complaint().contains("refused"), "{:?}", ended.err);
+        }
+    });
 }
 
 #[test]
@@ -154,83 +156,89 @@ fn what_this_machine_forbids() {
 
 #[test]
 fn a_chat_that_ends() {
-    let closed = closed_port(private_loopback());
-    for mode in ["-m hello", "-u -m hello", "-q -m hello", "-q -u -m hello"] {
-        expect_error(mode, &run(json_to(closed, mode)), 1, &closed.to_string());
-    }
-    let (tcp, udp) = (FarTcp::new(), FarUdp::new());
-    for (address, option) in [(tcp.address(), "-q"), (udp.address(), "-q -u")] {
-        expect_error(option, &run(json_to(address, &format!("-m hello -W 0.2 {option}"))), 1, "timed out");
-    }
-    expect_error("nothing", &run(json_to(udp.address(), "-u")), 1, "nothing was sent");
+    undisturbed(|| {
+        let closed = closed_port(private_loopback());
+        for mode in ["-m hello", "-u -m hello", "-q -m hello", "-q -u -m hello"] {
+            expect_error(mode, &run(json_to(closed, mode)), 1, &closed.to_string());
+        }
+        let (tcp, udp) = (FarTcp::new(), FarUdp::new());
+        for (address, option) in [(tcp.address(), "-q"), (udp.address(), "-q -u")] {
+            expect_error(option, &run(json_to(address, &format!("-m hello -W 0.2 {option}"))), 1, "timed out");
+        }
+        expect_error("nothing", &run(json_to(udp.address(), "-u")), 1, "nothing was sent");
 
-    for notice in ["", "server is full", "message too long", "idle timeout"] {
+        for notice in ["", "server is full", "message too long", "idle timeout"] {
+            let far = FarTcp::new();
+            let mut client = piped_to(far.address(), "--format json -q");
+            far.accept().close_with(notice);
+            let part = if notice.is_empty() { "closed by server" } else { notice };
+            expect_error(part, &end_of(&mut client), 1, part);
+        }
         let far = FarTcp::new();
-        let mut client = piped_to(far.address(), "--format json -q");
-        far.accept().close_with(notice);
-        let part = if notice.is_empty() { "closed by server" } else { notice };
-        expect_error(part, &end_of(&mut client), 1, part);
-    }
-    let far = FarTcp::new();
-    let mut client = json_to(far.address(), "-m hello").start();
-    let mut caller = far.accept();
-    caller.expect("hello");
-    caller.reset();
-    expect_error("reset", &end_of(&mut client), 1, "broke");
+        let mut client = json_to(far.address(), "-m hello").start();
+        let mut caller = far.accept();
+        caller.expect("hello");
+        caller.reset();
+        expect_error("reset", &end_of(&mut client), 1, "broke");
 
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "--format json --framing lines");
-    far.accept().say("ACK\n".repeat(100));
-    expect_error("surplus", &end_of(&mut client), 1, "17 replies more than were asked for");
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "--format json --framing lines");
+        far.accept().say("ACK\n".repeat(100));
+        expect_error("surplus", &end_of(&mut client), 1, "17 replies more than were asked for");
 
-    let server = server("-q");
-    let folder = fs::File::open("/").unwrap();
-    let ended = run(json_to(server.tcp(), "").stdin(Input::Given(folder.into())));
-    expect_error("stdin", &ended, 1, "cannot read the standard input");
+        let server = server("-q");
+        let folder = fs::File::open("/").unwrap();
+        let ended = run(json_to(server.tcp(), "").stdin(Input::Given(folder.into())));
+        expect_error("stdin", &ended, 1, "cannot read the standard input");
+    });
 }
 
 #[test]
 fn a_result_file_that_is_gone() {
-    let server = server("-q");
-    for option in ["--plot", "--hgrm"] {
-        let folder = Scratch::folder("gone");
-        let file = folder.0.join("x.svg");
-        let words = format!("--ping -c 2 -i 0.5 {option} {}", file.display());
-        let mut client = json_to(server.tcp(), &words).start();
-        client.stdout.find("the first reply", |line| line.contains("\"reply\""));
-        fs::remove_dir(&folder.0).unwrap();
-        let ended = end_of(&mut client);
-        assert!(!Path::new(&file).exists());
-        expect_error(option, &ended, 1, "cannot write the file");
-    }
+    undisturbed(|| {
+        let server = server("-q");
+        for option in ["--plot", "--hgrm"] {
+            let folder = Scratch::folder("gone");
+            let file = folder.0.join("x.svg");
+            let words = format!("--ping -c 2 -i 0.5 {option} {}", file.display());
+            let mut client = json_to(server.tcp(), &words).start();
+            client.stdout.find("the first reply", |line| line.contains("\"reply\""));
+            fs::remove_dir(&folder.0).unwrap();
+            let ended = end_of(&mut client);
+            assert!(!Path::new(&file).exists());
+            expect_error(option, &ended, 1, "cannot write the file");
+        }
+    });
 }
 
 #[test]
 fn a_search_for_the_idle_timeout_that_finds_none() {
-    let closed = closed_port(private_loopback());
-    let silent = FarUdp::new();
-    let wrong = tcp_service(|mut stream| {
-        let _ = std::io::Write::write_all(&mut stream, b"220 ready");
-        let _ = std::io::Read::read(&mut stream, &mut [0; 64]);
-    });
-    for quiet in ["", "-q"] {
-        for (address, option, part) in [
-            (closed, "", "refused"),
-            (closed, "-u", "refused"),
-            (silent.address(), "-u -W 0.1", "silent"),
-            (wrong, "", "wrong answer"),
-        ] {
-            let ended = run(json_to(address, &format!("--find-idle 5 {option} {quiet}")));
-            expect_error(option, &ended, 1, &format!("{address} is not open: "));
-            expect_error(option, &ended, 1, part);
+    undisturbed(|| {
+        let closed = closed_port(private_loopback());
+        let silent = FarUdp::new();
+        let wrong = tcp_service(|mut stream| {
+            let _ = std::io::Write::write_all(&mut stream, b"220 ready");
+            let _ = std::io::Read::read(&mut stream, &mut [0; 64]);
+        });
+        for quiet in ["", "-q"] {
+            for (address, option, part) in [
+                (closed, "", "refused"),
+                (closed, "-u", "refused"),
+                (silent.address(), "-u -W 0.1", "silent"),
+                (wrong, "", "wrong answer"),
+            ] {
+                let ended = run(json_to(address, &format!("--find-idle 5 {option} {quiet}")));
+                expect_error(option, &ended, 1, &format!("{address} is not open: "));
+                expect_error(option, &ended, 1, part);
+            }
+            let server = server("-t");
+            let mut client = json_to(server.tcp(), &format!("--find-idle 20 {quiet}")).start();
+            server.stdout.find("a word", |line| line.ends_with(": hello"));
+            wait_until("the words", || (server.stdout.count() > 140).then_some(()));
+            server.signal(SIGKILL);
+            expect_error("broken", &end_of(&mut client), 1, "broke after");
         }
-        let server = server("-t");
-        let mut client = json_to(server.tcp(), &format!("--find-idle 20 {quiet}")).start();
-        server.stdout.find("a word", |line| line.ends_with(": hello"));
-        wait_until("the words", || (server.stdout.count() > 140).then_some(()));
-        server.signal(SIGKILL);
-        expect_error("broken", &end_of(&mut client), 1, "broke after");
-    }
+    });
 }
 
 #[test]

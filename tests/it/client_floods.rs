@@ -207,13 +207,15 @@ fn the_first_reply_decides_the_verdict() {
 
 #[test]
 fn a_search_for_the_idle_timeout_ends_by_itself() {
-    for scene in scenes() {
-        let ended = run(scene.client("--find-idle 1 -W 0.5"));
-        // Where datagrams are slow to come, what answers nothing may pass for the answer after a short silence.
-        let (answers, said) = if ended.code == 0 { (1, " flows never stood: ") } else { (0, " is not open: ") };
-        assert_eq!((ended.out.len(), ended.err.len()), (answers, 1), "{}: {:?}", scene.name(), ended.out);
-        assert!(ended.err[0].contains(said), "{}: {:?}", scene.name(), ended.err);
-    }
+    undisturbed(|| {
+        for scene in scenes() {
+            let ended = run(scene.client("--find-idle 1 -W 0.5"));
+            // Where datagrams are slow to come, what answers nothing may pass for the answer after a short silence.
+            let (answers, said) = if ended.code == 0 { (1, " flows never stood: ") } else { (0, " is not open: ") };
+            assert_eq!((ended.out.len(), ended.err.len()), (answers, 1), "{}: {:?}", scene.name(), ended.out);
+            assert!(ended.err[0].contains(said), "{}: {:?}", scene.name(), ended.err);
+        }
+    });
 }
 
 #[test]
@@ -289,17 +291,19 @@ fn an_interrupt_ends_every_mode_though_stdout_is_stalled_meanwhile() {
 
 #[test]
 fn a_chat_waits_for_its_reader_and_then_shows_what_it_had() {
-    for scene in scenes() {
-        let (mut reader, writer) = full_pipe();
-        let mut client = scene.client("").stdin(Input::Pipe).stdout(Output::Given(writer.into())).start();
-        client.type_in("hello\n");
-        thread::sleep(Duration::from_millis(200));
-        assert!(client.is_running(), "{}: it did not wait", scene.name());
-        let mut out = String::new();
-        reader.by_ref().take(2 * PIPE as u64).read_to_string(&mut out).unwrap();
-        let lines: Vec<_> = out[PIPE..].lines().map(str::to_owned).collect();
-        assert_eq!((client.wait_exit(), count(&lines, ": ")), (1, 17), "{}", scene.name());
-    }
+    undisturbed(|| {
+        for scene in scenes() {
+            let (mut reader, writer) = full_pipe();
+            let mut client = scene.client("").stdin(Input::Pipe).stdout(Output::Given(writer.into())).start();
+            client.type_in("hello\n");
+            thread::sleep(Duration::from_millis(200));
+            assert!(client.is_running(), "{}: it did not wait", scene.name());
+            let mut out = String::new();
+            reader.by_ref().take(2 * PIPE as u64).read_to_string(&mut out).unwrap();
+            let lines: Vec<_> = out[PIPE..].lines().map(str::to_owned).collect();
+            assert_eq!((client.wait_exit(), count(&lines, ": ")), (1, 17), "{}", scene.name());
+        }
+    });
 }
 
 /// A pipe that takes nothing more.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     FarTcp, FarUdp, Process, client_to, closed_port, end_of, one_of_five, piped_to, private_loopback, run, server,
+    undisturbed,
 };
 
 /// The objects of a transcript, their times and round trips checked and taken away.
@@ -107,16 +108,18 @@ fn the_server_closes() {
 
 #[test]
 fn a_reply_that_does_not_come() {
-    let (tcp, udp) = (FarTcp::new(), FarUdp::new());
-    for (address, protocol, option) in [(tcp.address(), "tcp", ""), (udp.address(), "udp", "-u")] {
-        let mut client = client_to(address, &format!("--format json -m hello -W 0.3 {option}")).start();
-        let events = transcript(&mut client, 1);
-        let timeout = &events[events.len() - 2];
-        assert_eq!((&timeout["event"], &timeout["protocol"]), (&"timeout".into(), &protocol.into()));
-        assert_eq!(timeout["peer"], address.to_string());
-        assert!(timeout["reason"].is_string(), "{timeout}");
-        assert_eq!(events.last(), Some(&summary(1, 0)));
-    }
+    undisturbed(|| {
+        let (tcp, udp) = (FarTcp::new(), FarUdp::new());
+        for (address, protocol, option) in [(tcp.address(), "tcp", ""), (udp.address(), "udp", "-u")] {
+            let mut client = client_to(address, &format!("--format json -m hello -W 0.3 {option}")).start();
+            let events = transcript(&mut client, 1);
+            let timeout = &events[events.len() - 2];
+            assert_eq!((&timeout["event"], &timeout["protocol"]), (&"timeout".into(), &protocol.into()));
+            assert_eq!(timeout["peer"], address.to_string());
+            assert!(timeout["reason"].is_string(), "{timeout}");
+            assert_eq!(events.last(), Some(&summary(1, 0)));
+        }
+    });
 }
 
 #[test]

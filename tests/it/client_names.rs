@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::harness::{FarTcp, FarUdp, Mute, Names, closed_port, end_of, private_loopback, run, sooner_than, timed};
+use crate::harness::{
+    FarTcp, FarUdp, Mute, Names, closed_port, end_of, private_loopback, run, sooner_than, timed, undisturbed,
+};
 
 /// Some addresses that nobody else uses, a port that is free on all of them, and the name for them.
 pub(crate) fn several(test: &str, count: usize) -> Option<(Names, Vec<SocketAddr>)> {
@@ -123,32 +125,36 @@ fn udp_goes_on_after_a_second_of_silence() {
 
 #[test]
 fn a_late_reply_of_an_address_given_up_is_not_credited() {
-    let Some((names, addresses)) = several("late", 2) else { return };
-    let late = FarUdp::on(addresses[0]);
-    let silent = FarUdp::on(addresses[1]);
-    let mut client = names.client(&format!("several {} -u -m one -W 1", addresses[0].port())).start();
-    let source = late.expect("one");
-    let other = silent.expect("one");
-    late.say(source, "check");
-    late.say(other, "check");
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1, "{:?}", ended.out);
-    assert!(!ended.out.iter().any(|line| line.contains("answered")), "{:?}", ended.out);
-    assert!(ended.complaint().contains("1 of 1"), "{:?}", ended.err);
+    undisturbed(|| {
+        let Some((names, addresses)) = several("late", 2) else { return };
+        let late = FarUdp::on(addresses[0]);
+        let silent = FarUdp::on(addresses[1]);
+        let mut client = names.client(&format!("several {} -u -m one -W 1", addresses[0].port())).start();
+        let source = late.expect("one");
+        let other = silent.expect("one");
+        late.say(source, "check");
+        late.say(other, "check");
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1, "{:?}", ended.out);
+        assert!(!ended.out.iter().any(|line| line.contains("answered")), "{:?}", ended.out);
+        assert!(ended.complaint().contains("1 of 1"), "{:?}", ended.err);
+    });
 }
 
 #[test]
 fn an_address_that_has_answered_is_not_left_any_more() {
-    let Some((names, addresses)) = several("faithful", 2) else { return };
-    let first = FarUdp::on(addresses[0]);
-    let second = FarUdp::on(addresses[1]);
-    let mut client = names.client(&format!("several {} -u -m one -m two -W 1.5", addresses[0].port())).start();
-    first.answer("one", "check");
-    first.expect("two");
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    second.expect_nothing();
-    assert!(ended.complaint().contains("1 of 2"), "{:?}", ended.err);
+    undisturbed(|| {
+        let Some((names, addresses)) = several("faithful", 2) else { return };
+        let first = FarUdp::on(addresses[0]);
+        let second = FarUdp::on(addresses[1]);
+        let mut client = names.client(&format!("several {} -u -m one -m two -W 1.5", addresses[0].port())).start();
+        first.answer("one", "check");
+        first.expect("two");
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        second.expect_nothing();
+        assert!(ended.complaint().contains("1 of 2"), "{:?}", ended.err);
+    });
 }
 
 #[test]

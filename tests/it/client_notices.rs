@@ -6,7 +6,7 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
     FarTcp, FarUdp, Process, ServerBuilder, client_to, end_of, expect_end, piped_to, server, sooner_than, timed,
-    typed_to,
+    typed_to, undisturbed,
 };
 
 const CLOSED: &str = "connection has been closed by server";
@@ -147,28 +147,30 @@ fn the_client_ends_on_the_notice_even_where_the_server_does_not_close() {
 
 #[test]
 fn every_acknowledgement_that_had_arrived_is_shown_before_the_end() {
-    for ending in ["close", "notice", "reset"] {
-        let far = FarTcp::new();
-        let mut client = piped_to(far.address(), "--framing lines --window 3");
-        let mut caller = far.accept();
-        client.type_in("1\n2\n3\n");
-        caller.expect("1\n2\n3\n");
-        client.stop();
-        match ending {
-            "close" => caller.finish_with("ACK\nACK\n"),
-            "notice" => caller.finish_with("ACK\nACK\nserver is shutting down\n"),
-            _ => {
-                caller.say("ACK\nACK\n");
-                caller.reset();
+    undisturbed(|| {
+        for ending in ["close", "notice", "reset"] {
+            let far = FarTcp::new();
+            let mut client = piped_to(far.address(), "--framing lines --window 3");
+            let mut caller = far.accept();
+            client.type_in("1\n2\n3\n");
+            caller.expect("1\n2\n3\n");
+            client.stop();
+            match ending {
+                "close" => caller.finish_with("ACK\nACK\n"),
+                "notice" => caller.finish_with("ACK\nACK\nserver is shutting down\n"),
+                _ => {
+                    caller.say("ACK\nACK\n");
+                    caller.reset();
+                }
             }
+            client.resume();
+            let ended = end_of(&mut client);
+            assert_eq!(ended.out[1..3], ["last message: ACK"; 2], "{ending}");
+            assert_eq!(ended.out.last().unwrap(), CLOSED, "{ending}");
+            assert_eq!(ended.code, 1, "{ending}");
+            assert!(ended.complaint().contains("1 of 3"), "{ending}: {:?}", ended.err);
         }
-        client.resume();
-        let ended = end_of(&mut client);
-        assert_eq!(ended.out[1..3], ["last message: ACK"; 2], "{ending}");
-        assert_eq!(ended.out.last().unwrap(), CLOSED, "{ending}");
-        assert_eq!(ended.code, 1, "{ending}");
-        assert!(ended.complaint().contains("1 of 3"), "{ending}: {:?}", ended.err);
-    }
+    });
 }
 
 #[test]
@@ -227,10 +229,12 @@ fn the_real_server_is_full() {
 
 #[test]
 fn the_real_server_cuts_an_idle_client() {
-    let server = server("-t --idle-timeout 0.3");
-    let mut client = piped_to(server.tcp(), "");
-    let connected = format!("connected to {}", server.tcp());
-    expect_end(&mut client, 1, &[&connected, "timed out: idle timeout"]);
+    undisturbed(|| {
+        let server = server("-t --idle-timeout 0.3");
+        let mut client = piped_to(server.tcp(), "");
+        let connected = format!("connected to {}", server.tcp());
+        expect_end(&mut client, 1, &[&connected, "timed out: idle timeout"]);
+    });
 }
 
 #[test]

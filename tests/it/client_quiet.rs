@@ -1,7 +1,7 @@
 //! `-q` prints errors only.
 
 use crate::harness::{
-    FarTcp, FarUdp, client_to, closed_port, end_of, piped_to, private_loopback, run, server, typed_to,
+    FarTcp, FarUdp, client_to, closed_port, end_of, piped_to, private_loopback, run, server, typed_to, undisturbed,
 };
 
 #[test]
@@ -38,13 +38,15 @@ fn a_refused_port_is_an_error() {
 
 #[test]
 fn a_missing_reply_is_an_error() {
-    let (tcp, udp) = (FarTcp::new(), FarUdp::new());
-    for (address, options) in [(tcp.address(), "-q -m hello -W 0.3"), (udp.address(), "-q -u -m hello -W 0.3")] {
-        let ended = run(client_to(address, options));
-        assert_eq!((ended.code, ended.out.len()), (1, 0));
-        assert!(ended.complaint().contains("timed out"), "{options}: {:?}", ended.err);
-        assert!(ended.complaint().contains("1 of 1"), "{options}: {:?}", ended.err);
-    }
+    undisturbed(|| {
+        let (tcp, udp) = (FarTcp::new(), FarUdp::new());
+        for (address, options) in [(tcp.address(), "-q -m hello -W 0.3"), (udp.address(), "-q -u -m hello -W 0.3")] {
+            let ended = run(client_to(address, options));
+            assert_eq!((ended.code, ended.out.len()), (1, 0));
+            assert!(ended.complaint().contains("timed out"), "{options}: {:?}", ended.err);
+            assert!(ended.complaint().contains("1 of 1"), "{options}: {:?}", ended.err);
+        }
+    });
 }
 
 #[test]

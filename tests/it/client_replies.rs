@@ -1,19 +1,21 @@
 //! Every reply is shown; what is not the acknowledgement counts as unacknowledged.
 
-use crate::harness::{FarTcp, FarUdp, client_to, end_of, piped_to, run};
+use crate::harness::{FarTcp, FarUdp, client_to, end_of, piped_to, run, undisturbed};
 
 #[test]
 fn a_wrong_answer_is_shown_and_counted() {
-    for wrong in ["ACKNOWLEDGED", "hello", "ack", "NACK", "ACK\n", "server is fuller"] {
-        let far = FarTcp::new();
-        let mut client = client_to(far.address(), "-m hello -W 1").start();
-        far.accept().answer("hello", wrong);
-        let ended = end_of(&mut client);
-        let shown = wrong.trim_end();
-        assert_eq!(ended.out.get(1..), Some(&[format!("last message: {shown}")][..]), "{:?}", ended.err);
-        assert_eq!(ended.code, 1, "{wrong:?}");
-        assert!(ended.complaint().contains("1 of 1"), "{wrong:?}: {:?}", ended.err);
-    }
+    undisturbed(|| {
+        for wrong in ["ACKNOWLEDGED", "hello", "ack", "NACK", "ACK\n", "server is fuller"] {
+            let far = FarTcp::new();
+            let mut client = client_to(far.address(), "-m hello -W 1").start();
+            far.accept().answer("hello", wrong);
+            let ended = end_of(&mut client);
+            let shown = wrong.trim_end();
+            assert_eq!(ended.out.get(1..), Some(&[format!("last message: {shown}")][..]), "{:?}", ended.err);
+            assert_eq!(ended.code, 1, "{wrong:?}");
+            assert!(ended.complaint().contains("1 of 1"), "{wrong:?}: {:?}", ended.err);
+        }
+    });
 }
 
 #[test]
@@ -82,17 +84,19 @@ fn a_surplus_acknowledgement_is_warned_about() {
 
 #[test]
 fn an_acknowledgement_before_any_message_is_not_taken_for_the_next_ones() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "-W 0.3");
-    let mut caller = far.accept();
-    caller.say("ACK");
-    client.stdout.expect("last message: ACK");
-    client.type_in("hello\n");
-    caller.expect("hello");
-    client.end_input();
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    assert!(ended.complaint().contains("1 of 1"), "{:?}", ended.err);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "-W 0.3");
+        let mut caller = far.accept();
+        caller.say("ACK");
+        client.stdout.expect("last message: ACK");
+        client.type_in("hello\n");
+        caller.expect("hello");
+        client.end_input();
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        assert!(ended.complaint().contains("1 of 1"), "{:?}", ended.err);
+    });
 }
 
 #[test]
@@ -162,23 +166,27 @@ fn a_datagram_that_looks_like_a_reply_is_sent_with_a_warning() {
 
 #[test]
 fn a_server_with_another_framing_is_not_taken_for_a_good_one() {
-    let server = crate::harness::server("-t --framing length");
-    let ended = run(client_to(server.tcp(), "-m hello -W 0.3"));
-    assert_eq!(ended.code, 1);
-    let server = crate::harness::server("-t --framing bytes");
-    let ended = run(client_to(server.tcp(), "--framing length -m hello -W 0.3"));
-    assert_eq!(ended.code, 1);
+    undisturbed(|| {
+        let server = crate::harness::server("-t --framing length");
+        let ended = run(client_to(server.tcp(), "-m hello -W 0.3"));
+        assert_eq!(ended.code, 1);
+        let server = crate::harness::server("-t --framing bytes");
+        let ended = run(client_to(server.tcp(), "--framing length -m hello -W 0.3"));
+        assert_eq!(ended.code, 1);
+    });
 }
 
 #[test]
 fn the_beginning_of_a_reply_is_shown_when_the_rest_does_not_come() {
-    for half in ["AC", "serv", "A"] {
-        let far = FarTcp::new();
-        let mut client = client_to(far.address(), "-m hello -W 0.3").start();
-        let mut caller = far.accept();
-        caller.answer("hello", half);
-        let ended = end_of(&mut client);
-        assert_eq!(ended.out[1], format!("last message: {half}"), "{:?}", ended.out);
-        assert_eq!(ended.code, 1);
-    }
+    undisturbed(|| {
+        for half in ["AC", "serv", "A"] {
+            let far = FarTcp::new();
+            let mut client = client_to(far.address(), "-m hello -W 0.3").start();
+            let mut caller = far.accept();
+            caller.answer("hello", half);
+            let ended = end_of(&mut client);
+            assert_eq!(ended.out[1], format!("last message: {half}"), "{:?}", ended.out);
+            assert_eq!(ended.code, 1);
+        }
+    });
 }

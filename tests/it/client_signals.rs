@@ -6,7 +6,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
     FarTcp, FarUdp, Input, Mute, client_to, end_of, have, piped_to, private_loopback, sooner_than, timed, typed_to,
-    wait_until,
+    undisturbed, wait_until,
 };
 
 #[test]
@@ -123,13 +123,15 @@ fn one_that_comes_while_the_handlers_are_set_up_is_not_lost() {
 
 #[test]
 fn stopped_and_continued_it_goes_on() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "");
-    let mut caller = far.accept();
-    client.stop();
-    client.type_in("hello\n");
-    client.resume();
-    caller.answer("hello", "ACK");
-    client.end_input();
-    assert_eq!(client.wait_exit(), 0);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "");
+        let mut caller = far.accept();
+        client.stop();
+        client.type_in("hello\n");
+        client.resume();
+        caller.answer("hello", "ACK");
+        client.end_input();
+        assert_eq!(client.wait_exit(), 0);
+    });
 }

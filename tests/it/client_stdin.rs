@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
 use crate::harness::{
-    FarTcp, Input, Process, Scratch, client_to, end_of, expect_end, piped_to, run, server, wait_until,
+    FarTcp, Input, Process, Scratch, client_to, end_of, expect_end, piped_to, run, server, undisturbed, wait_until,
 };
 
 #[test]
@@ -135,14 +135,16 @@ fn a_file_that_others_read_on_is_left_where_they_expect_it_or_after() {
 
 #[test]
 fn it_sleeps_while_nothing_happens() {
-    let far = FarTcp::new();
-    let client = piped_to(far.address(), "");
-    let _caller = far.accept();
-    client.stdout.find("the connection", |line| line.starts_with("connected"));
-    let before = client.proc().cpu();
-    thread::sleep(Duration::from_millis(400));
-    let spent = client.proc().cpu().checked_sub(before).unwrap();
-    assert!(spent <= Duration::from_millis(20), "{spent:?} spent on nothing");
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let client = piped_to(far.address(), "");
+        let _caller = far.accept();
+        client.stdout.find("the connection", |line| line.starts_with("connected"));
+        let before = client.proc().cpu();
+        thread::sleep(Duration::from_millis(400));
+        let spent = client.proc().cpu().checked_sub(before).unwrap();
+        assert!(spent <= Duration::from_millis(20), "{spent:?} spent on nothing");
+    });
 }
 
 /// A pipe as stdin, written to by a thread of the test until the client is done with it.
@@ -221,22 +223,24 @@ fn acknowledge_slowly(mut stream: TcpStream) -> u64 {
 
 #[test]
 fn a_server_that_reads_nothing_stops_the_reading_of_stdin() {
-    let far = FarTcp::new();
-    let (mut client, done) = fed(client_to(far.address(), "--framing lines --window 100000 -W 0"), |stdin| {
-        let line = [&[b'x'; 60_000][..], b"\n"].concat();
-        while stdin.write_all(&line).is_ok() {}
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let (mut client, done) = fed(client_to(far.address(), "--framing lines --window 100000 -W 0"), |stdin| {
+            let line = [&[b'x'; 60_000][..], b"\n"].concat();
+            while stdin.write_all(&line).is_ok() {}
+        });
+        let _caller = far.accept();
+        let mut last = u64::MAX;
+        // It has come to rest when it uses no processor any more.
+        wait_until("rest", || {
+            let spent = u64::try_from(client.proc().cpu().as_millis()).unwrap();
+            thread::sleep(Duration::from_millis(200));
+            (std::mem::replace(&mut last, spent) == spent).then_some(())
+        });
+        assert!(!done.load(Ordering::SeqCst));
+        let most = peak(&client);
+        assert!(most < 32 * MEGABYTE, "{most} bytes");
+        client.signal(SIGTERM);
+        assert_eq!(client.wait_exit(), 1);
     });
-    let _caller = far.accept();
-    let mut last = u64::MAX;
-    // It has come to rest when it uses no processor any more.
-    wait_until("rest", || {
-        let spent = u64::try_from(client.proc().cpu().as_millis()).unwrap();
-        thread::sleep(Duration::from_millis(200));
-        (std::mem::replace(&mut last, spent) == spent).then_some(())
-    });
-    assert!(!done.load(Ordering::SeqCst));
-    let most = peak(&client);
-    assert!(most < 32 * MEGABYTE, "{most} bytes");
-    client.signal(SIGTERM);
-    assert_eq!(client.wait_exit(), 1);
 }

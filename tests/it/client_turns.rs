@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
 
-use crate::harness::{FarTcp, Input, Output, Scratch, client_to, end_of, run, server, sooner_than, timed};
+use crate::harness::{FarTcp, Input, Output, Scratch, client_to, end_of, run, server, sooner_than, timed, undisturbed};
 
 #[test]
 fn a_burst_of_replies_into_a_file_is_written_whole() {
@@ -33,29 +33,33 @@ fn endless(script: &str) -> Input {
 
 #[test]
 fn endless_empty_lines_do_not_hide_the_servers_end_or_a_signal() {
-    let server = server("-t -q --idle-timeout 0.5");
-    let (ended, took) = timed(|| run(client_to(server.tcp(), "").stdin(endless("yes ''"))));
-    assert_eq!(ended.code, 1);
-    assert!(took < Duration::from_secs(5), "{took:?}");
-    assert_eq!(ended.out.last().unwrap(), "timed out: idle timeout");
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "").stdin(endless("yes ''")).start();
-    let _caller = far.accept();
-    client.signal(SIGINT);
-    client.wait_exit();
+    undisturbed(|| {
+        let server = server("-t -q --idle-timeout 0.5");
+        let (ended, took) = timed(|| run(client_to(server.tcp(), "").stdin(endless("yes ''"))));
+        assert_eq!(ended.code, 1);
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert_eq!(ended.out.last().unwrap(), "timed out: idle timeout");
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "").stdin(endless("yes ''")).start();
+        let _caller = far.accept();
+        client.signal(SIGINT);
+        client.wait_exit();
+    });
 }
 
 #[test]
 fn a_line_without_end_does_not_hide_the_servers_end_or_a_signal() {
-    let zero = || Input::Given(File::open("/dev/zero").unwrap().into());
-    let server = server("-t -q --idle-timeout 0.5");
-    let ended = run(client_to(server.tcp(), "").stdin(zero()));
-    assert_eq!((ended.code, ended.out.last().unwrap().as_str()), (1, "timed out: idle timeout"));
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "").stdin(zero()).start();
-    let _caller = far.accept();
-    client.signal(SIGINT);
-    client.wait_exit();
+    undisturbed(|| {
+        let zero = || Input::Given(File::open("/dev/zero").unwrap().into());
+        let server = server("-t -q --idle-timeout 0.5");
+        let ended = run(client_to(server.tcp(), "").stdin(zero()));
+        assert_eq!((ended.code, ended.out.last().unwrap().as_str()), (1, "timed out: idle timeout"));
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "").stdin(zero()).start();
+        let _caller = far.accept();
+        client.signal(SIGINT);
+        client.wait_exit();
+    });
 }
 
 #[test]

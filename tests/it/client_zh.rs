@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Process, expect_end, piped_to, server, typed_to, wait_until};
+use crate::harness::{Process, expect_end, piped_to, server, typed_to, undisturbed, wait_until};
 
 fn connected(server: SocketAddr) -> String {
     format!("与IP: {} PORT: {} 成功建立连接!", server.ip(), server.port())
@@ -60,16 +60,18 @@ fn the_server_shuts_down_under_a_client() {
 
 #[test]
 fn a_client_is_cut_for_idleness() {
-    let server = server("-t --lang zh --idle-timeout 0.5");
-    let cut = "oops! something goes wrong!!(probably timeout)";
-    let mut piped = piped_to(server.tcp(), "--lang zh");
-    piped.type_in("hello\n");
-    expect_end(&mut piped, 1, &[&connected(server.tcp()), ACK, cut]);
-    let mut typed = typed_to(server.tcp(), "--lang zh");
-    typed.terminal.expect(PROMPT);
-    converse(&mut typed, "hello", ACK);
-    assert_eq!(typed.wait_exit(), 1);
-    assert_eq!(typed.terminal.to_end(), [&connected(server.tcp()), PROMPT, "hello", ACK, cut]);
+    undisturbed(|| {
+        let server = server("-t --lang zh --idle-timeout 0.5");
+        let cut = "oops! something goes wrong!!(probably timeout)";
+        let mut piped = piped_to(server.tcp(), "--lang zh");
+        piped.type_in("hello\n");
+        expect_end(&mut piped, 1, &[&connected(server.tcp()), ACK, cut]);
+        let mut typed = typed_to(server.tcp(), "--lang zh");
+        typed.terminal.expect(PROMPT);
+        converse(&mut typed, "hello", ACK);
+        assert_eq!(typed.wait_exit(), 1);
+        assert_eq!(typed.terminal.to_end(), [&connected(server.tcp()), PROMPT, "hello", ACK, cut]);
+    });
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    Client, DEADLINE, Held, Server, ServerBuilder, private_loopback, server, settled, sooner_than, wait_until,
+    Client, DEADLINE, Held, Server, ServerBuilder, private_loopback, server, settled, sooner_than, undisturbed,
+    wait_until,
 };
 
 const NOTICE: &str = "server is shutting down";
@@ -60,47 +61,53 @@ fn read_once(stream: &mut TcpStream) -> Vec<u8> {
 
 #[test]
 fn a_newcomer_has_one_ack_and_datagrams_are_answered_until_the_goodbye() {
-    for format in ["text", "json"] {
-        let mut server = server(&format!("--drain 1 --format {format}"));
-        let peer = server.peer();
-        terminate(&server);
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_millis(300) {
-            let mut newcomer = server.quiet_client();
-            newcomer.send("hello");
-            newcomer.expect_last(["ACK", NOTICE].concat());
-            peer.check("hello");
+    undisturbed(|| {
+        for format in ["text", "json"] {
+            let mut server = server(&format!("--drain 1 --format {format}"));
+            let peer = server.peer();
+            terminate(&server);
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(300) {
+                let mut newcomer = server.quiet_client();
+                newcomer.send("hello");
+                newcomer.expect_last(["ACK", NOTICE].concat());
+                peer.check("hello");
+            }
+            peer.expect(NOTICE);
+            assert_eq!(server.wait_exit(), 0);
         }
-        peer.expect(NOTICE);
-        assert_eq!(server.wait_exit(), 0);
-    }
+    });
 }
 
 #[test]
 fn the_silent_are_told_at_the_end_of_it() {
-    let mut server = server("-t --drain 0.7");
-    let (mut silent, mut partial) = (server.client(), server.client());
-    partial.send("");
-    let began = Instant::now();
-    terminate(&server);
-    silent.expect_last(NOTICE);
-    let told = began.elapsed();
-    assert!(told >= Duration::from_millis(700), "told after {told:?} already");
-    partial.expect_last(NOTICE);
-    drop((silent, partial));
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = server("-t --drain 0.7");
+        let (mut silent, mut partial) = (server.client(), server.client());
+        partial.send("");
+        let began = Instant::now();
+        terminate(&server);
+        silent.expect_last(NOTICE);
+        let told = began.elapsed();
+        assert!(told >= Duration::from_millis(700), "told after {told:?} already");
+        partial.expect_last(NOTICE);
+        drop((silent, partial));
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
 fn with_sockets_of_its_own_it_lasts_the_whole_time_though_nobody_is_there() {
-    for args in ["-t", "-u", ""] {
-        let mut server = server(&format!("{args} --drain 0.7"));
-        let began = Instant::now();
-        server.signal(SIGTERM);
-        assert_eq!(server.wait_exit(), 0);
-        let took = began.elapsed();
-        assert!(took >= Duration::from_millis(700), "{args}: only {took:?}");
-    }
+    undisturbed(|| {
+        for args in ["-t", "-u", ""] {
+            let mut server = server(&format!("{args} --drain 0.7"));
+            let began = Instant::now();
+            server.signal(SIGTERM);
+            assert_eq!(server.wait_exit(), 0);
+            let took = began.elapsed();
+            assert!(took >= Duration::from_millis(700), "{args}: only {took:?}");
+        }
+    });
 }
 
 #[test]
@@ -202,92 +209,102 @@ fn the_exit_comes_within_the_drain_the_grace_and_half_a_second() {
 
 #[test]
 fn who_was_told_and_does_not_go_has_the_grace_and_is_counted() {
-    let held = Held::at("127.0.0.1:0");
-    let mut server = held.server("--drain 600 --grace 0.5").start();
-    let (mut stays, mut goes) = (server.client(), server.client());
-    terminate(&server);
-    let began = Instant::now();
-    for client in [&mut stays, &mut goes] {
-        client.send("hello");
-        client.expect_last(["ACK", NOTICE].concat());
-    }
-    drop(goes);
-    assert_eq!(server.wait_exit(), 0);
-    assert!(began.elapsed() >= Duration::from_millis(500), "the grace was only {:?}", began.elapsed());
-    assert!(server.stdout.to_end().contains(&"connections cut: 1".to_owned()));
+    undisturbed(|| {
+        let held = Held::at("127.0.0.1:0");
+        let mut server = held.server("--drain 600 --grace 0.5").start();
+        let (mut stays, mut goes) = (server.client(), server.client());
+        terminate(&server);
+        let began = Instant::now();
+        for client in [&mut stays, &mut goes] {
+            client.send("hello");
+            client.expect_last(["ACK", NOTICE].concat());
+        }
+        drop(goes);
+        assert_eq!(server.wait_exit(), 0);
+        assert!(began.elapsed() >= Duration::from_millis(500), "the grace was only {:?}", began.elapsed());
+        assert!(server.stdout.to_end().contains(&"connections cut: 1".to_owned()));
+    });
 }
 
 #[test]
 fn an_idle_client_has_its_second_in_a_drain_too_though_another_has_a_long_grace() {
-    let held = Held::at("127.0.0.1:0");
-    let mut server = held.server("--drain 600 --grace 600 --idle-timeout 1").start();
-    let (mut told, mut idle) = (server.client(), server.client());
-    terminate(&server);
-    told.send("hello");
-    told.expect_last(["ACK", NOTICE].concat());
-    idle.expect_last("idle timeout");
-    // Both stay. The idle one's second is over long before the other's grace.
-    wait_until("the idle one's end", || (!idle.try_send(b"x")).then_some(()));
-    assert!(told.try_send(b"x"), "the other one has its grace");
-    drop(told);
-    assert_eq!(server.wait_exit(), 0);
-    assert!(!server.stdout.to_end().iter().any(|line| line.starts_with("connections cut")));
+    undisturbed(|| {
+        let held = Held::at("127.0.0.1:0");
+        let mut server = held.server("--drain 600 --grace 600 --idle-timeout 1").start();
+        let (mut told, mut idle) = (server.client(), server.client());
+        terminate(&server);
+        told.send("hello");
+        told.expect_last(["ACK", NOTICE].concat());
+        idle.expect_last("idle timeout");
+        // Both stay. The idle one's second is over long before the other's grace.
+        wait_until("the idle one's end", || (!idle.try_send(b"x")).then_some(()));
+        assert!(told.try_send(b"x"), "the other one has its grace");
+        drop(told);
+        assert_eq!(server.wait_exit(), 0);
+        assert!(!server.stdout.to_end().iter().any(|line| line.starts_with("connections cut")));
+    });
 }
 
 #[test]
 fn of_many_that_are_outstanding_what_was_read_has_its_ack() {
-    for transcript in ["", "-q "] {
-        let mut server = ServerBuilder::new(&format!("-t --framing lines --drain 600 --format json {transcript}"))
-            .operated()
-            .start();
-        let mut client = server.quiet_client();
-        client.exchange("hello\n", "ACK\n");
-        server.stop();
-        client.send("a\n".repeat(20_000));
-        server.signal(SIGTERM);
-        server.resume();
-        let all = String::from_utf8(client.read_to_end()).unwrap();
-        let acks = all.strip_suffix(&format!("{NOTICE}\n")).expect("no notice at the end");
-        assert_eq!("ACK\n".repeat(acks.len() / 4), acks);
-        // One read is 4 KiB where each message is told, else whatever there is.
-        let read = if transcript.is_empty() { 2048 } else { 20_000 };
-        assert_eq!(acks.len() / 4, read);
-        assert_eq!(server.stat("messages"), 1.0 + acks.len() as f64 / 4.0, "each that was read has an ACK");
-    }
+    undisturbed(|| {
+        for transcript in ["", "-q "] {
+            let mut server = ServerBuilder::new(&format!("-t --framing lines --drain 600 --format json {transcript}"))
+                .operated()
+                .start();
+            let mut client = server.quiet_client();
+            client.exchange("hello\n", "ACK\n");
+            server.stop();
+            client.send("a\n".repeat(20_000));
+            server.signal(SIGTERM);
+            server.resume();
+            let all = String::from_utf8(client.read_to_end()).unwrap();
+            let acks = all.strip_suffix(&format!("{NOTICE}\n")).expect("no notice at the end");
+            assert_eq!("ACK\n".repeat(acks.len() / 4), acks);
+            // One read is 4 KiB where each message is told, else whatever there is.
+            let read = if transcript.is_empty() { 2048 } else { 20_000 };
+            assert_eq!(acks.len() / 4, read);
+            assert_eq!(server.stat("messages"), 1.0 + acks.len() as f64 / 4.0, "each that was read has an ACK");
+        }
+    });
 }
 
 #[test]
 fn who_has_not_taken_its_acks_yet_has_its_last_ones() {
-    let mut server = ServerBuilder::new("-t -q --framing lines --drain 600").operated().start();
-    let mut deaf = Client::connect_narrow(server.tcp(), 4096);
-    let mut sent = 0.0;
-    // Until all that it said was read (it comes in one piece), and its ACKs find no more room for good.
-    while server.stat("acks") == sent || settled(Duration::from_millis(200), || server.stat("acks")) == sent {
-        deaf.send([b'\n'; 10_000]);
-        sent += 10_000.0;
-        wait_until("what was sent", || (server.stat("messages") == sent).then_some(()));
-    }
-    server.signal(SIGTERM);
-    let all = deaf.read_to_end();
-    let acks = all.strip_suffix(format!("{NOTICE}\n").as_bytes()).expect("no notice behind the ACKs");
-    assert!(!acks.is_empty() && acks.chunks(4).all(|ack| ack == b"ACK\n"));
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-t -q --framing lines --drain 600").operated().start();
+        let mut deaf = Client::connect_narrow(server.tcp(), 4096);
+        let mut sent = 0.0;
+        // Until all that it said was read (it comes in one piece), and its ACKs find no more room for good.
+        while server.stat("acks") == sent || settled(Duration::from_millis(200), || server.stat("acks")) == sent {
+            deaf.send([b'\n'; 10_000]);
+            sent += 10_000.0;
+            wait_until("what was sent", || (server.stat("messages") == sent).then_some(()));
+        }
+        server.signal(SIGTERM);
+        let all = deaf.read_to_end();
+        let acks = all.strip_suffix(format!("{NOTICE}\n").as_bytes()).expect("no notice behind the ACKs");
+        assert!(!acks.is_empty() && acks.chunks(4).all(|ack| ack == b"ACK\n"));
+    });
 }
 
 #[test]
 fn who_had_ended_its_side_gets_its_ack_and_the_end() {
-    let server = server("-t --drain 600");
-    let mut client = server.client();
-    server.stop();
-    client.send("hello");
-    client.finish_writing();
-    server.signal(SIGTERM);
-    server.resume();
-    let all = client.read_to_end();
-    assert!(all.starts_with(b"ACK"), "{}", all.escape_ascii());
-    let mut next = server.quiet_client();
-    next.send("hello");
-    next.finish_writing();
-    assert!(next.read_to_end().starts_with(b"ACK"));
+    undisturbed(|| {
+        let server = server("-t --drain 600");
+        let mut client = server.client();
+        server.stop();
+        client.send("hello");
+        client.finish_writing();
+        server.signal(SIGTERM);
+        server.resume();
+        let all = client.read_to_end();
+        assert!(all.starts_with(b"ACK"), "{}", all.escape_ascii());
+        let mut next = server.quiet_client();
+        next.send("hello");
+        next.finish_writing();
+        assert!(next.read_to_end().starts_with(b"ACK"));
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::harness::{
     Ended, Path, Process, Server, client_to, end_of, last_object, one_of_five, run, server, tcp_service, udp_service,
-    wait_until,
+    undisturbed, wait_until,
 };
 
 /// When the far ends of these tests have had enough, by their own clock.
@@ -135,15 +135,18 @@ fn expect_broken(ended: &Ended, why: &str) {
 
 #[test]
 fn a_server_that_dies_has_no_idle_timeout() {
-    for options in ["-t", "-t --framing lines", "-t --framing length", "-u"] {
-        for format in ["text", "json"] {
-            let framing = options.trim_start_matches("-t").trim_start_matches("-u");
-            let u = if options == "-u" { "-u -W 0.3" } else { "" };
-            let (server, mut client) = searched(options, &format!("--find-idle 20 --format {format} {u} {framing}"));
-            server.signal(SIGKILL);
-            expect_broken(&end_of(&mut client), "");
+    undisturbed(|| {
+        for options in ["-t", "-t --framing lines", "-t --framing length", "-u"] {
+            for format in ["text", "json"] {
+                let framing = options.trim_start_matches("-t").trim_start_matches("-u");
+                let u = if options == "-u" { "-u -W 0.3" } else { "" };
+                let (server, mut client) =
+                    searched(options, &format!("--find-idle 20 --format {format} {u} {framing}"));
+                server.signal(SIGKILL);
+                expect_broken(&end_of(&mut client), "");
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -200,14 +203,17 @@ fn a_full_server_that_dies_has_none_either() {
 
 #[test]
 fn a_path_that_dies_in_silence_has_none_either() {
-    let server = server("-q");
-    for option in ["-t", "-u"] {
-        for format in ["text", "json"] {
-            let Some(path) = Path::to(server.tcp(), "--outage 600s@0.5s") else { return };
-            let ended = run(client_to(path.address(), &format!("--find-idle 20 -W 0.2 --format {format} {option}")));
-            expect_broken(&ended, "silent");
+    undisturbed(|| {
+        let server = server("-q");
+        for option in ["-t", "-u"] {
+            for format in ["text", "json"] {
+                let Some(path) = Path::to(server.tcp(), "--outage 600s@0.5s") else { return };
+                let ended =
+                    run(client_to(path.address(), &format!("--find-idle 20 -W 0.2 --format {format} {option}")));
+                expect_broken(&ended, "silent");
+            }
         }
-    }
+    });
 }
 
 /// Frozen while it waits, for longer than the far end bears with.
@@ -224,29 +230,33 @@ fn frozen(mut client: Process) -> Ended {
 
 #[test]
 fn a_client_that_stood_still_has_a_wider_bracket_and_no_false_one() {
-    let closes = tcp_service(|mut stream| cut_at_idle(&mut stream, b"ACK"));
-    let announces = server("-q -t --idle-timeout 0.6");
-    for (far, options) in [(closes, ""), (announces.tcp(), ""), (forget_at_idle(), "-u -W 0.2")] {
-        let ended = frozen(client_to(far, &format!("--find-idle 1.6 --format json {options}")).start());
-        let found = idle(&ended);
-        assert_eq!(ended.code, 0, "{found} {:?}", ended.err);
-        let (survived, cut) = (found["survived_s"].as_f64().unwrap(), found["cut_s"].as_f64().unwrap());
-        assert!(survived <= 0.6 && 0.6 <= cut, "{found}");
-    }
+    undisturbed(|| {
+        let closes = tcp_service(|mut stream| cut_at_idle(&mut stream, b"ACK"));
+        let announces = server("-q -t --idle-timeout 0.6");
+        for (far, options) in [(closes, ""), (announces.tcp(), ""), (forget_at_idle(), "-u -W 0.2")] {
+            let ended = frozen(client_to(far, &format!("--find-idle 1.6 --format json {options}")).start());
+            let found = idle(&ended);
+            assert_eq!(ended.code, 0, "{found} {:?}", ended.err);
+            let (survived, cut) = (found["survived_s"].as_f64().unwrap(), found["cut_s"].as_f64().unwrap());
+            assert!(survived <= 0.6 && 0.6 <= cut, "{found}");
+        }
+    });
 }
 
 #[test]
 fn a_timeout_shorter_than_anything_that_is_tried_is_no_broken_path() {
-    let closes = tcp_service(|mut stream| {
-        let _ = stream.read(&mut [0; 64]);
-        let _ = stream.write_all(b"ACK");
+    undisturbed(|| {
+        let closes = tcp_service(|mut stream| {
+            let _ = stream.read(&mut [0; 64]);
+            let _ = stream.write_all(b"ACK");
+        });
+        let announces = server("-q -t --idle-timeout 0.05");
+        for (far, end) in [(closes, "closed"), (announces.tcp(), "announced by the server")] {
+            let ended = run(client_to(far, "--find-idle 60"));
+            assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+            assert!(ended.out[0].starts_with("tcp idle timeout between 0.0 and ") && ended.out[0].ends_with(end));
+        }
     });
-    let announces = server("-q -t --idle-timeout 0.05");
-    for (far, end) in [(closes, "closed"), (announces.tcp(), "announced by the server")] {
-        let ended = run(client_to(far, "--find-idle 60"));
-        assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
-        assert!(ended.out[0].starts_with("tcp idle timeout between 0.0 and ") && ended.out[0].ends_with(end));
-    }
 }
 
 #[test]

@@ -77,21 +77,24 @@ fn behind_ctrl_c_there_is_one_new_line_for_both_streams_and_none_where_nothing_i
 
 #[test]
 fn a_client_that_was_held_up_when_ctrl_c_was_typed_says_so_below_it() {
-    let far = FarUdp::new();
-    let launch = client_to(far.address(), "--ping -u --plain -W 30").stdin(Input::Terminal).stdout(Output::Terminal);
-    let mut client = launch.stderr(Output::Terminal).start();
-    far.expect("hello");
-    client.stop();
-    // Its next probe is due long since when it wakes.
-    thread::sleep(Duration::from_millis(1300));
-    client.type_in("\x03");
-    client.terminal.expect_rest("^C");
-    client.resume();
-    assert_eq!(client.wait_exit(), 1);
-    let lines = client.terminal.to_end();
-    let place = |word: &str| lines.iter().position(|line| line.starts_with(word));
-    let said = place("reactor-client: this client stood still for");
-    assert!(place("^C").is_some() && said.is_some(), "{lines:?}");
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let launch =
+            client_to(far.address(), "--ping -u --plain -W 30").stdin(Input::Terminal).stdout(Output::Terminal);
+        let mut client = launch.stderr(Output::Terminal).start();
+        far.expect("hello");
+        client.stop();
+        // Its next probe is due long since when it wakes.
+        thread::sleep(Duration::from_millis(1300));
+        client.type_in("\x03");
+        client.terminal.expect_rest("^C");
+        client.resume();
+        assert_eq!(client.wait_exit(), 1);
+        let lines = client.terminal.to_end();
+        let place = |word: &str| lines.iter().position(|line| line.starts_with(word));
+        let said = place("reactor-client: this client stood still for");
+        assert!(place("^C").is_some() && said.is_some(), "{lines:?}");
+    });
 }
 
 #[test]

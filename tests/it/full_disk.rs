@@ -55,11 +55,13 @@ fn a_full_device_ends_every_mode_with_exit_2_and_a_sentence() {
 
 #[test]
 fn a_client_that_waits_for_its_user_ends_at_once_on_a_full_device() {
-    let server = server("-q");
-    let mut client = client_to(server.tcp(), "").stdin(Input::Pipe).stdout(full()).start();
-    let (code, took) = timed(|| client.wait_exit());
-    assert_eq!((code, client.stderr.to_end()), (2, vec![NO_SPACE.to_owned()]));
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    undisturbed(|| {
+        let server = server("-q");
+        let mut client = client_to(server.tcp(), "").stdin(Input::Pipe).stdout(full()).start();
+        let (code, took) = timed(|| client.wait_exit());
+        assert_eq!((code, client.stderr.to_end()), (2, vec![NO_SPACE.to_owned()]));
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    });
 }
 
 /// What it came to where nobody can collect its stdout.
@@ -197,37 +199,39 @@ fn account(text: &str, wanted: &str) -> (usize, u64) {
 
 #[test]
 fn a_transcript_that_may_not_grow_is_a_stalled_one_and_goes_on_when_there_is_room() {
-    const MESSAGES: usize = 500;
-    let (mut server, address, log) = limited_server("limited-transcript");
-    let peer = Peer::connect(address);
-    for number in 0..MESSAGES {
-        peer.check(format!("message {number}"));
-    }
-    assert_eq!(fs::metadata(&log.0).unwrap().len(), 4096);
-    server.type_in("stats\nnonsense\n");
-    let before = server.proc().cpu();
-    thread::sleep(Duration::from_millis(1500));
-    let spent = server.proc().cpu().checked_sub(before).unwrap();
-    assert!(spent <= Duration::from_millis(20), "it spins: {spent:?}");
-    peer.check("one more");
-    let before_room = fs::read_to_string(&log.0).unwrap();
+    undisturbed(|| {
+        const MESSAGES: usize = 500;
+        let (mut server, address, log) = limited_server("limited-transcript");
+        let peer = Peer::connect(address);
+        for number in 0..MESSAGES {
+            peer.check(format!("message {number}"));
+        }
+        assert_eq!(fs::metadata(&log.0).unwrap().len(), 4096);
+        server.type_in("stats\nnonsense\n");
+        let before = server.proc().cpu();
+        thread::sleep(Duration::from_millis(1500));
+        let spent = server.proc().cpu().checked_sub(before).unwrap();
+        assert!(spent <= Duration::from_millis(20), "it spins: {spent:?}");
+        peer.check("one more");
+        let before_room = fs::read_to_string(&log.0).unwrap();
 
-    // Nothing happens but that there is room: the torn line, the gap and the answers come by themselves.
-    File::options().write(true).open(&log.0).unwrap().set_len(0).unwrap();
-    let text = wait_until("the account", || {
-        let text = before_room.clone() + &fs::read_to_string(&log.0).unwrap();
-        let (printed, dropped) = account(&text, " sent a datagram: ");
-        (printed as u64 + dropped == MESSAGES as u64 + 1).then_some(text)
-    });
-    assert!(text.contains(&format!(" datagrams_in={MESSAGES} ")), "{text}");
-    assert!(text.contains("\nunknown command: nonsense, try help\n"), "{text}");
+        // Nothing happens but that there is room: the torn line, the gap and the answers come by themselves.
+        File::options().write(true).open(&log.0).unwrap().set_len(0).unwrap();
+        let text = wait_until("the account", || {
+            let text = before_room.clone() + &fs::read_to_string(&log.0).unwrap();
+            let (printed, dropped) = account(&text, " sent a datagram: ");
+            (printed as u64 + dropped == MESSAGES as u64 + 1).then_some(text)
+        });
+        assert!(text.contains(&format!(" datagrams_in={MESSAGES} ")), "{text}");
+        assert!(text.contains("\nunknown command: nonsense, try help\n"), "{text}");
 
-    peer.check("and on");
-    wait_until("the next line", || {
-        fs::read_to_string(&log.0).unwrap().ends_with("sent a datagram: and on\n").then_some(())
+        peer.check("and on");
+        wait_until("the next line", || {
+            fs::read_to_string(&log.0).unwrap().ends_with("sent a datagram: and on\n").then_some(())
+        });
+        server.signal(SIGTERM);
+        assert_eq!(server.wait_exit(), 0);
     });
-    server.signal(SIGTERM);
-    assert_eq!(server.wait_exit(), 0);
 }
 
 #[test]

@@ -115,11 +115,13 @@ fn a_partial_message_does_not_count() {
 
 #[test]
 fn a_client_that_takes_none_of_its_acks_is_cut() {
-    let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 0.4 --grace 0.2").operated().start();
-    let mut client = Client::connect_narrow(server.tcp(), 4096);
-    client.send_until_stuck(&[b'\n'; 65536]);
-    wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
-    wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 0.4 --grace 0.2").operated().start();
+        let mut client = Client::connect_narrow(server.tcp(), 4096);
+        client.send_until_stuck(&[b'\n'; 65536]);
+        wait_until("the cut", || (server.stat("idle_cuts") == 1.0).then_some(()));
+        wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+    });
 }
 
 #[test]
@@ -142,10 +144,12 @@ fn a_message_that_waits_saves_its_client_after_the_server_was_stopped() {
 
 #[test]
 fn zero_means_never() {
-    let server = server("-t --idle-timeout 0");
-    let mut client = server.client();
-    thread::sleep(Duration::from_millis(700));
-    client.exchange("hello", "ACK");
+    undisturbed(|| {
+        let server = server("-t --idle-timeout 0");
+        let mut client = server.client();
+        thread::sleep(Duration::from_millis(700));
+        client.exchange("hello", "ACK");
+    });
 }
 
 #[test]
@@ -163,20 +167,24 @@ fn absurdly_long_means_never() {
 
 #[test]
 fn a_cut_client_that_does_not_close_is_not_kept_for_ever() {
-    let mut server = ServerBuilder::new("-t --idle-timeout 0.4 --grace 0.2").operated().start();
-    let mut client = server.client();
-    client.expect_last("idle timeout");
-    wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-t --idle-timeout 0.4 --grace 0.2").operated().start();
+        let mut client = server.client();
+        client.expect_last("idle timeout");
+        wait_until("its end", || (server.stat("connections") == 0.0).then_some(()));
+    });
 }
 
 #[test]
 fn waiting_for_a_timeout_costs_no_processor_time() {
-    let server = server("--idle-timeout 600");
-    let clients: Vec<_> = (0..20).map(|_| server.client()).collect();
-    let before = server.proc().cpu();
-    thread::sleep(Duration::from_secs(1));
-    let spent = server.proc().cpu().checked_sub(before).unwrap();
-    assert!(spent <= Duration::from_millis(20), "{spent:?} of a second for {} idle clients", clients.len());
+    undisturbed(|| {
+        let server = server("--idle-timeout 600");
+        let clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+        let before = server.proc().cpu();
+        thread::sleep(Duration::from_secs(1));
+        let spent = server.proc().cpu().checked_sub(before).unwrap();
+        assert!(spent <= Duration::from_millis(20), "{spent:?} of a second for {} idle clients", clients.len());
+    });
 }
 
 /// The system's timer of a connection, as Linux tells it: 2 is keepalive.
@@ -215,18 +223,20 @@ fn without_an_idle_timeout_the_system_asks_after_those_who_vanished() {
 /// It takes more than the slice of its event and that of the sweep to read it.
 #[test]
 fn a_long_frame_that_waits_whole_in_the_socket_saves_its_client() {
-    let server = server("-t --framing length --max-message 300000 --idle-timeout 0.5");
-    let mut clients: Vec<_> = (0..5).map(|_| server.client()).collect();
-    let frame = [&300_000_u32.to_be_bytes()[..], &[b'x'; 300_000]].concat();
-    // The receive buffer grows with what it has taken before.
-    for client in &mut clients {
-        for _ in 0..4 {
-            client.exchange(&frame, b"\0\0\0\x03ACK");
+    undisturbed(|| {
+        let server = server("-t --framing length --max-message 300000 --idle-timeout 0.5");
+        let mut clients: Vec<_> = (0..5).map(|_| server.client()).collect();
+        let frame = [&300_000_u32.to_be_bytes()[..], &[b'x'; 300_000]].concat();
+        // The receive buffer grows with what it has taken before.
+        for client in &mut clients {
+            for _ in 0..4 {
+                client.exchange(&frame, b"\0\0\0\x03ACK");
+            }
         }
-    }
-    server.signal(Signal::SIGSTOP);
-    clients.iter_mut().for_each(|client| client.send(&frame));
-    thread::sleep(Duration::from_millis(800));
-    server.signal(Signal::SIGCONT);
-    clients.iter_mut().for_each(|client| client.expect(b"\0\0\0\x03ACK"));
+        server.signal(Signal::SIGSTOP);
+        clients.iter_mut().for_each(|client| client.send(&frame));
+        thread::sleep(Duration::from_millis(800));
+        server.signal(Signal::SIGCONT);
+        clients.iter_mut().for_each(|client| client.expect(b"\0\0\0\x03ACK"));
+    });
 }

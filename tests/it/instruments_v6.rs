@@ -47,17 +47,19 @@ fn a_family_that_the_address_is_not_of_could_not_be_tried() {
 
 #[test]
 fn closed_and_silent_ports_have_their_words() {
-    if !has_v6() {
-        return;
-    }
-    let closed = closed_port(Ipv6Addr::LOCALHOST.into());
-    for (option, protocol) in [("-z", "tcp"), ("-zu", "udp")] {
-        let ended = run(client_to(closed, option));
-        assert_eq!((ended.code, ended.out), (1, vec![format!("{protocol} {closed} refused")]));
-    }
-    let far = far_v6();
-    let ended = run(client_to(far.address(), "-zu -W 0.1"));
-    assert_eq!((ended.code, ended.out), (1, vec![format!("udp {} silent", far.address())]));
+    undisturbed(|| {
+        if !has_v6() {
+            return;
+        }
+        let closed = closed_port(Ipv6Addr::LOCALHOST.into());
+        for (option, protocol) in [("-z", "tcp"), ("-zu", "udp")] {
+            let ended = run(client_to(closed, option));
+            assert_eq!((ended.code, ended.out), (1, vec![format!("{protocol} {closed} refused")]));
+        }
+        let far = far_v6();
+        let ended = run(client_to(far.address(), "-zu -W 0.1"));
+        assert_eq!((ended.code, ended.out), (1, vec![format!("udp {} silent", far.address())]));
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal::SIGTERM;
 use serde_json::Value;
 
-use crate::harness::{Server, ServerBuilder};
+use crate::harness::{Server, ServerBuilder, undisturbed};
 
 fn json(args: &str) -> Server {
     ServerBuilder::new(&format!("--format json {args}")).operated().start()
@@ -68,47 +68,49 @@ fn a_connection_from_its_beginning_to_its_end() {
 
 #[test]
 fn each_reason_is_named() {
-    let mut server = json("--framing lines --max-message 10 --idle-timeout 0.3 --grace 5");
-    let too_long = {
+    undisturbed(|| {
+        let mut server = json("--framing lines --max-message 10 --idle-timeout 0.3 --grace 5");
+        let too_long = {
+            let mut client = server.quiet_client();
+            client.send([b'x'; 100]);
+            client.expect_last("message too long\n");
+            (client.name(), "too long")
+        };
+        let reset = {
+            let client = server.quiet_client();
+            let name = client.name();
+            wait_for_connection(&server, &name);
+            client.reset();
+            (name, "reset")
+        };
+        let operator = {
+            let mut client = server.quiet_client();
+            wait_for_connection(&server, &client.name());
+            server.type_in(&format!("close {}\n", client.name()));
+            client.expect_end();
+            (client.name(), "operator")
+        };
+        let idle = {
+            let mut client = server.quiet_client();
+            client.expect_last("idle timeout\n");
+            (client.name(), "idle")
+        };
         let mut client = server.quiet_client();
-        client.send([b'x'; 100]);
-        client.expect_last("message too long\n");
-        (client.name(), "too long")
-    };
-    let reset = {
-        let client = server.quiet_client();
-        let name = client.name();
-        wait_for_connection(&server, &name);
-        client.reset();
-        (name, "reset")
-    };
-    let operator = {
-        let mut client = server.quiet_client();
-        wait_for_connection(&server, &client.name());
-        server.type_in(&format!("close {}\n", client.name()));
-        client.expect_end();
-        (client.name(), "operator")
-    };
-    let idle = {
-        let mut client = server.quiet_client();
-        client.expect_last("idle timeout\n");
-        (client.name(), "idle")
-    };
-    let mut client = server.quiet_client();
-    client.exchange("hello\n", "ACK\n");
-    server.signal(SIGTERM);
-    client.expect_last("server is shutting down\n");
-    let shutdown = (client.name(), "shutdown");
-    drop(client);
-    assert_eq!(server.wait_exit(), 0);
-    let lines = server.stdout.to_end();
-    for (name, reason) in [too_long, reset, operator, idle, shutdown] {
-        let end = lines
-            .iter()
-            .map(|line| parse(line))
-            .find(|event| event["event"] == "disconnected" && event["peer"] == name);
-        assert_eq!(end.unwrap_or_else(|| panic!("no end of {name}, {reason}"))["reason"], reason);
-    }
+        client.exchange("hello\n", "ACK\n");
+        server.signal(SIGTERM);
+        client.expect_last("server is shutting down\n");
+        let shutdown = (client.name(), "shutdown");
+        drop(client);
+        assert_eq!(server.wait_exit(), 0);
+        let lines = server.stdout.to_end();
+        for (name, reason) in [too_long, reset, operator, idle, shutdown] {
+            let end = lines
+                .iter()
+                .map(|line| parse(line))
+                .find(|event| event["event"] == "disconnected" && event["peer"] == name);
+            assert_eq!(end.unwrap_or_else(|| panic!("no end of {name}, {reason}"))["reason"], reason);
+        }
+    });
 }
 
 #[track_caller]
@@ -141,14 +143,16 @@ fn a_refusal_names_the_peer() {
 
 #[test]
 fn the_shutdown_tells_at_its_end_how_many_were_cut() {
-    let mut server = json("-t --grace 0.2");
-    let mut client = server.quiet_client();
-    client.exchange("hello", "ACK");
-    server.signal(SIGTERM);
-    client.expect_last("server is shutting down");
-    assert_eq!(server.wait_exit(), 0);
-    let last = parse(server.stdout.to_end().last().unwrap());
-    assert_eq!((&last["event"], &last["cut"]), (&"shutdown".into(), &1.into()));
+    undisturbed(|| {
+        let mut server = json("-t --grace 0.2");
+        let mut client = server.quiet_client();
+        client.exchange("hello", "ACK");
+        server.signal(SIGTERM);
+        client.expect_last("server is shutting down");
+        assert_eq!(server.wait_exit(), 0);
+        let last = parse(server.stdout.to_end().last().unwrap());
+        assert_eq!((&last["event"], &last["cut"]), (&"shutdown".into(), &1.into()));
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How many clients are served, and what the next one is told.
 
-use crate::harness::{Client, ServerBuilder, server, wait_until};
+use crate::harness::{Client, ServerBuilder, server, undisturbed, wait_until};
 
 #[test]
 fn one_client_more_is_told_that_the_server_is_full() {
@@ -25,13 +25,15 @@ fn the_refusal_is_framed_like_a_message() {
 
 #[test]
 fn a_client_that_speaks_first_is_told_all_the_same() {
-    let server = server("-t --max-connections 1");
-    let _first = server.client();
-    server.stop();
-    let mut surplus = server.quiet_client();
-    surplus.send("hello");
-    server.resume();
-    surplus.expect_last("server is full");
+    undisturbed(|| {
+        let server = server("-t --max-connections 1");
+        let _first = server.client();
+        server.stop();
+        let mut surplus = server.quiet_client();
+        surplus.send("hello");
+        server.resume();
+        surplus.expect_last("server is full");
+    });
 }
 
 #[test]
@@ -71,37 +73,41 @@ fn by_default_the_descriptor_limit_decides_and_32_are_kept_in_reserve() {
 
 #[test]
 fn far_too_many_clients_at_once_leave_nobody_hanging() {
-    let server = ServerBuilder::new("-t --grace 0.2")
-        .with(|launch| launch.through_shell("ulimit -n 64; exec \"$0\" \"$@\""))
-        .start();
-    let mut first = server.client();
-    server.stop();
-    let mut crowd: Vec<_> = (0..150).map(|_| Client::connect(server.tcp())).collect();
-    server.resume();
-    for client in crowd.drain(40..).collect::<Vec<_>>() {
-        drop(client);
-    }
-    first.exchange("hello", "ACK");
-    drop(crowd);
-    // Whatever the crowd got, who comes when it has left is served.
-    wait_until("service", || {
-        let mut late = Client::connect(server.tcp());
-        late.send("hello");
-        late.finish_writing();
-        late.try_read_to_end().is_ok_and(|answer| answer == b"ACK").then_some(())
+    undisturbed(|| {
+        let server = ServerBuilder::new("-t --grace 0.2")
+            .with(|launch| launch.through_shell("ulimit -n 64; exec \"$0\" \"$@\""))
+            .start();
+        let mut first = server.client();
+        server.stop();
+        let mut crowd: Vec<_> = (0..150).map(|_| Client::connect(server.tcp())).collect();
+        server.resume();
+        for client in crowd.drain(40..).collect::<Vec<_>>() {
+            drop(client);
+        }
+        first.exchange("hello", "ACK");
+        drop(crowd);
+        // Whatever the crowd got, who comes when it has left is served.
+        wait_until("service", || {
+            let mut late = Client::connect(server.tcp());
+            late.send("hello");
+            late.finish_writing();
+            late.try_read_to_end().is_ok_and(|answer| answer == b"ACK").then_some(())
+        });
     });
 }
 
 #[test]
 fn a_burst_of_connections_is_served_without_loss() {
-    let server = server("-t --quiet");
-    server.stop();
-    let mut clients: Vec<_> = (0..300).map(|_| Client::connect(server.tcp())).collect();
-    for client in &mut clients {
-        client.send("hello");
-    }
-    server.resume();
-    for client in &mut clients {
-        client.expect("ACK");
-    }
+    undisturbed(|| {
+        let server = server("-t --quiet");
+        server.stop();
+        let mut clients: Vec<_> = (0..300).map(|_| Client::connect(server.tcp())).collect();
+        for client in &mut clients {
+            client.send("hello");
+        }
+        server.resume();
+        for client in &mut clients {
+            client.expect("ACK");
+        }
+    });
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
-    Client, DEADLINE, Input, Launch, Server, ServerBuilder, closed_port, have, private_loopback, wait_until,
+    Client, DEADLINE, Input, Launch, Server, ServerBuilder, closed_port, have, private_loopback, undisturbed,
+    wait_until,
 };
 
 const REQUEST: &str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -183,28 +184,30 @@ fn until_cut(mut visit: impl FnMut() -> bool) {
 
 #[test]
 fn a_visitor_has_a_second_whatever_it_does() {
-    let (server, door) = watched("");
-    let mut bystander = server.client();
-    let mut is_well = || {
-        bystander.exchange("hello", "ACK");
-        true
-    };
-    // Silent.
-    let began = Instant::now();
-    Client::connect(door).expect_end();
-    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
-    // Slow: a request that never ends.
-    let mut slow = Client::connect(door);
-    until_cut(|| is_well() && slow.try_send(b"G"));
-    // Does not take its answer, nor end.
-    let mut deaf = Client::connect_narrow(door, 2048);
-    deaf.send(REQUEST);
-    until_cut(|| is_well() && deaf.try_send(b"more"));
-    // Never stops.
-    let mut endless = Client::connect(door);
-    let junk = vec![b'x'; 65536];
-    until_cut(|| is_well() && endless.try_send(&junk));
-    page(door);
+    undisturbed(|| {
+        let (server, door) = watched("");
+        let mut bystander = server.client();
+        let mut is_well = || {
+            bystander.exchange("hello", "ACK");
+            true
+        };
+        // Silent.
+        let began = Instant::now();
+        Client::connect(door).expect_end();
+        assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+        // Slow: a request that never ends.
+        let mut slow = Client::connect(door);
+        until_cut(|| is_well() && slow.try_send(b"G"));
+        // Does not take its answer, nor end.
+        let mut deaf = Client::connect_narrow(door, 2048);
+        deaf.send(REQUEST);
+        until_cut(|| is_well() && deaf.try_send(b"more"));
+        // Never stops.
+        let mut endless = Client::connect(door);
+        let junk = vec![b'x'; 65536];
+        until_cut(|| is_well() && endless.try_send(&junk));
+        page(door);
+    });
 }
 
 #[test]
@@ -231,20 +234,22 @@ fn the_next_visitors_wait_and_nobody_else_does() {
 
 #[test]
 fn one_visitor_at_a_time_is_inside() {
-    let (server, door) = watched("-t");
-    let descriptors = || server.proc().descriptors();
-    let before = descriptors();
-    let began = Instant::now();
-    let mut first = Client::connect(door);
-    wait_until("the first visitor", || (descriptors() > before).then_some(()));
-    // Each of these knocks.
-    let mut others: Vec<Client> = (0..5).map(|_| Client::connect(door)).collect();
-    others.iter_mut().for_each(|other| other.send(REQUEST));
-    assert!(descriptors() <= before + 1);
-    // It keeps its second, and then they have their turn.
-    first.expect_end();
-    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(others.iter_mut().all(|other| other.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n")));
+    undisturbed(|| {
+        let (server, door) = watched("-t");
+        let descriptors = || server.proc().descriptors();
+        let before = descriptors();
+        let began = Instant::now();
+        let mut first = Client::connect(door);
+        wait_until("the first visitor", || (descriptors() > before).then_some(()));
+        // Each of these knocks.
+        let mut others: Vec<Client> = (0..5).map(|_| Client::connect(door)).collect();
+        others.iter_mut().for_each(|other| other.send(REQUEST));
+        assert!(descriptors() <= before + 1);
+        // It keeps its second, and then they have their turn.
+        first.expect_end();
+        assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!(others.iter_mut().all(|other| other.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n")));
+    });
 }
 
 #[test]

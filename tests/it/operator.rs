@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Server, ServerBuilder};
+use crate::harness::{Server, ServerBuilder, undisturbed};
 
 fn operated(args: &str) -> Server {
     ServerBuilder::new(args).operated().start()
@@ -142,12 +142,14 @@ fn an_empty_line_breaks_nothing() {
 
 #[test]
 fn a_command_may_come_in_pieces() {
-    let mut server = operated("");
-    for piece in ["cli", "e", "nts", "\n"] {
-        server.type_in(piece);
-        thread::sleep(Duration::from_millis(10));
-    }
-    server.stdout.expect("0 clients");
+    undisturbed(|| {
+        let mut server = operated("");
+        for piece in ["cli", "e", "nts", "\n"] {
+            server.type_in(piece);
+            thread::sleep(Duration::from_millis(10));
+        }
+        server.stdout.expect("0 clients");
+    });
 }
 
 #[test]

@@ -149,17 +149,19 @@ fn what_cannot_be_left_from_is_one_sentence_and_exit_2_in_every_mode() {
 
 #[test]
 fn a_port_that_no_server_answers_is_warned_of() {
-    let server = far_server();
-    // An address of its own: the port of all addresses might be another test's just now.
-    let own = private_loopback();
-    let possible = UdpSocket::bind((own, 19)).is_ok();
-    let ended = run(client_to(server.udp(), &format!("-m x -u -W 0.2 -I {own}:19")));
-    if possible {
-        assert_eq!((ended.code, ended.err.len()), (1, 2), "{:?}", ended.err);
-        assert!(ended.err[0].contains("no server answers a datagram from the port 19"), "{:?}", ended.err);
-    } else {
-        assert!(ended.code == 2 && ended.err[0].contains("CAP_NET_BIND_SERVICE"), "{:?}", ended.err);
-    }
+    undisturbed(|| {
+        let server = far_server();
+        // An address of its own: the port of all addresses might be another test's just now.
+        let own = private_loopback();
+        let possible = UdpSocket::bind((own, 19)).is_ok();
+        let ended = run(client_to(server.udp(), &format!("-m x -u -W 0.2 -I {own}:19")));
+        if possible {
+            assert_eq!((ended.code, ended.err.len()), (1, 2), "{:?}", ended.err);
+            assert!(ended.err[0].contains("no server answers a datagram from the port 19"), "{:?}", ended.err);
+        } else {
+            assert!(ended.code == 2 && ended.err[0].contains("CAP_NET_BIND_SERVICE"), "{:?}", ended.err);
+        }
+    });
 }
 
 #[test]
@@ -248,16 +250,17 @@ fn who_may_pass_no_router_is_told_that_he_was_thrown_away() {
 /// What remembers a flow by its port sends it where the server was; who comes from another port finds the new one.
 #[test]
 fn a_stale_entry_of_a_nat_is_found_by_asking_from_one_port_and_from_another() {
-    let set_up = "ip address add 10.77.0.11/32 dev lo
+    undisturbed(|| {
+        let set_up = "ip address add 10.77.0.11/32 dev lo
          ip address add 10.77.0.12/32 dev lo
          nft add table ip nat
          nft 'add chain ip nat out { type nat hook output priority -100 ; }'
          nft add rule ip nat out ip daddr 10.99.0.1 udp dport 6666 dnat to 10.77.0.11
          ip route add 10.99.0.0/24 dev lo src 10.77.0.11";
-    let Some(namespace) = Namespace::new(set_up) else { return };
-    let server = server_under_test();
-    let script = format!(
-        "old=
+        let Some(namespace) = Namespace::new(set_up) else { return };
+        let server = server_under_test();
+        let script = format!(
+            "old=
          for at in 12 11; do
              {server} -u -q --host 10.77.0.$at -p 6666 < /dev/null > /dev/null & old=$!
              until \"$0\" -zuq 10.77.0.$at -W 0.2; do :; done
@@ -269,8 +272,9 @@ fn a_stale_entry_of_a_nat_is_found_by_asking_from_one_port_and_from_another() {
          nft add rule ip nat out ip daddr 10.99.0.1 udp dport 6666 dnat to 10.77.0.12
          \"$0\" -zu -I :5000 10.99.0.1 || true
          \"$0\" -zu 10.99.0.1"
-    );
-    let ended = run(namespace.run(env!("CARGO_BIN_EXE_reactor-client"), "", &script));
-    let words: Vec<_> = ended.out.iter().map(|line| line.split(' ').nth(2).unwrap_or_default()).collect();
-    assert_eq!(words, ["open", "refused", "open"], "{:?} {:?}", ended.out, ended.err);
+        );
+        let ended = run(namespace.run(env!("CARGO_BIN_EXE_reactor-client"), "", &script));
+        let words: Vec<_> = ended.out.iter().map(|line| line.split(' ').nth(2).unwrap_or_default()).collect();
+        assert_eq!(words, ["open", "refused", "open"], "{:?} {:?}", ended.out, ended.err);
+    });
 }

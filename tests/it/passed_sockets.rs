@@ -9,7 +9,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
     Client, Held, Input, Launch, Peer, Process, Scratch, ServerBuilder, closed_port, have, pass, pass_two,
-    private_loopback, run, server_under_test, wait_until,
+    private_loopback, run, server_under_test, undisturbed, wait_until,
 };
 
 const NOTICE: &str = "server is shutting down";
@@ -198,45 +198,47 @@ fn what_says_what_to_bind_is_refused_beside_passed_sockets() {
 
 #[test]
 fn what_waits_at_the_end_stays_for_the_next_process() {
-    for (format, signal) in [("text", SIGTERM), ("json", SIGINT)] {
-        let held = Held::at("127.0.0.1:0");
-        let mut first = held.server(&format!("--format {format}")).start();
-        let (mut known, peer) = (held.client(), held.peer());
-        known.exchange("hello", "ACK");
-        peer.check("hello");
-        first.stop();
-        let mut waiting = [held.client(), held.client(), held.client()];
-        for client in &mut waiting {
-            client.send("waiting");
-        }
-        let late = held.peer();
-        late.send("waiting, too");
-        first.signal(signal);
-        first.resume();
-        known.expect_last(NOTICE);
-        drop(known);
-        assert_eq!(first.wait_exit(), 0);
-        for client in &waiting {
-            client.expect_nothing_yet();
-        }
-        late.expect_nothing_yet();
-        // Not even a goodbye: it will be answered again.
-        peer.expect_nothing_yet();
+    undisturbed(|| {
+        for (format, signal) in [("text", SIGTERM), ("json", SIGINT)] {
+            let held = Held::at("127.0.0.1:0");
+            let mut first = held.server(&format!("--format {format}")).start();
+            let (mut known, peer) = (held.client(), held.peer());
+            known.exchange("hello", "ACK");
+            peer.check("hello");
+            first.stop();
+            let mut waiting = [held.client(), held.client(), held.client()];
+            for client in &mut waiting {
+                client.send("waiting");
+            }
+            let late = held.peer();
+            late.send("waiting, too");
+            first.signal(signal);
+            first.resume();
+            known.expect_last(NOTICE);
+            drop(known);
+            assert_eq!(first.wait_exit(), 0);
+            for client in &waiting {
+                client.expect_nothing_yet();
+            }
+            late.expect_nothing_yet();
+            // Not even a goodbye: it will be answered again.
+            peer.expect_nothing_yet();
 
-        let mut second = held.server(&format!("--format {format}")).start();
-        for client in &mut waiting {
-            client.expect("ACK");
+            let mut second = held.server(&format!("--format {format}")).start();
+            for client in &mut waiting {
+                client.expect("ACK");
+            }
+            late.expect("check");
+            peer.check("again");
+            second.signal(signal);
+            for client in &mut waiting {
+                client.expect_last(NOTICE);
+            }
+            drop(waiting);
+            assert_eq!(second.wait_exit(), 0);
+            peer.expect_nothing_yet();
         }
-        late.expect("check");
-        peer.check("again");
-        second.signal(signal);
-        for client in &mut waiting {
-            client.expect_last(NOTICE);
-        }
-        drop(waiting);
-        assert_eq!(second.wait_exit(), 0);
-        peer.expect_nothing_yet();
-    }
+    });
 }
 
 #[test]

@@ -70,13 +70,15 @@ fn losses_are_events_with_their_reason() {
 
 #[test]
 fn a_closed_stdout_ends_it() {
-    let server = server("-u --quiet");
-    let (reader, writer) = std::io::pipe().unwrap();
-    let mut client = client_to(server.udp(), "--ping -u -i 0.01").stdout(Output::Given(writer.into())).start();
-    let mut lines = BufReader::new(reader).lines();
-    lines.next().unwrap().unwrap();
-    drop(lines);
-    assert_eq!(client.wait_exit(), 1);
+    undisturbed(|| {
+        let server = server("-u --quiet");
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut client = client_to(server.udp(), "--ping -u -i 0.01").stdout(Output::Given(writer.into())).start();
+        let mut lines = BufReader::new(reader).lines();
+        lines.next().unwrap().unwrap();
+        drop(lines);
+        assert_eq!(client.wait_exit(), 1);
+    });
 }
 
 #[test]

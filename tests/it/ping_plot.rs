@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Crossing, Path, Process, Scratch, cross, one_of_five, server};
+use crate::harness::{Crossing, Path, Process, Scratch, cross, one_of_five, server, undisturbed};
 
 /// A run through a path with these options, and its plot.
 fn plotted(
@@ -35,24 +35,26 @@ fn expect(svg: &str, text: &str) {
 
 #[test]
 fn the_losses_and_outages_of_a_run_are_marked() {
-    let server = server("--quiet");
-    for option in ["-u", "-u --plain", "-t"] {
-        let target = if option == "-t" { server.tcp() } else { server.udp() };
-        let ping = format!("{option} -i 0.02 -c 50 -W 0.2 -q");
-        let Some((run, svg)) = plotted(target, "--outage 500ms@300ms", &ping, false, |_, _| {}) else { return };
-        let (sent, lost) = (run.figure("sent").unwrap(), run.figure("lost").unwrap());
-        assert!(lost > 1, "{}", run.summary);
-        expect(&svg, &format!("{lost} of {sent} lost"));
-        // So far apart, each has a mark of its own.
-        assert_eq!(marks(&svg, "#C0182B") as u64, lost, "{}", run.summary);
-        let outages = run.summary["outages"].as_array().unwrap();
-        // In both charts.
-        assert_eq!(marks(&svg, "#FADCDC"), 2 * outages.len(), "{}", run.summary);
-        let longest = outages.iter().max_by_key(|outage| outage["probes"].as_u64()).unwrap();
-        let (seconds, probes) = (longest["seconds"].as_f64().unwrap(), &longest["probes"]);
-        expect(&svg, &format!("for {seconds:.3} s ({probes} probes)"));
-        expect(&svg, "time of the run (s), from 20");
-    }
+    undisturbed(|| {
+        let server = server("--quiet");
+        for option in ["-u", "-u --plain", "-t"] {
+            let target = if option == "-t" { server.tcp() } else { server.udp() };
+            let ping = format!("{option} -i 0.02 -c 50 -W 0.2 -q");
+            let Some((run, svg)) = plotted(target, "--outage 500ms@300ms", &ping, false, |_, _| {}) else { return };
+            let (sent, lost) = (run.figure("sent").unwrap(), run.figure("lost").unwrap());
+            assert!(lost > 1, "{}", run.summary);
+            expect(&svg, &format!("{lost} of {sent} lost"));
+            // So far apart, each has a mark of its own.
+            assert_eq!(marks(&svg, "#C0182B") as u64, lost, "{}", run.summary);
+            let outages = run.summary["outages"].as_array().unwrap();
+            // In both charts.
+            assert_eq!(marks(&svg, "#FADCDC"), 2 * outages.len(), "{}", run.summary);
+            let longest = outages.iter().max_by_key(|outage| outage["probes"].as_u64()).unwrap();
+            let (seconds, probes) = (longest["seconds"].as_f64().unwrap(), &longest["probes"]);
+            expect(&svg, &format!("for {seconds:.3} s ({probes} probes)"));
+            expect(&svg, "time of the run (s), from 20");
+        }
+    });
 }
 
 #[test]
@@ -73,23 +75,25 @@ fn a_run_without_a_loss_says_so() {
 
 #[test]
 fn where_the_client_stood_still_nothing_is_blamed_on_the_path() {
-    let server = server("--quiet");
-    for option in ["-u", "-t"] {
-        let target = if option == "-t" { server.tcp() } else { server.udp() };
-        let stop = |client: &Process, _: &Path| {
-            client.stdout.find("a reply", |line| line.contains("\"seq\":10,"));
-            client.stop();
-            thread::sleep(Duration::from_millis(500));
-            client.resume();
-        };
-        let ping = format!("{option} -i 0.02 -c 60 -W 10");
-        let Some((run, svg)) = plotted(target, "", &ping, true, stop) else { return };
-        let unsent = run.figure("unsent").unwrap();
-        assert!(unsent > 10 && run.figure("lost") == Some(0), "{}", run.summary);
-        expect(&svg, "this client stood still");
-        expect(&svg, &format!("{unsent} due, not sent"));
-        expect(&svg, &format!("0 of {} lost", 60 - unsent));
-        assert_eq!(marks(&svg, "#C0182B"), 0);
-        assert!(marks(&svg, "#E0E0E0") > 2);
-    }
+    undisturbed(|| {
+        let server = server("--quiet");
+        for option in ["-u", "-t"] {
+            let target = if option == "-t" { server.tcp() } else { server.udp() };
+            let stop = |client: &Process, _: &Path| {
+                client.stdout.find("a reply", |line| line.contains("\"seq\":10,"));
+                client.stop();
+                thread::sleep(Duration::from_millis(500));
+                client.resume();
+            };
+            let ping = format!("{option} -i 0.02 -c 60 -W 10");
+            let Some((run, svg)) = plotted(target, "", &ping, true, stop) else { return };
+            let unsent = run.figure("unsent").unwrap();
+            assert!(unsent > 10 && run.figure("lost") == Some(0), "{}", run.summary);
+            expect(&svg, "this client stood still");
+            expect(&svg, &format!("{unsent} due, not sent"));
+            expect(&svg, &format!("0 of {} lost", 60 - unsent));
+            assert_eq!(marks(&svg, "#C0182B"), 0);
+            assert!(marks(&svg, "#E0E0E0") > 2);
+        }
+    });
 }

@@ -83,38 +83,42 @@ fn a_framed_connection_carries_sixty_four_and_then_there_is_another() {
 /// What is due while this client is stopped is not sent afterwards, and nobody else is blamed.
 #[test]
 fn a_client_that_stood_still_says_so() {
-    let far = tcp_service(|mut stream| {
-        while heard(&mut stream) {
-            ack(&mut stream);
-        }
-    });
-    let udp = udp_service(|socket, _, from| drop(socket.send_to(b"check", from)));
-    for (address, option) in [(far, "-t"), (udp, "-u")] {
-        for format in ["text", "json"] {
-            let options = format!("--ping {option} -i 0.02 -c 100 -W 0.5 --format {format}");
-            let mut client = client_to(address, &options).start();
-            client.stdout.find("a reply", |line| line.contains("seq=20 ") || line.contains("\"seq\":20,"));
-            client.stop();
-            thread::sleep(Duration::from_millis(700));
-            client.resume();
-            let ended = end_of(&mut client);
-            assert_eq!(ended.code, 1, "what was due was not sent: {:?}", ended.out);
-            // A busy machine may have held it up besides.
-            let said =
-                ended.err.iter().filter(|line| line.contains("this client stood still for ") && line.contains(" s: "));
-            let ours = said.map(|line| number(line, " s: ")).find(|unsent| (25.0..=80.0).contains(unsent));
-            assert!(ours.is_some(), "{:?}", ended.err);
-            if format == "json" {
-                let summary = last_object(&ended.out);
-                assert_eq!(
-                    (&summary["lost"], summary["sent"].as_u64().unwrap() + summary["unsent"].as_u64().unwrap()),
-                    (&0.into(), 100)
-                );
-                assert!(summary["rtt_ns"]["max"].as_f64().unwrap() < 6e8, "{summary}");
-                assert!(ended.out.iter().any(|line| line.contains("\"stood_still\"")), "{:?}", ended.out);
+    undisturbed(|| {
+        let far = tcp_service(|mut stream| {
+            while heard(&mut stream) {
+                ack(&mut stream);
+            }
+        });
+        let udp = udp_service(|socket, _, from| drop(socket.send_to(b"check", from)));
+        for (address, option) in [(far, "-t"), (udp, "-u")] {
+            for format in ["text", "json"] {
+                let options = format!("--ping {option} -i 0.02 -c 100 -W 0.5 --format {format}");
+                let mut client = client_to(address, &options).start();
+                client.stdout.find("a reply", |line| line.contains("seq=20 ") || line.contains("\"seq\":20,"));
+                client.stop();
+                thread::sleep(Duration::from_millis(700));
+                client.resume();
+                let ended = end_of(&mut client);
+                assert_eq!(ended.code, 1, "what was due was not sent: {:?}", ended.out);
+                // A busy machine may have held it up besides.
+                let said = ended
+                    .err
+                    .iter()
+                    .filter(|line| line.contains("this client stood still for ") && line.contains(" s: "));
+                let ours = said.map(|line| number(line, " s: ")).find(|unsent| (25.0..=80.0).contains(unsent));
+                assert!(ours.is_some(), "{:?}", ended.err);
+                if format == "json" {
+                    let summary = last_object(&ended.out);
+                    assert_eq!(
+                        (&summary["lost"], summary["sent"].as_u64().unwrap() + summary["unsent"].as_u64().unwrap()),
+                        (&0.into(), 100)
+                    );
+                    assert!(summary["rtt_ns"]["max"].as_f64().unwrap() < 6e8, "{summary}");
+                    assert!(ended.out.iter().any(|line| line.contains("\"stood_still\"")), "{:?}", ended.out);
+                }
             }
         }
-    }
+    });
 }
 
 #[test]

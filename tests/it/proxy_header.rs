@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Client, Server, ServerBuilder, has_v6, server, sooner_than};
+use crate::harness::{Client, Server, ServerBuilder, has_v6, server, sooner_than, undisturbed};
 
 /// Where all tests come from.
 const HERE: &str = "-t --proxy-protocol 127.0.0.0/8";
@@ -68,25 +68,29 @@ fn the_client_is_who_the_header_names_however_it_is_cut() {
 
 #[test]
 fn a_header_and_many_messages_may_come_at_once() {
-    let mut server = ServerBuilder::new(&format!("{HERE} --framing lines")).operated().start();
-    let mut proxy = server.quiet_client();
-    server.stop();
-    proxy.send([LINE, "hello\n".repeat(10_000).as_bytes()].concat());
-    server.resume();
-    proxy.finish_writing();
-    assert_eq!(proxy.read_to_end(), "ACK\n".repeat(10_000).as_bytes());
-    assert_eq!(server.stat("messages"), 10_000.0);
+    undisturbed(|| {
+        let mut server = ServerBuilder::new(&format!("{HERE} --framing lines")).operated().start();
+        let mut proxy = server.quiet_client();
+        server.stop();
+        proxy.send([LINE, "hello\n".repeat(10_000).as_bytes()].concat());
+        server.resume();
+        proxy.finish_writing();
+        assert_eq!(proxy.read_to_end(), "ACK\n".repeat(10_000).as_bytes());
+        assert_eq!(server.stat("messages"), 10_000.0);
+    });
 }
 
 #[test]
 fn with_bytes_the_rest_of_the_read_is_one_message() {
-    let mut server = ServerBuilder::new(HERE).operated().start();
-    let mut proxy = server.quiet_client();
-    server.stop();
-    proxy.send([BINARY, &[b'x'; 20_000]].concat());
-    server.resume();
-    proxy.expect("ACK");
-    assert_eq!((server.stat("messages"), server.stat("bytes")), (1.0, 20_000.0));
+    undisturbed(|| {
+        let mut server = ServerBuilder::new(HERE).operated().start();
+        let mut proxy = server.quiet_client();
+        server.stop();
+        proxy.send([BINARY, &[b'x'; 20_000]].concat());
+        server.resume();
+        proxy.expect("ACK");
+        assert_eq!((server.stat("messages"), server.stat("bytes")), (1.0, 20_000.0));
+    });
 }
 
 #[test]
@@ -259,12 +263,14 @@ fn expect_cut(args: &str, allowed: Duration, dribble: bool) {
 
 #[test]
 fn a_header_that_does_not_come_in_time_is_none() {
-    thread::scope(|scope| {
-        for dribble in [false, true] {
-            scope.spawn(move || expect_cut("--idle-timeout 0.4", Duration::from_millis(400), dribble));
-            scope.spawn(move || expect_cut("", Duration::from_secs(5), dribble));
-            scope.spawn(move || expect_cut("--idle-timeout 0", Duration::from_secs(5), dribble));
-        }
+    undisturbed(|| {
+        thread::scope(|scope| {
+            for dribble in [false, true] {
+                scope.spawn(move || expect_cut("--idle-timeout 0.4", Duration::from_millis(400), dribble));
+                scope.spawn(move || expect_cut("", Duration::from_secs(5), dribble));
+                scope.spawn(move || expect_cut("--idle-timeout 0", Duration::from_secs(5), dribble));
+            }
+        });
     });
 }
 
@@ -286,18 +292,20 @@ fn a_header_is_no_progress_that_saves_from_the_idle_timeout() {
 
 #[test]
 fn a_header_that_waits_when_its_time_is_over_is_in_time() {
-    let server = server(&format!("{HERE} --idle-timeout 2"));
-    let mut proxy = server.quiet_client();
-    // Whom the server knows when it knows the next one.
-    let mut next = server.quiet_client();
-    next.send(LINE);
-    expect_named(&server, &next);
-    server.stop();
-    proxy.send([LINE, b"hello"].concat());
-    thread::sleep(Duration::from_millis(2200));
-    server.resume();
-    proxy.expect("ACK");
-    expect_named(&server, &proxy);
+    undisturbed(|| {
+        let server = server(&format!("{HERE} --idle-timeout 2"));
+        let mut proxy = server.quiet_client();
+        // Whom the server knows when it knows the next one.
+        let mut next = server.quiet_client();
+        next.send(LINE);
+        expect_named(&server, &next);
+        server.stop();
+        proxy.send([LINE, b"hello"].concat());
+        thread::sleep(Duration::from_millis(2200));
+        server.resume();
+        proxy.expect("ACK");
+        expect_named(&server, &proxy);
+    });
 }
 
 #[test]
@@ -314,26 +322,28 @@ fn one_that_waits_for_its_header_takes_a_place_and_the_full_is_judged_at_the_acc
 
 #[test]
 fn at_the_end_one_without_a_name_is_told_and_of_it_nothing() {
-    let mut server = server(HERE);
-    let (mut unnamed, mut named) = (server.quiet_client(), server.quiet_client());
-    unnamed.send(&LINE[..10]);
-    server.proc().wait_state('S');
-    server.stop();
-    named.send([LINE, b"hello"].concat());
-    server.signal(nix::sys::signal::Signal::SIGTERM);
-    server.resume();
-    unnamed.expect_last("server is shutting down");
-    named.expect_last("ACKserver is shutting down");
-    drop((unnamed, named.clone_handle()));
-    named.give_up();
-    assert_eq!(server.wait_exit(), 0);
-    let told = server.stdout.to_end();
-    let wanted = ["server is shutting down".to_owned(), format!("{NAME} via {} connected", named.name())];
-    assert_eq!(told[1..3], wanted, "{told:?}");
-    assert_eq!(
-        told[3..],
-        [format!("{NAME} sent: hello"), format!("{NAME} via {} disconnected (shutdown)", named.name())]
-    );
+    undisturbed(|| {
+        let mut server = server(HERE);
+        let (mut unnamed, mut named) = (server.quiet_client(), server.quiet_client());
+        unnamed.send(&LINE[..10]);
+        server.proc().wait_state('S');
+        server.stop();
+        named.send([LINE, b"hello"].concat());
+        server.signal(nix::sys::signal::Signal::SIGTERM);
+        server.resume();
+        unnamed.expect_last("server is shutting down");
+        named.expect_last("ACKserver is shutting down");
+        drop((unnamed, named.clone_handle()));
+        named.give_up();
+        assert_eq!(server.wait_exit(), 0);
+        let told = server.stdout.to_end();
+        let wanted = ["server is shutting down".to_owned(), format!("{NAME} via {} connected", named.name())];
+        assert_eq!(told[1..3], wanted, "{told:?}");
+        assert_eq!(
+            told[3..],
+            [format!("{NAME} sent: hello"), format!("{NAME} via {} disconnected (shutdown)", named.name())]
+        );
+    });
 }
 
 #[test]

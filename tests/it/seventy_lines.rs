@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
 
-use crate::harness::{Client, Input, Launch, Peer, Process, private_loopback, wait_until};
+use crate::harness::{Client, Input, Launch, Peer, Process, private_loopback, undisturbed, wait_until};
 
 const LISTING: &str = include_str!("../../src/guide/seventy_lines.rs");
 const EXPLAINED: &str = include_str!("../../src/guide/seventy_lines.md");
@@ -44,12 +44,14 @@ fn number_1_a_file_is_no_stdin() {
 
 #[test]
 fn number_3_who_is_stopped_and_continued_ends() {
-    let Some((mut process, _)) = start() else { return };
-    // Asleep it can only be in its wait.
-    process.proc().wait_state('S');
-    process.stop();
-    process.resume();
-    assert_eq!(process.wait_exit(), 1);
+    undisturbed(|| {
+        let Some((mut process, _)) = start() else { return };
+        // Asleep it can only be in its wait.
+        process.proc().wait_state('S');
+        process.stop();
+        process.resume();
+        assert_eq!(process.wait_exit(), 1);
+    });
 }
 
 #[test]

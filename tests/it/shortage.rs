@@ -1,6 +1,6 @@
 //! What this machine lacks says nothing of the path: it is named, and the exit code is 2.
 
-use crate::harness::{Ended, Namespace, client_to, have, run, server, server_under_test};
+use crate::harness::{Ended, Namespace, client_to, have, run, server, server_under_test, undisturbed};
 
 /// Each mode in a way that ends soon.
 const MODES: [&str; 8] =
@@ -87,15 +87,22 @@ fn a_local_firewall_is_named() {
 
 #[test]
 fn a_family_that_this_machine_has_no_address_of_is_no_shortage() {
-    let Some(namespace) = Namespace::new("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6") else { return };
-    for (mode, protocol) in [("-z", "tcp"), ("-zu", "udp")] {
-        let ended = run(namespace.client(&format!("::1 6666 {mode}")));
-        assert_eq!((ended.code, ended.out), (1, vec![format!("{protocol} [::1]:6666 unreachable")]), "{:?}", ended.err);
-    }
-    for mode in ["-m hello", "-u -m hello", "--ping -c 1", "--ping -c 1 -u", "--find-idle 0.1"] {
-        let ended = run(namespace.client(&format!("::1 6666 {mode}")));
-        assert_eq!(ended.code, 1, "{mode}: {:?} {:?}", ended.out, ended.err);
-    }
+    undisturbed(|| {
+        let Some(namespace) = Namespace::new("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6") else { return };
+        for (mode, protocol) in [("-z", "tcp"), ("-zu", "udp")] {
+            let ended = run(namespace.client(&format!("::1 6666 {mode}")));
+            assert_eq!(
+                (ended.code, ended.out),
+                (1, vec![format!("{protocol} [::1]:6666 unreachable")]),
+                "{:?}",
+                ended.err
+            );
+        }
+        for mode in ["-m hello", "-u -m hello", "--ping -c 1", "--ping -c 1 -u", "--find-idle 0.1"] {
+            let ended = run(namespace.client(&format!("::1 6666 {mode}")));
+            assert_eq!(ended.code, 1, "{mode}: {:?} {:?}", ended.out, ended.err);
+        }
+    });
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 
 use crate::harness::{
-    Client, Input, Launch, Output, Server, ServerBuilder, hang_ups_arrive, private_loopback, server, wait_until,
+    Client, Input, Launch, Output, Server, ServerBuilder, hang_ups_arrive, private_loopback, server, undisturbed,
+    wait_until,
 };
 
 const NOTICE: &str = "server is shutting down";
@@ -56,13 +57,15 @@ fn a_hang_up_without_a_terminal_ends_nothing_and_is_logged() {
 
 #[test]
 fn a_hang_up_without_a_terminal_ends_nothing_at_a_shutdown_either() {
-    let mut server = as_a_daemon("-t --grace 0.3");
-    let mut client = server.client();
-    server.signal(SIGTERM);
-    client.expect_last(NOTICE);
-    server.signal(SIGHUP);
-    drop(client);
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = as_a_daemon("-t --grace 0.3");
+        let mut client = server.client();
+        server.signal(SIGTERM);
+        client.expect_last(NOTICE);
+        server.signal(SIGHUP);
+        drop(client);
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
@@ -108,32 +111,36 @@ fn the_notice_is_framed_like_a_message() {
 
 #[test]
 fn the_notice_comes_after_every_ack() {
-    let mut server = server("-t --framing lines");
-    let mut client = server.client();
-    server.stop();
-    client.send("a\n".repeat(1000));
-    server.signal(SIGTERM);
-    server.resume();
-    client.expect_last(["ACK\n".repeat(1000), format!("{NOTICE}\n")].concat());
-    drop(client);
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = server("-t --framing lines");
+        let mut client = server.client();
+        server.stop();
+        client.send("a\n".repeat(1000));
+        server.signal(SIGTERM);
+        server.resume();
+        client.expect_last(["ACK\n".repeat(1000), format!("{NOTICE}\n")].concat());
+        drop(client);
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
 fn connections_in_the_backlog_are_served() {
-    let mut server = server("-t");
-    server.stop();
-    let mut clients: Vec<_> = (0..20).map(|_| Client::connect(server.tcp())).collect();
-    for client in &mut clients {
-        client.send("hello");
-    }
-    server.signal(SIGTERM);
-    server.resume();
-    for client in &mut clients {
-        client.expect_last(["ACK", NOTICE].concat());
-    }
-    drop(clients);
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = server("-t");
+        server.stop();
+        let mut clients: Vec<_> = (0..20).map(|_| Client::connect(server.tcp())).collect();
+        for client in &mut clients {
+            client.send("hello");
+        }
+        server.signal(SIGTERM);
+        server.resume();
+        for client in &mut clients {
+            client.expect_last(["ACK", NOTICE].concat());
+        }
+        drop(clients);
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
@@ -149,18 +156,20 @@ fn who_comes_during_the_grace_is_refused() {
 
 #[test]
 fn what_has_not_ended_after_the_grace_is_cut_and_counted() {
-    let mut server = server("-t --grace 0.3");
-    let mut clients = [server.client(), server.client()];
-    let leaves = server.client();
-    let since = Instant::now();
-    server.signal(SIGTERM);
-    drop(leaves);
-    for client in &mut clients {
-        client.expect_last(NOTICE);
-    }
-    assert_eq!(server.wait_exit(), 0);
-    assert!(since.elapsed() >= Duration::from_millis(300), "the grace was only {:?}", since.elapsed());
-    assert!(server.stdout.to_end().contains(&"connections cut: 2".to_owned()));
+    undisturbed(|| {
+        let mut server = server("-t --grace 0.3");
+        let mut clients = [server.client(), server.client()];
+        let leaves = server.client();
+        let since = Instant::now();
+        server.signal(SIGTERM);
+        drop(leaves);
+        for client in &mut clients {
+            client.expect_last(NOTICE);
+        }
+        assert_eq!(server.wait_exit(), 0);
+        assert!(since.elapsed() >= Duration::from_millis(300), "the grace was only {:?}", since.elapsed());
+        assert!(server.stdout.to_end().contains(&"connections cut: 2".to_owned()));
+    });
 }
 
 #[test]
@@ -173,30 +182,34 @@ fn nothing_is_said_of_cuts_where_there_were_none() {
 
 #[test]
 fn a_client_that_keeps_sending_reads_the_notice_and_a_clean_end() {
-    let mut server = server("-t --grace 5");
-    let mut client = server.client();
-    let mut sender = client.clone_handle();
-    server.stop();
-    sender.send([b'x'; 1000]);
-    server.signal(SIGTERM);
-    server.resume();
-    let all = client.read_to_end();
-    assert!(all.ends_with(NOTICE.as_bytes()), "{}", all.escape_ascii());
-    for _ in 0..20 {
-        // Its input is drained, so that no reset destroys what it has not read yet.
-        client.send([b'x'; 10_000]);
-    }
-    drop((client, sender));
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = server("-t --grace 5");
+        let mut client = server.client();
+        let mut sender = client.clone_handle();
+        server.stop();
+        sender.send([b'x'; 1000]);
+        server.signal(SIGTERM);
+        server.resume();
+        let all = client.read_to_end();
+        assert!(all.ends_with(NOTICE.as_bytes()), "{}", all.escape_ascii());
+        for _ in 0..20 {
+            // Its input is drained, so that no reset destroys what it has not read yet.
+            client.send([b'x'; 10_000]);
+        }
+        drop((client, sender));
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
 fn a_client_that_never_reads_does_not_keep_the_server() {
-    let mut server = server("-t -q --framing lines --grace 0.3");
-    let mut client = Client::connect_narrow(server.tcp(), 4096);
-    client.send_until_stuck(&[b'\n'; 65536]);
-    server.signal(SIGTERM);
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = server("-t -q --framing lines --grace 0.3");
+        let mut client = Client::connect_narrow(server.tcp(), 4096);
+        client.send_until_stuck(&[b'\n'; 65536]);
+        server.signal(SIGTERM);
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
@@ -216,20 +229,22 @@ fn a_second_signal_ends_it_at_once_with_128_and_its_number() {
 
 #[test]
 fn a_repeated_sighup_changes_nothing() {
-    if !hang_ups_arrive() {
-        return;
-    }
-    let mut server = on_a_terminal("-t --grace 0.5");
-    let mut client = server.client();
-    let since = Instant::now();
-    server.signal(SIGHUP);
-    client.expect_last(NOTICE);
-    for _ in 0..3 {
+    undisturbed(|| {
+        if !hang_ups_arrive() {
+            return;
+        }
+        let mut server = on_a_terminal("-t --grace 0.5");
+        let mut client = server.client();
+        let since = Instant::now();
         server.signal(SIGHUP);
-        thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(server.wait_exit(), 0);
-    assert!(since.elapsed() >= Duration::from_millis(500), "the grace was only {:?}", since.elapsed());
+        client.expect_last(NOTICE);
+        for _ in 0..3 {
+            server.signal(SIGHUP);
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(server.wait_exit(), 0);
+        assert!(since.elapsed() >= Duration::from_millis(500), "the grace was only {:?}", since.elapsed());
+    });
 }
 
 #[test]
@@ -280,74 +295,82 @@ fn a_signal_under_load_is_answered_at_once() {
 
 #[test]
 fn commands_after_shutdown_do_no_harm() {
-    let mut server = ServerBuilder::new("-t --grace 0.3").operated().start();
-    let mut client = server.client();
-    server.type_in("shutdown\nclients\nshutdown\nstats\nnonsense\n");
-    client.expect_last(NOTICE);
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-t --grace 0.3").operated().start();
+        let mut client = server.client();
+        server.type_in("shutdown\nclients\nshutdown\nstats\nnonsense\n");
+        client.expect_last(NOTICE);
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 /// However short the grace: what waits at the signal is read once more, let in and answered.
 #[test]
 fn with_no_grace_at_all_everyone_is_read_once_more_the_backlog_is_served_and_datagrams_are_answered() {
-    for grace in ["0", "0.05"] {
-        let mut server = server(&format!("--framing lines --grace {grace}"));
-        let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
-        server.signal(Signal::SIGSTOP);
-        clients.iter_mut().for_each(|client| client.send("one\ntwo\nthree\n"));
-        let mut backlog: Vec<_> = (0..150).map(|_| server.quiet_client()).collect();
-        backlog.iter_mut().for_each(|client| client.send("hello\n"));
-        let peers: Vec<_> = (0..400).map(|_| server.peer()).collect();
-        peers.iter().for_each(|peer| peer.send("hello"));
-        server.signal(SIGTERM);
-        server.signal(Signal::SIGCONT);
-        for mut client in clients {
-            client.expect_last(format!("ACK\nACK\nACK\n{NOTICE}\n"));
+    undisturbed(|| {
+        for grace in ["0", "0.05"] {
+            let mut server = server(&format!("--framing lines --grace {grace}"));
+            let mut clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+            server.signal(Signal::SIGSTOP);
+            clients.iter_mut().for_each(|client| client.send("one\ntwo\nthree\n"));
+            let mut backlog: Vec<_> = (0..150).map(|_| server.quiet_client()).collect();
+            backlog.iter_mut().for_each(|client| client.send("hello\n"));
+            let peers: Vec<_> = (0..400).map(|_| server.peer()).collect();
+            peers.iter().for_each(|peer| peer.send("hello"));
+            server.signal(SIGTERM);
+            server.signal(Signal::SIGCONT);
+            for mut client in clients {
+                client.expect_last(format!("ACK\nACK\nACK\n{NOTICE}\n"));
+            }
+            for mut client in backlog {
+                client.expect_last(format!("ACK\n{NOTICE}\n"));
+            }
+            for peer in peers {
+                peer.expect("check");
+                peer.expect(NOTICE);
+            }
+            assert_eq!(server.wait_exit(), 0);
         }
-        for mut client in backlog {
-            client.expect_last(format!("ACK\n{NOTICE}\n"));
-        }
-        for peer in peers {
-            peer.expect("check");
-            peer.expect(NOTICE);
-        }
-        assert_eq!(server.wait_exit(), 0);
-    }
+    });
 }
 
 #[test]
 fn a_stalled_stdout_and_a_stalled_stderr_have_one_half_second_between_them() {
-    let (unread_out, stdout) = std::io::pipe().unwrap();
-    let (unread_err, stderr) = std::io::pipe().unwrap();
-    let address = std::net::SocketAddr::new(private_loopback(), 7000);
-    let words = format!("-t --framing length --grace 0 --host {} -p 7000", address.ip());
-    let builder = ServerBuilder::new(&words).with(|launch| launch.stderr(Output::Given(stderr.into())));
-    let mut server = builder.start_unheard(stdout);
-    wait_until("the listener", || TcpStream::connect(address).ok());
-    // Each is a warning and two lines of transcript.
-    for _ in 0..1500 {
-        let mut client = Client::connect(address);
-        client.send(b"\0\0");
-        client.finish_writing();
-        client.expect_end();
-    }
-    let since = Instant::now();
-    server.signal(SIGTERM);
-    assert_eq!(server.wait_exit(), 0);
-    let took = since.elapsed();
-    assert!(took < Duration::from_millis(900), "{took:?}");
-    drop((unread_out, unread_err));
+    undisturbed(|| {
+        let (unread_out, stdout) = std::io::pipe().unwrap();
+        let (unread_err, stderr) = std::io::pipe().unwrap();
+        let address = std::net::SocketAddr::new(private_loopback(), 7000);
+        let words = format!("-t --framing length --grace 0 --host {} -p 7000", address.ip());
+        let builder = ServerBuilder::new(&words).with(|launch| launch.stderr(Output::Given(stderr.into())));
+        let mut server = builder.start_unheard(stdout);
+        wait_until("the listener", || TcpStream::connect(address).ok());
+        // Each is a warning and two lines of transcript.
+        for _ in 0..1500 {
+            let mut client = Client::connect(address);
+            client.send(b"\0\0");
+            client.finish_writing();
+            client.expect_end();
+        }
+        let since = Instant::now();
+        server.signal(SIGTERM);
+        assert_eq!(server.wait_exit(), 0);
+        let took = since.elapsed();
+        assert!(took < Duration::from_millis(900), "{took:?}");
+        drop((unread_out, unread_err));
+    });
 }
 
 #[test]
 fn who_was_told_to_go_before_the_end_is_not_counted_among_those_cut_at_it() {
-    let mut server = server("-t --idle-timeout 0.3 --grace 4");
-    let mut client = server.client();
-    client.expect("idle timeout");
-    server.signal(SIGTERM);
-    // It stays, and its own second is over before the grace is.
-    assert_eq!(server.wait_exit(), 0);
-    let lines = server.stdout.to_end();
-    assert!(!lines.iter().any(|line| line.starts_with("connections cut")), "{lines:?}");
-    drop(client);
+    undisturbed(|| {
+        let mut server = server("-t --idle-timeout 0.3 --grace 4");
+        let mut client = server.client();
+        client.expect("idle timeout");
+        server.signal(SIGTERM);
+        // It stays, and its own second is over before the grace is.
+        assert_eq!(server.wait_exit(), 0);
+        let lines = server.stdout.to_end();
+        assert!(!lines.iter().any(|line| line.starts_with("connections cut")), "{lines:?}");
+        drop(client);
+    });
 }

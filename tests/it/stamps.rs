@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use ack_reactor::wire::{Probe, STAMPED, Stamp};
 use nix::sys::signal::Signal;
 
-use crate::harness::{Peer, Server, ServerBuilder, has_v6, server};
+use crate::harness::{Peer, Server, ServerBuilder, has_v6, server, undisturbed};
 
 pub(crate) const SESSION: u64 = 0x1122_3344_5566_7788;
 
@@ -146,26 +146,29 @@ fn every_peer_has_a_memory_of_its_own() {
 
 #[test]
 fn probes_and_messages_that_wait_together_are_each_answered_as_what_they_are() {
-    let mut server = ServerBuilder::new("-u -q").operated().start();
-    let peers: Vec<_> = (0..5).map(|_| server.peer()).collect();
-    server.stop();
-    for seq in 1..=40 {
-        for peer in &peers {
-            peer.send(probe(SESSION, seq));
-            peer.send("hello");
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-u -q").operated().start();
+        let peers: Vec<_> = (0..5).map(|_| server.peer()).collect();
+        server.stop();
+        for seq in 1..=40 {
+            for peer in &peers {
+                peer.send(probe(SESSION, seq));
+                peer.send("hello");
+            }
         }
-    }
-    server.resume();
-    for peer in &peers {
-        let (stamps, checks): (Vec<_>, Vec<_>) = (0..80).map(|_| peer.receive()).partition(|answer| answer != b"check");
-        assert_eq!(checks.len(), 40);
-        let stamps = stamps.iter().map(|answer| Stamp::parse(answer).unwrap());
-        let told: Vec<_> = stamps.map(|stamp| (stamp.seq, stamp.count, stamp.highest, stamp.first)).collect();
-        assert_eq!(told, (1..=40).map(|seq| (seq, seq, seq, 1)).collect::<Vec<_>>());
-        peer.expect_nothing_yet();
-    }
-    let counts = (server.stat("datagrams_in"), server.stat("datagrams_out"), server.stat("unanswered"));
-    assert_eq!(counts, (400.0, 400.0, 0.0));
+        server.resume();
+        for peer in &peers {
+            let (stamps, checks): (Vec<_>, Vec<_>) =
+                (0..80).map(|_| peer.receive()).partition(|answer| answer != b"check");
+            assert_eq!(checks.len(), 40);
+            let stamps = stamps.iter().map(|answer| Stamp::parse(answer).unwrap());
+            let told: Vec<_> = stamps.map(|stamp| (stamp.seq, stamp.count, stamp.highest, stamp.first)).collect();
+            assert_eq!(told, (1..=40).map(|seq| (seq, seq, seq, 1)).collect::<Vec<_>>());
+            peer.expect_nothing_yet();
+        }
+        let counts = (server.stat("datagrams_in"), server.stat("datagrams_out"), server.stat("unanswered"));
+        assert_eq!(counts, (400.0, 400.0, 0.0));
+    });
 }
 
 #[test]
@@ -241,13 +244,15 @@ fn the_transcript_tells_a_probe_by_its_number_and_length() {
 
 #[test]
 fn probes_that_waited_are_stamped_before_the_shutdown_is_announced() {
-    let mut server = server("-u");
-    let peer = server.peer();
-    server.stop();
-    (1..=100).for_each(|seq| peer.send(probe(SESSION, seq)));
-    server.signal(Signal::SIGTERM);
-    server.resume();
-    (1..=100).for_each(|seq| assert_eq!(stamp_of(&peer, SESSION, seq).count, seq));
-    peer.expect("server is shutting down");
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = server("-u");
+        let peer = server.peer();
+        server.stop();
+        (1..=100).for_each(|seq| peer.send(probe(SESSION, seq)));
+        server.signal(Signal::SIGTERM);
+        server.resume();
+        (1..=100).for_each(|seq| assert_eq!(stamp_of(&peer, SESSION, seq).count, seq));
+        peer.expect("server is shutting down");
+        assert_eq!(server.wait_exit(), 0);
+    });
 }

@@ -7,42 +7,46 @@ use std::time::{Duration, Instant};
 use ack_reactor::wire::STAMPED;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::{ServerBuilder, private_loopback, wait_until};
+use crate::harness::{ServerBuilder, private_loopback, undisturbed, wait_until};
 use crate::stamps::{SESSION, ask, probe};
 
 #[test]
 fn a_stamp_is_a_reply_and_answered_at_most_once_a_second_in_all() {
-    let mut server = ServerBuilder::new("-u -q").operated().start();
-    let (first, second) = (server.peer(), server.peer());
-    let mut stamp = ask(&first, SESSION, 1);
-    server.stop();
-    for seq in 1..=10 {
-        stamp.seq = seq;
-        let mut datagram = [0; STAMPED];
-        stamp.encode(&mut datagram);
-        first.send(datagram);
-        second.send([&datagram[..], b"and longer"].concat());
-    }
-    server.resume();
-    wait_until("all of them", || (server.stat("datagrams_in") == 21.0).then_some(()));
-    first.expect("check");
-    assert_eq!((server.stat("datagrams_out"), server.stat("unanswered")), (2.0, 19.0));
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-u -q").operated().start();
+        let (first, second) = (server.peer(), server.peer());
+        let mut stamp = ask(&first, SESSION, 1);
+        server.stop();
+        for seq in 1..=10 {
+            stamp.seq = seq;
+            let mut datagram = [0; STAMPED];
+            stamp.encode(&mut datagram);
+            first.send(datagram);
+            second.send([&datagram[..], b"and longer"].concat());
+        }
+        server.resume();
+        wait_until("all of them", || (server.stat("datagrams_in") == 21.0).then_some(()));
+        first.expect("check");
+        assert_eq!((server.stat("datagrams_out"), server.stat("unanswered")), (2.0, 19.0));
+    });
 }
 
 #[test]
 fn two_servers_and_a_probe_cannot_keep_each_other_busy() {
-    let mut server = ServerBuilder::new("-u -q").operated().start();
-    let reflector = server.peer();
-    reflector.send(probe(SESSION, 1));
-    let deadline = Instant::now() + Duration::from_millis(500);
-    while Instant::now() < deadline {
-        if let Some(answer) = reflector.poll() {
-            reflector.send(answer);
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-u -q").operated().start();
+        let reflector = server.peer();
+        reflector.send(probe(SESSION, 1));
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < deadline {
+            if let Some(answer) = reflector.poll() {
+                reflector.send(answer);
+            }
+            thread::sleep(Duration::from_millis(1));
         }
-        thread::sleep(Duration::from_millis(1));
-    }
-    assert!(server.stat("datagrams_out") <= 3.0);
-    assert_eq!(ask(&server.peer(), SESSION, 1).count, 1);
+        assert!(server.stat("datagrams_out") <= 3.0);
+        assert_eq!(ask(&server.peer(), SESSION, 1).count, 1);
+    });
 }
 
 #[test]

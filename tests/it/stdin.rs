@@ -15,7 +15,7 @@ use nix::sys::stat::Mode;
 use nix::sys::termios::{Termios, tcgetattr};
 use nix::unistd::mkfifo;
 
-use crate::harness::{Input, Launch, Output, Proc, Server, ServerBuilder, wait_until};
+use crate::harness::{Input, Launch, Output, Proc, Server, ServerBuilder, undisturbed, wait_until};
 
 fn with_stdin(stdin: impl Into<Stdio>) -> Server {
     ServerBuilder::new("").stdin(Input::Given(stdin.into())).start()
@@ -200,33 +200,35 @@ fn ctrl_c_on_its_terminal_shuts_it_down() {
 
 #[test]
 fn a_background_job_that_is_typed_at_runs_on_and_takes_commands_in_the_foreground() {
-    // Job control as in a shell: the job is started in the background, and brought to the foreground by a word.
-    let script = "set -m; \"$0\" \"$@\" & echo \"job $!\"; read word; echo \"heard $word\"; read word; fg";
-    let launch = Launch::server(&["-p", "0"]).through_shell(script);
-    let mut shell = launch.stdin(Input::Terminal).stdout(Output::Terminal).start();
-    let job = shell.terminal.find("the job", |line| line.starts_with("job "));
-    let job = Proc(job["job ".len()..].parse().unwrap());
-    let line = shell.terminal.find("the listening line", |line| line.starts_with("TCP server listening on "));
-    let address = line["TCP server listening on ".len()..].parse().unwrap();
-    let mut client = crate::harness::Client::connect(address);
+    undisturbed(|| {
+        // Job control as in a shell: the job is started in the background, and brought to the foreground by a word.
+        let script = "set -m; \"$0\" \"$@\" & echo \"job $!\"; read word; echo \"heard $word\"; read word; fg";
+        let launch = Launch::server(&["-p", "0"]).through_shell(script);
+        let mut shell = launch.stdin(Input::Terminal).stdout(Output::Terminal).start();
+        let job = shell.terminal.find("the job", |line| line.starts_with("job "));
+        let job = Proc(job["job ".len()..].parse().unwrap());
+        let line = shell.terminal.find("the listening line", |line| line.starts_with("TCP server listening on "));
+        let address = line["TCP server listening on ".len()..].parse().unwrap();
+        let mut client = crate::harness::Client::connect(address);
 
-    shell.type_in("first\n");
-    shell.terminal.expect("heard first");
-    client.exchange("hello", "ACK");
-    let before = job.cpu();
-    thread::sleep(Duration::from_millis(300));
-    assert_eq!(job.state(), 'S', "the job was stopped, or spins");
-    assert!(job.cpu().checked_sub(before).unwrap() <= Duration::from_millis(20));
+        shell.type_in("first\n");
+        shell.terminal.expect("heard first");
+        client.exchange("hello", "ACK");
+        let before = job.cpu();
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(job.state(), 'S', "the job was stopped, or spins");
+        assert!(job.cpu().checked_sub(before).unwrap() <= Duration::from_millis(20));
 
-    shell.type_in("second\n");
-    // What is typed before the shell has handed over the terminal would be the shell's: it waits in `fg` now.
-    wait_until("the foreground", || (job.foreground() == job.group()).then_some(()));
-    shell.type_in("clients\n");
-    shell.terminal.find("the answer", |line| {
-        line.starts_with(&format!("{} connected ", client.name())) && line.contains("silent")
+        shell.type_in("second\n");
+        // What is typed before the shell has handed over the terminal would be the shell's: it waits in `fg` now.
+        wait_until("the foreground", || (job.foreground() == job.group()).then_some(()));
+        shell.type_in("clients\n");
+        shell.terminal.find("the answer", |line| {
+            line.starts_with(&format!("{} connected ", client.name())) && line.contains("silent")
+        });
+        shell.type_in("shutdown\n");
+        client.expect_last("server is shutting down");
+        drop(client);
+        shell.wait_exit();
     });
-    shell.type_in("shutdown\n");
-    client.expect_last("server is shutting down");
-    drop(client);
-    shell.wait_exit();
 }

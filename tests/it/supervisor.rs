@@ -12,7 +12,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
     DEADLINE, Held, Launch, Output, Scratch, Server, ServerBuilder, closed_port, have, private_loopback, server,
-    wait_until,
+    undisturbed, wait_until,
 };
 
 /// A watchdog's interval, and half of it.
@@ -107,26 +107,28 @@ fn it_is_told_when_the_end_begins() {
 
 #[test]
 fn a_loop_that_goes_round_shows_it_and_one_that_is_frozen_does_not() {
-    for args in ["", "--drain 60 -q"] {
-        let supervisor = Supervisor::new();
-        let server = supervisor.server(args);
-        assert_eq!(supervisor.heard(), "READY=1\n");
-        for _ in 0..4 {
+    undisturbed(|| {
+        for args in ["", "--drain 60 -q"] {
+            let supervisor = Supervisor::new();
+            let server = supervisor.server(args);
+            assert_eq!(supervisor.heard(), "READY=1\n");
+            for _ in 0..4 {
+                assert_eq!(supervisor.heard(), "WATCHDOG=1\n");
+            }
+            server.stop();
+            while supervisor.poll() {}
+            thread::sleep(5 * HALF);
+            assert!(!supervisor.poll(), "a frozen server shows life");
+            server.resume();
             assert_eq!(supervisor.heard(), "WATCHDOG=1\n");
+            // While it drains it lives as well.
+            server.signal(SIGTERM);
+            while supervisor.heard() != "STOPPING=1\n" {}
+            if !args.is_empty() {
+                assert_eq!(supervisor.heard(), "WATCHDOG=1\n");
+            }
         }
-        server.stop();
-        while supervisor.poll() {}
-        thread::sleep(5 * HALF);
-        assert!(!supervisor.poll(), "a frozen server shows life");
-        server.resume();
-        assert_eq!(supervisor.heard(), "WATCHDOG=1\n");
-        // While it drains it lives as well.
-        server.signal(SIGTERM);
-        while supervisor.heard() != "STOPPING=1\n" {}
-        if !args.is_empty() {
-            assert_eq!(supervisor.heard(), "WATCHDOG=1\n");
-        }
-    }
+    });
 }
 
 #[test]
@@ -148,15 +150,17 @@ fn signs_of_life_are_for_whom_they_are_asked_of() {
 
 #[test]
 fn a_supervisor_that_does_not_listen_holds_nobody_up() {
-    let supervisor = Supervisor::new();
-    // Its queue is full soon.
-    let env = |launch: Launch| supervisor.env(launch).env("WATCHDOG_USEC", "1000");
-    let mut server = ServerBuilder::new("").with(env).start();
-    thread::sleep(Duration::from_secs(1));
-    server.client().exchange("hello", "ACK");
-    server.peer().check("hello");
-    server.signal(SIGTERM);
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let supervisor = Supervisor::new();
+        // Its queue is full soon.
+        let env = |launch: Launch| supervisor.env(launch).env("WATCHDOG_USEC", "1000");
+        let mut server = ServerBuilder::new("").with(env).start();
+        thread::sleep(Duration::from_secs(1));
+        server.client().exchange("hello", "ACK");
+        server.peer().check("hello");
+        server.signal(SIGTERM);
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Server, ServerBuilder, server};
+use crate::harness::{Server, ServerBuilder, server, undisturbed};
 
 /// Ends the server; its whole transcript must be the two listening lines and then these.
 #[track_caller]
@@ -66,15 +66,17 @@ fn the_server_shuts_down_under_a_client() {
 
 #[test]
 fn a_client_is_cut_for_idleness() {
-    let server = server("--idle-timeout 0.3");
-    let mut client = server.client();
-    client.exchange("hello", "ACK");
-    client.expect_last("idle timeout");
-    let name = client.name();
-    server.stdout.expect(&format!("{name} disconnected (idle)"));
-    drop(client);
-    let scene = [format!("{name} connected"), format!("{name} sent: hello"), format!("{name} disconnected (idle)")];
-    expect_transcript(server, &scene);
+    undisturbed(|| {
+        let server = server("--idle-timeout 0.3");
+        let mut client = server.client();
+        client.exchange("hello", "ACK");
+        client.expect_last("idle timeout");
+        let name = client.name();
+        server.stdout.expect(&format!("{name} disconnected (idle)"));
+        drop(client);
+        let scene = [format!("{name} connected"), format!("{name} sent: hello"), format!("{name} disconnected (idle)")];
+        expect_transcript(server, &scene);
+    });
 }
 
 #[test]

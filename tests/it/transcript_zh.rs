@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Client, Peer, Server, ServerBuilder, has_v6, server};
+use crate::harness::{Client, Peer, Server, ServerBuilder, has_v6, server, undisturbed};
 
 fn came(client: &Client) -> String {
     format!("-----来自IP: {} Port: {} 的新连接已经建立-----", client.ip(), client.port())
@@ -66,13 +66,15 @@ fn the_server_shuts_down_under_a_client() {
 
 #[test]
 fn a_client_is_cut_for_idleness() {
-    let server = server("--lang zh --idle-timeout 0.3");
-    let mut client = server.client();
-    client.expect_last("idle timeout");
-    let scene = [came(&client), left(&client)];
-    drop(client);
-    server.stdout.expect(&scene[1]);
-    expect_transcript(server, &scene);
+    undisturbed(|| {
+        let server = server("--lang zh --idle-timeout 0.3");
+        let mut client = server.client();
+        client.expect_last("idle timeout");
+        let scene = [came(&client), left(&client)];
+        drop(client);
+        server.stdout.expect(&scene[1]);
+        expect_transcript(server, &scene);
+    });
 }
 
 #[test]
@@ -98,16 +100,18 @@ fn a_datagram_is_two_lines() {
 
 #[test]
 fn what_is_cut_after_the_grace_and_who_is_refused_is_said_in_english() {
-    let mut server = server("-t --lang zh --max-connections 1 --grace 0.1");
-    let mut first = server.client();
-    let mut surplus = server.quiet_client();
-    surplus.expect_last("server is full");
-    server.stdout.expect(&format!("{} refused (server is full)", surplus.name()));
-    drop(surplus);
-    server.signal(SIGTERM);
-    first.expect_last("server is shutting down");
-    assert_eq!(server.wait_exit(), 0);
-    assert!(server.stdout.to_end().contains(&"connections cut: 1".to_owned()));
+    undisturbed(|| {
+        let mut server = server("-t --lang zh --max-connections 1 --grace 0.1");
+        let mut first = server.client();
+        let mut surplus = server.quiet_client();
+        surplus.expect_last("server is full");
+        server.stdout.expect(&format!("{} refused (server is full)", surplus.name()));
+        drop(surplus);
+        server.signal(SIGTERM);
+        first.expect_last("server is shutting down");
+        assert_eq!(server.wait_exit(), 0);
+        assert!(server.stdout.to_end().contains(&"connections cut: 1".to_owned()));
+    });
 }
 
 #[test]

@@ -66,21 +66,27 @@ fn probes_are_lost_for_the_reason_that_a_router_gives() {
 
 #[test]
 fn a_chat_and_a_search_for_the_idle_timeout_end_with_that_reason() {
-    let Some(namespace) = behind_router() else { return };
-    for (host, address, reason) in PLACES {
-        let ended = run(namespace.client(&format!("{host} 6666 -u -m hello -W 15")));
-        let line = format!("could not send to {address}: {reason}");
-        assert_eq!((ended.code, ended.out), (1, vec![line]), "{:?}", ended.err);
-        let ended = run(namespace.client(&format!("{host} 6666 -u -m hello -W 15 --format json")));
-        let failed = objects(&ended, "send-failed");
-        assert!(ended.code == 1 && failed.len() == 1, "{:?}", ended.out);
-        // What the router does not answer is silent.
-        for format in ["text", "json"] {
-            let ended = run(namespace.client(&format!("{host} 6666 --find-idle 1 -u -W 1 --format {format}")));
-            let said = ended.complaint();
-            assert!(ended.code == 1 && said.contains(address) && said.ends_with(reason), "{said:?} {:?}", ended.out);
+    undisturbed(|| {
+        let Some(namespace) = behind_router() else { return };
+        for (host, address, reason) in PLACES {
+            let ended = run(namespace.client(&format!("{host} 6666 -u -m hello -W 15")));
+            let line = format!("could not send to {address}: {reason}");
+            assert_eq!((ended.code, ended.out), (1, vec![line]), "{:?}", ended.err);
+            let ended = run(namespace.client(&format!("{host} 6666 -u -m hello -W 15 --format json")));
+            let failed = objects(&ended, "send-failed");
+            assert!(ended.code == 1 && failed.len() == 1, "{:?}", ended.out);
+            // What the router does not answer is silent.
+            for format in ["text", "json"] {
+                let ended = run(namespace.client(&format!("{host} 6666 --find-idle 1 -u -W 1 --format {format}")));
+                let said = ended.complaint();
+                assert!(
+                    ended.code == 1 && said.contains(address) && said.ends_with(reason),
+                    "{said:?} {:?}",
+                    ended.out
+                );
+            }
         }
-    }
+    });
 }
 
 /// A number of a probe.

@@ -1,6 +1,6 @@
 //! The command line: what is refused, and what help says.
 
-use crate::harness::Launch;
+use crate::harness::{Launch, undisturbed};
 
 #[test]
 fn values_that_make_no_sense_are_refused_with_exit_2() {
@@ -83,8 +83,10 @@ fn expect_refusal(args: &[&str], named: &str) {
 
 #[test]
 fn fractions_of_a_second_are_taken() {
-    let server = crate::harness::server("--idle-timeout 0.5 --grace 0.25 --max-message 1 --max-connections 1");
-    server.client().exchange("hello", "ACK");
+    undisturbed(|| {
+        let server = crate::harness::server("--idle-timeout 0.5 --grace 0.25 --max-message 1 --max-connections 1");
+        server.client().exchange("hello", "ACK");
+    });
 }
 
 /// Takes the arguments of a program.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::client_names::several;
 use crate::harness::{
     Ended, FarTcp, FarUdp, Launch, Mute, Process, client_to, closed_port, end_of, have, private_loopback, run, server,
-    shape, sooner_than, timed, wait_until,
+    shape, sooner_than, timed, undisturbed, wait_until,
 };
 
 /// The verdict must be this one line and this code, with nothing on stderr.
@@ -112,44 +112,52 @@ fn a_try_takes_a_second_unless_told_otherwise() {
 
 #[test]
 fn an_answer_to_an_earlier_try_is_not_taken_for_the_last_ones() {
-    let far = FarUdp::new();
-    let mut client = client_to(far.address(), "-zu -W 0.6").start();
-    let first = far.expect("hello");
-    let second = far.expect("hello");
-    far.say(first, "check");
-    far.expect("hello");
-    far.say(second, "check");
-    expect(&end_of(&mut client), &format!("udp {} silent", far.address()), 1);
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "-zu -W 0.6").start();
+        let first = far.expect("hello");
+        let second = far.expect("hello");
+        far.say(first, "check");
+        far.expect("hello");
+        far.say(second, "check");
+        expect(&end_of(&mut client), &format!("udp {} silent", far.address()), 1);
+    });
 }
 
 #[test]
 fn the_answer_to_the_last_try_counts() {
-    let far = FarUdp::new();
-    let mut client = client_to(far.address(), "-zu -W 0.6").start();
-    far.expect("hello");
-    far.expect("hello");
-    far.answer("hello", "check");
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 0);
-    expect_open(&ended.out[0], "udp", far.address());
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "-zu -W 0.6").start();
+        far.expect("hello");
+        far.expect("hello");
+        far.answer("hello", "check");
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 0);
+        expect_open(&ended.out[0], "udp", far.address());
+    });
 }
 
 #[test]
 fn a_tcp_port_that_accepts_and_says_nothing_is_silent() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-z -W 0.2").start();
-    let mut callers = [far.accept(), far.accept(), far.accept()];
-    let question = "nothing came back at all: do both sides have the same --framing? here it is bytes";
-    expect_explained(&end_of(&mut client), &format!("tcp {} silent", far.address()), question);
-    far.expect_nobody();
-    callers.iter_mut().for_each(|caller| caller.expect("hello"));
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "-z -W 0.2").start();
+        let mut callers = [far.accept(), far.accept(), far.accept()];
+        let question = "nothing came back at all: do both sides have the same --framing? here it is bytes";
+        expect_explained(&end_of(&mut client), &format!("tcp {} silent", far.address()), question);
+        far.expect_nobody();
+        callers.iter_mut().for_each(|caller| caller.expect("hello"));
+    });
 }
 
 #[test]
 fn a_host_that_answers_no_attempt_to_connect_is_silent() {
-    let mute = Mute::on((private_loopback(), 0).into());
-    let ended = run(client_to(mute.address(), "-z -W 0.2"));
-    expect(&ended, &format!("tcp {} silent", mute.address()), 1);
+    undisturbed(|| {
+        let mute = Mute::on((private_loopback(), 0).into());
+        let ended = run(client_to(mute.address(), "-z -W 0.2"));
+        expect(&ended, &format!("tcp {} silent", mute.address()), 1);
+    });
 }
 
 #[test]
@@ -235,17 +243,19 @@ fn our_full_server_is_closed() {
 
 #[test]
 fn what_comes_with_the_connection_is_read_with_it() {
-    let mute = Mute::on((Ipv4Addr::LOCALHOST, 0).into());
-    let address = mute.address();
-    let mut client = client_to(address, "-z -W 8").start();
-    wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
-    std::thread::sleep(Duration::from_millis(100));
-    client.stop();
-    let mut stream = mute.admit();
-    stream.write_all(b"server is full").unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
-    client.resume();
-    expect(&end_of(&mut client), &format!("tcp {address} closed (server is full)"), 1);
+    undisturbed(|| {
+        let mute = Mute::on((Ipv4Addr::LOCALHOST, 0).into());
+        let address = mute.address();
+        let mut client = client_to(address, "-z -W 8").start();
+        wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+        std::thread::sleep(Duration::from_millis(100));
+        client.stop();
+        let mut stream = mute.admit();
+        stream.write_all(b"server is full").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        client.resume();
+        expect(&end_of(&mut client), &format!("tcp {address} closed (server is full)"), 1);
+    });
 }
 
 #[test]
@@ -322,14 +332,16 @@ fn behind_a_proxy_the_path_is_what_lies_behind_it() {
 
 #[test]
 fn behind_a_datagram_proxy_too() {
-    let server = server("-u");
-    let Some((_socat, proxy)) = through_socat("UDP4-LISTEN", &format!("UDP4:{}", server.udp())) else { return };
-    let ended = run(client_to(proxy, "-zu"));
-    assert_eq!(ended.code, 0, "{:?}", ended.out);
-    let closed = closed_port(private_loopback());
-    let Some((_socat, proxy)) = through_socat("UDP4-LISTEN", &format!("UDP4:{closed}")) else { return };
-    let ended = run(client_to(proxy, "-zu -W 0.2"));
-    assert_eq!(ended.code, 1, "{:?}", ended.out);
+    undisturbed(|| {
+        let server = server("-u");
+        let Some((_socat, proxy)) = through_socat("UDP4-LISTEN", &format!("UDP4:{}", server.udp())) else { return };
+        let ended = run(client_to(proxy, "-zu"));
+        assert_eq!(ended.code, 0, "{:?}", ended.out);
+        let closed = closed_port(private_loopback());
+        let Some((_socat, proxy)) = through_socat("UDP4-LISTEN", &format!("UDP4:{closed}")) else { return };
+        let ended = run(client_to(proxy, "-zu -W 0.2"));
+        assert_eq!(ended.code, 1, "{:?}", ended.out);
+    });
 }
 
 #[test]
@@ -374,35 +386,39 @@ fn quiet_it_says_it_by_its_code_alone() {
 
 #[test]
 fn an_interrupt_loses_nothing_that_was_found_out() {
-    // TCP, whose line comes first, is silent; UDP is open.
-    let tcp = FarTcp::new();
-    let udp = FarUdp::on(tcp.address());
-    let mut client = client_to(tcp.address(), "-ztu -W 30").start();
-    let _caller = tcp.accept();
-    udp.answer("hello", "check");
-    // The answer lies in its socket: whatever the signal finds first, it is read.
-    std::thread::sleep(Duration::from_millis(200));
-    client.signal(SIGINT);
-    let ended = end_of(&mut client);
-    assert_eq!((ended.code, ended.out.len()), (1, 1), "{:?}", ended.out);
-    expect_open(&ended.out[0], "udp", udp.address());
-    assert_eq!(ended.complaint(), format!("reactor-client: interrupted: no verdict on tcp {} yet", tcp.address()));
+    undisturbed(|| {
+        // TCP, whose line comes first, is silent; UDP is open.
+        let tcp = FarTcp::new();
+        let udp = FarUdp::on(tcp.address());
+        let mut client = client_to(tcp.address(), "-ztu -W 30").start();
+        let _caller = tcp.accept();
+        udp.answer("hello", "check");
+        // The answer lies in its socket: whatever the signal finds first, it is read.
+        std::thread::sleep(Duration::from_millis(200));
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, ended.out.len()), (1, 1), "{:?}", ended.out);
+        expect_open(&ended.out[0], "udp", udp.address());
+        assert_eq!(ended.complaint(), format!("reactor-client: interrupted: no verdict on tcp {} yet", tcp.address()));
+    });
 }
 
 #[test]
 fn a_verdict_that_nobody_reads_is_not_waited_for() {
-    // TCP is open and told; UDP would take its time.
-    let tcp = FarTcp::new();
-    let _udp = FarUdp::on(tcp.address());
-    let (reader, writer) = std::io::pipe().unwrap();
-    let launch = client_to(tcp.address(), "-ztu -W 30").stdout(crate::harness::Output::Given(writer.into()));
-    let mut client = launch.start();
-    let mut caller = tcp.accept();
-    drop(reader);
-    // Until then a child of another test, just being started, may hold the reader as well.
-    std::thread::sleep(Duration::from_millis(200));
-    caller.answer("hello", "ACK");
-    assert_eq!(client.wait_exit(), 1);
+    undisturbed(|| {
+        // TCP is open and told; UDP would take its time.
+        let tcp = FarTcp::new();
+        let _udp = FarUdp::on(tcp.address());
+        let (reader, writer) = std::io::pipe().unwrap();
+        let launch = client_to(tcp.address(), "-ztu -W 30").stdout(crate::harness::Output::Given(writer.into()));
+        let mut client = launch.start();
+        let mut caller = tcp.accept();
+        drop(reader);
+        // Until then a child of another test, just being started, may hold the reader as well.
+        std::thread::sleep(Duration::from_millis(200));
+        caller.answer("hello", "ACK");
+        assert_eq!(client.wait_exit(), 1);
+    });
 }
 
 #[test]
@@ -417,23 +433,27 @@ fn it_is_one_thread() {
 
 #[test]
 fn the_beginning_of_a_reply_is_a_wrong_answer_and_no_silence() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-z -W 0.2").start();
-    let mut callers = [far.accept(), far.accept(), far.accept()];
-    callers.iter_mut().for_each(|caller| caller.say("AC"));
-    expect(&end_of(&mut client), &format!("tcp {} wrong-answer (AC)", far.address()), 1);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "-z -W 0.2").start();
+        let mut callers = [far.accept(), far.accept(), far.accept()];
+        callers.iter_mut().for_each(|caller| caller.say("AC"));
+        expect(&end_of(&mut client), &format!("tcp {} wrong-answer (AC)", far.address()), 1);
+    });
 }
 
 #[test]
 fn a_server_that_speaks_another_framing_answers_wrongly() {
-    let server = server("-t");
-    for framing in ["lines", "length"] {
-        let ended = run(client_to(server.tcp(), &format!("-z -W 1 --framing {framing}")));
-        let why = format!(
-            "the server answers as with --framing bytes, and here it is {framing}: both sides need the same --framing"
-        );
-        expect_explained(&ended, &format!("tcp {} wrong-answer (ACK)", server.tcp()), &why);
-    }
+    undisturbed(|| {
+        let server = server("-t");
+        for framing in ["lines", "length"] {
+            let ended = run(client_to(server.tcp(), &format!("-z -W 1 --framing {framing}")));
+            let why = format!(
+                "the server answers as with --framing bytes, and here it is {framing}: both sides need the same --framing"
+            );
+            expect_explained(&ended, &format!("tcp {} wrong-answer (ACK)", server.tcp()), &why);
+        }
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 use crate::client_names::several;
 use crate::harness::{
     FarTcp, FarUdp, Launch, Output, client_to, closed_port, end_of, private_loopback, run, server, sooner_than, timed,
-    wait_until,
+    undisturbed, wait_until,
 };
 
 #[test]
@@ -72,61 +72,71 @@ fn silence_is_cut_by_the_end_of_the_time() {
 
 #[test]
 fn a_round_that_is_not_over_tells_what_the_one_before_found() {
-    let address = closed_port(private_loopback());
-    let mut client = client_to(address, "-zu -w 1.6").start();
-    wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
-    thread::sleep(Duration::from_millis(500));
-    // From the second round on nothing comes back.
-    let _silent = FarUdp::on(address);
-    let ended = end_of(&mut client);
-    assert_eq!((ended.code, ended.out.as_slice()), (1, &[format!("udp {address} refused")][..]));
+    undisturbed(|| {
+        let address = closed_port(private_loopback());
+        let mut client = client_to(address, "-zu -w 1.6").start();
+        wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
+        thread::sleep(Duration::from_millis(500));
+        // From the second round on nothing comes back.
+        let _silent = FarUdp::on(address);
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, ended.out.as_slice()), (1, &[format!("udp {address} refused")][..]));
+    });
 }
 
 #[test]
 fn it_asks_once_a_second() {
-    let far = FarTcp::new();
-    let (_client, took) = timed(|| {
-        let client = client_to(far.address(), "-z -w 30").start();
-        (0..3).for_each(|_| far.accept().close_with(""));
-        client
-    });
-    assert!(took >= Duration::from_millis(1950), "{took:?}");
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let (_client, took) = timed(|| {
+            let client = client_to(far.address(), "-z -w 30").start();
+            (0..3).for_each(|_| far.accept().close_with(""));
+            client
+        });
+        assert!(took >= Duration::from_millis(1950), "{took:?}");
 
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-z -w 0.5").start();
-    far.accept().close_with("");
-    assert_eq!((client.wait_exit(), client.stdout.to_end()), (1, vec![format!("tcp {} closed", far.address())]));
-    far.expect_nobody();
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), "-z -w 0.5").start();
+        far.accept().close_with("");
+        assert_eq!((client.wait_exit(), client.stdout.to_end()), (1, vec![format!("tcp {} closed", far.address())]));
+        far.expect_nobody();
+    });
 }
 
 #[test]
 fn every_protocol_must_be_open() {
-    let server = server("-t");
-    let ended = run(client_to(server.tcp(), "-ztu -w 1.2"));
-    assert_eq!((ended.code, ended.out.len()), (1, 2), "{:?}", ended.out);
-    assert!(ended.out[0].contains(" open ") && ended.out[1].ends_with(" refused"), "{:?}", ended.out);
+    undisturbed(|| {
+        let server = server("-t");
+        let ended = run(client_to(server.tcp(), "-ztu -w 1.2"));
+        assert_eq!((ended.code, ended.out.len()), (1, 2), "{:?}", ended.out);
+        assert!(ended.out[0].contains(" open ") && ended.out[1].ends_with(" refused"), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn a_name_is_waited_for() {
-    let Some((names, addresses)) = several("later", 1) else { return };
-    let far = FarTcp::on(addresses[0]);
-    let mut client = names.client(&format!("not-yet {} -z -w 30", addresses[0].port())).start();
-    thread::sleep(Duration::from_millis(500));
-    assert!(client.is_running(), "{:?}", end_of(&mut client).out);
-    names.add("not-yet", addresses[0].ip());
-    far.accept().answer("hello", "ACK");
-    let ended = end_of(&mut client);
-    assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
-    assert!(ended.out[0].starts_with(&format!("tcp {} open ", addresses[0])), "{:?}", ended.out);
+    undisturbed(|| {
+        let Some((names, addresses)) = several("later", 1) else { return };
+        let far = FarTcp::on(addresses[0]);
+        let mut client = names.client(&format!("not-yet {} -z -w 30", addresses[0].port())).start();
+        thread::sleep(Duration::from_millis(500));
+        assert!(client.is_running(), "{:?}", end_of(&mut client).out);
+        names.add("not-yet", addresses[0].ip());
+        far.accept().answer("hello", "ACK");
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+        assert!(ended.out[0].starts_with(&format!("tcp {} open ", addresses[0])), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn a_name_that_never_resolves_is_dns_in_the_end() {
-    let (ended, took) = timed(|| run(Launch::client(&["no-such-host.invalid", "7", "-ztu", "-w", "1.2"])));
-    assert!(took >= Duration::from_millis(1150), "{took:?}");
-    assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
-    assert_eq!(ended.out, ["tcp no-such-host.invalid:7 dns", "udp no-such-host.invalid:7 dns"]);
+    undisturbed(|| {
+        let (ended, took) = timed(|| run(Launch::client(&["no-such-host.invalid", "7", "-ztu", "-w", "1.2"])));
+        assert!(took >= Duration::from_millis(1150), "{took:?}");
+        assert_eq!((ended.code, ended.err.len()), (2, 1), "{:?}", ended.err);
+        assert_eq!(ended.out, ["tcp no-such-host.invalid:7 dns", "udp no-such-host.invalid:7 dns"]);
+    });
 }
 
 #[test]
@@ -156,14 +166,16 @@ fn sooner_than_once(bound: Duration, work: impl FnOnce()) {
 
 #[test]
 fn a_person_sees_what_is_waited_for() {
-    let closed: SocketAddr = closed_port(private_loopback());
-    let mut client = client_to(closed, "-z -w 3").stderr(Output::Terminal).start();
-    assert_eq!(client.wait_exit(), 1);
-    let live = client.terminal.to_end().concat();
-    assert!(live.contains(&format!("tcp {closed} refused")), "{live:?}");
-    let client = client_to(closed, "-z -w 30").start();
-    wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
-    thread::sleep(Duration::from_millis(300));
-    client.signal(SIGQUIT);
-    client.stderr.find("the verdict so far", |line| line == format!("tcp {closed} refused"));
+    undisturbed(|| {
+        let closed: SocketAddr = closed_port(private_loopback());
+        let mut client = client_to(closed, "-z -w 3").stderr(Output::Terminal).start();
+        assert_eq!(client.wait_exit(), 1);
+        let live = client.terminal.to_end().concat();
+        assert!(live.contains(&format!("tcp {closed} refused")), "{live:?}");
+        let client = client_to(closed, "-z -w 30").start();
+        wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
+        thread::sleep(Duration::from_millis(300));
+        client.signal(SIGQUIT);
+        client.stderr.find("the verdict so far", |line| line == format!("tcp {closed} refused"));
+    });
 }

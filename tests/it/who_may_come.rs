@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::harness::{Client, Server, ServerBuilder, has_v6, server, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, has_v6, server, undisturbed, wait_until};
 
 const FULL: &str = "server is full";
 
@@ -53,29 +53,31 @@ fn the_refusal_is_told_in_chinese_and_json_too() {
 /// Whatever way a client parts, its place is free.
 #[test]
 fn every_way_to_part_makes_room_for_another() {
-    let mut server = operated("-t --max-per-address 1 --framing lines --max-message 10 --idle-timeout 1");
-    for round in 0..3 {
-        let closed = server.client();
-        let name = closed.name();
-        drop(closed);
-        server.stdout.expect(&format!("{name} disconnected (closed)"));
-        let reset = server.client();
-        let name = reset.name();
-        reset.reset();
-        server.stdout.expect(&format!("{name} disconnected (reset)"));
-        let mut long = server.client();
-        long.send("x".repeat(100));
-        long.expect_last("message too long\n");
-        let closed = server.client();
-        let line = format!("{} disconnected (operator)", closed.name());
-        server.ask(&format!("close {}", closed.name()), |answer| answer == line);
-        let mut idle = server.client();
-        idle.expect_last("idle timeout\n");
-        // Who lingers has left.
-        let _stays = closed;
-        assert_eq!(server.stat("connections"), 0.0, "round {round}");
-    }
-    assert_eq!(server.stat("refused"), 0.0);
+    undisturbed(|| {
+        let mut server = operated("-t --max-per-address 1 --framing lines --max-message 10 --idle-timeout 1");
+        for round in 0..3 {
+            let closed = server.client();
+            let name = closed.name();
+            drop(closed);
+            server.stdout.expect(&format!("{name} disconnected (closed)"));
+            let reset = server.client();
+            let name = reset.name();
+            reset.reset();
+            server.stdout.expect(&format!("{name} disconnected (reset)"));
+            let mut long = server.client();
+            long.send("x".repeat(100));
+            long.expect_last("message too long\n");
+            let closed = server.client();
+            let line = format!("{} disconnected (operator)", closed.name());
+            server.ask(&format!("close {}", closed.name()), |answer| answer == line);
+            let mut idle = server.client();
+            idle.expect_last("idle timeout\n");
+            // Who lingers has left.
+            let _stays = closed;
+            assert_eq!(server.stat("connections"), 0.0, "round {round}");
+        }
+        assert_eq!(server.stat("refused"), 0.0);
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::Shutdown;
 
-use crate::harness::{Client, server, wait_until};
+use crate::harness::{Client, server, undisturbed, wait_until};
 
 #[test]
 fn each_message_in_its_turn_is_answered_with_ack() {
@@ -33,27 +33,31 @@ fn a_client_that_says_nothing_gets_nothing_but_a_clean_end() {
 
 #[test]
 fn data_and_end_that_arrive_together_are_both_seen() {
-    let server = server("-t");
-    let mut client = server.client();
-    server.stop();
-    client.send("hello");
-    client.finish_writing();
-    server.resume();
-    client.expect_last("ACK");
+    undisturbed(|| {
+        let server = server("-t");
+        let mut client = server.client();
+        server.stop();
+        client.send("hello");
+        client.finish_writing();
+        server.resume();
+        client.expect_last("ACK");
+    });
 }
 
 #[test]
 fn what_was_sent_before_a_reset_is_in_the_transcript() {
-    let server = server("-t");
-    let mut client = server.client();
-    let name = client.name();
-    server.stop();
-    client.send("last words");
-    client.reset();
-    server.resume();
-    let end = format!("{name} disconnected (");
-    server.stdout.find("the disconnection", |line| line.starts_with(&end));
-    server.stdout.expect(&format!("{name} sent: last words"));
+    undisturbed(|| {
+        let server = server("-t");
+        let mut client = server.client();
+        let name = client.name();
+        server.stop();
+        client.send("last words");
+        client.reset();
+        server.resume();
+        let end = format!("{name} disconnected (");
+        server.stdout.find("the disconnection", |line| line.starts_with(&end));
+        server.stdout.expect(&format!("{name} sent: last words"));
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::harness::{Client, Server, server};
+use crate::harness::{Client, Server, server, undisturbed};
 
 /// A framing as its messages and answers look on the wire.
 #[derive(Clone, Copy)]
@@ -163,12 +163,14 @@ fn the_notice_comes_after_the_acks_that_are_owed() {
 
 #[test]
 fn the_notice_survives_a_client_that_keeps_sending() {
-    let server = Lines.server("--max-message 10");
-    let mut client = server.client();
-    server.stop();
-    client.send(vec![b'x'; 100_000]);
-    server.resume();
-    client.expect_last("message too long\n");
+    undisturbed(|| {
+        let server = Lines.server("--max-message 10");
+        let mut client = server.client();
+        server.stop();
+        client.send(vec![b'x'; 100_000]);
+        server.resume();
+        client.expect_last("message too long\n");
+    });
 }
 
 #[test]
@@ -199,15 +201,17 @@ fn messages_around_a_power_of_two_all_arrive() {
 
 #[test]
 fn urgent_data_does_not_strand_what_follows_it() {
-    let server = Lines.server("");
-    let mut client = server.client();
-    server.stop();
-    client.send("a\n");
-    client.send_urgent(b'!');
-    client.send("b\n");
-    server.resume();
-    client.expect("ACK\nACK\n");
-    client.exchange("c\n", "ACK\n");
+    undisturbed(|| {
+        let server = Lines.server("");
+        let mut client = server.client();
+        server.stop();
+        client.send("a\n");
+        client.send_urgent(b'!');
+        client.send("b\n");
+        server.resume();
+        client.expect("ACK\nACK\n");
+        client.exchange("c\n", "ACK\n");
+    });
 }
 
 #[test]

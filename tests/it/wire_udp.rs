@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::{Peer, Server, ServerBuilder, private_loopback, server, skipped, wait_until};
+use crate::harness::{Peer, Server, ServerBuilder, private_loopback, server, skipped, undisturbed, wait_until};
 
 const NOTICE: &str = "server is shutting down";
 
@@ -31,16 +31,18 @@ fn an_empty_datagram_ends_nothing() {
 
 #[test]
 fn many_datagrams_that_wait_together_are_all_answered() {
-    let server = server("-u --quiet");
-    let peers: Vec<_> = (0..10).map(|_| server.peer()).collect();
-    server.stop();
-    for number in 0..200 {
-        peers[number % 10].send(number.to_string());
-    }
-    server.resume();
-    for number in 0..200 {
-        peers[number % 10].expect("check");
-    }
+    undisturbed(|| {
+        let server = server("-u --quiet");
+        let peers: Vec<_> = (0..10).map(|_| server.peer()).collect();
+        server.stop();
+        for number in 0..200 {
+            peers[number % 10].send(number.to_string());
+        }
+        server.resume();
+        for number in 0..200 {
+            peers[number % 10].expect("check");
+        }
+    });
 }
 
 #[test]
@@ -56,59 +58,65 @@ fn the_answer_comes_from_the_address_that_was_asked() {
 
 #[test]
 fn what_looks_like_a_reply_is_answered_at_most_once_a_second_in_all() {
-    let mut server = ServerBuilder::new("-u").operated().start();
-    let (first, second) = (server.peer(), server.peer());
-    server.stop();
-    for reply in ["check", "ACK", NOTICE, "idle timeout", "message too long", "server is full"] {
-        first.send(reply);
-        second.send(reply);
-    }
-    first.send("hello");
-    second.send("hello");
-    server.resume();
-    for peer in [&first, &second] {
-        peer.expect("check");
-    }
-    // Whichever of the two got a second answer: there is one in all.
-    assert_eq!(
-        (server.stat("datagrams_in"), server.stat("datagrams_out"), server.stat("unanswered")),
-        (14.0, 3.0, 11.0)
-    );
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-u").operated().start();
+        let (first, second) = (server.peer(), server.peer());
+        server.stop();
+        for reply in ["check", "ACK", NOTICE, "idle timeout", "message too long", "server is full"] {
+            first.send(reply);
+            second.send(reply);
+        }
+        first.send("hello");
+        second.send("hello");
+        server.resume();
+        for peer in [&first, &second] {
+            peer.expect("check");
+        }
+        // Whichever of the two got a second answer: there is one in all.
+        assert_eq!(
+            (server.stat("datagrams_in"), server.stat("datagrams_out"), server.stat("unanswered")),
+            (14.0, 3.0, 11.0)
+        );
+    });
 }
 
 #[test]
 fn a_reply_is_answered_again_when_a_second_has_passed() {
-    let server = server("-u");
-    let peer = server.peer();
-    let first = Instant::now();
-    peer.check("check");
-    // The peer asks until it is answered: no sooner than a second after the first answer.
-    let answer = loop {
-        peer.send("check");
-        std::thread::sleep(Duration::from_millis(20));
-        if let Some(answer) = peer.poll() {
-            break answer;
-        }
-        assert!(first.elapsed() < crate::harness::DEADLINE, "never answered again");
-    };
-    assert_eq!(answer, b"check");
-    assert!(first.elapsed() >= Duration::from_secs(1), "answered again after {:?}", first.elapsed());
+    undisturbed(|| {
+        let server = server("-u");
+        let peer = server.peer();
+        let first = Instant::now();
+        peer.check("check");
+        // The peer asks until it is answered: no sooner than a second after the first answer.
+        let answer = loop {
+            peer.send("check");
+            std::thread::sleep(Duration::from_millis(20));
+            if let Some(answer) = peer.poll() {
+                break answer;
+            }
+            assert!(first.elapsed() < crate::harness::DEADLINE, "never answered again");
+        };
+        assert_eq!(answer, b"check");
+        assert!(first.elapsed() >= Duration::from_secs(1), "answered again after {:?}", first.elapsed());
+    });
 }
 
 #[test]
 fn two_servers_cannot_keep_each_other_busy() {
-    let mut server = ServerBuilder::new("-u --quiet").operated().start();
-    let reflector = server.peer();
-    reflector.send("hello");
-    let deadline = Instant::now() + Duration::from_millis(500);
-    while Instant::now() < deadline {
-        if let Some(answer) = reflector.poll() {
-            reflector.send(answer);
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-u --quiet").operated().start();
+        let reflector = server.peer();
+        reflector.send("hello");
+        let deadline = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < deadline {
+            if let Some(answer) = reflector.poll() {
+                reflector.send(answer);
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert!(server.stat("datagrams_out") <= 3.0);
-    server.peer().check("hello");
+        assert!(server.stat("datagrams_out") <= 3.0);
+        server.peer().check("hello");
+    });
 }
 
 #[test]
@@ -142,20 +150,22 @@ fn peers_that_have_closed_their_port_disturb_nobody() {
 
 #[test]
 fn datagrams_that_waited_are_answered_before_the_shutdown_is_announced() {
-    let mut server = server("-u");
-    let peer = server.peer();
-    server.stop();
-    for number in 0..100 {
-        peer.send(number.to_string());
-    }
-    server.signal(Signal::SIGTERM);
-    server.resume();
-    for _ in 0..100 {
-        peer.expect("check");
-    }
-    peer.expect(NOTICE);
-    assert_eq!(server.wait_exit(), 0);
-    peer.expect_nothing_yet();
+    undisturbed(|| {
+        let mut server = server("-u");
+        let peer = server.peer();
+        server.stop();
+        for number in 0..100 {
+            peer.send(number.to_string());
+        }
+        server.signal(Signal::SIGTERM);
+        server.resume();
+        for _ in 0..100 {
+            peer.expect("check");
+        }
+        peer.expect(NOTICE);
+        assert_eq!(server.wait_exit(), 0);
+        peer.expect_nothing_yet();
+    });
 }
 
 #[test]
@@ -175,25 +185,29 @@ fn each_peer_gets_one_shutdown_datagram_from_the_address_it_asked() {
 
 #[test]
 fn a_peer_not_heard_from_within_the_idle_timeout_is_not_told() {
-    let mut server = server("-u --idle-timeout 0.5");
-    let (old, recent) = (server.peer(), server.peer());
-    old.check("hello");
-    // Time itself is the subject.
-    std::thread::sleep(Duration::from_millis(700));
-    recent.check("hello");
-    shut_down(&mut server);
-    recent.expect(NOTICE);
-    old.expect_nothing_yet();
+    undisturbed(|| {
+        let mut server = server("-u --idle-timeout 0.5");
+        let (old, recent) = (server.peer(), server.peer());
+        old.check("hello");
+        // Time itself is the subject.
+        std::thread::sleep(Duration::from_millis(700));
+        recent.check("hello");
+        shut_down(&mut server);
+        recent.expect(NOTICE);
+        old.expect_nothing_yet();
+    });
 }
 
 #[test]
 fn without_an_idle_timeout_every_peer_is_told() {
-    let mut server = server("-u --idle-timeout 0");
-    let old = server.peer();
-    old.check("hello");
-    std::thread::sleep(Duration::from_millis(300));
-    shut_down(&mut server);
-    old.expect(NOTICE);
+    undisturbed(|| {
+        let mut server = server("-u --idle-timeout 0");
+        let old = server.peer();
+        old.check("hello");
+        std::thread::sleep(Duration::from_millis(300));
+        shut_down(&mut server);
+        old.expect(NOTICE);
+    });
 }
 
 #[test]
@@ -252,15 +266,17 @@ fn a_peer_whose_reply_was_not_answered_is_told_as_well() {
 
 #[test]
 fn the_last_word_is_the_last() {
-    let mut server = server("--grace 1");
-    let (mut lingering, peer) = (server.client(), server.peer());
-    peer.check("hello");
-    server.signal(Signal::SIGTERM);
-    peer.expect(NOTICE);
-    peer.send("are you there?");
-    assert_eq!(server.wait_exit(), 0);
-    peer.expect_nothing_yet();
-    lingering.expect_last(NOTICE);
+    undisturbed(|| {
+        let mut server = server("--grace 1");
+        let (mut lingering, peer) = (server.client(), server.peer());
+        peer.check("hello");
+        server.signal(Signal::SIGTERM);
+        peer.expect(NOTICE);
+        peer.send("are you there?");
+        assert_eq!(server.wait_exit(), 0);
+        peer.expect_nothing_yet();
+        lingering.expect_last(NOTICE);
+    });
 }
 
 #[test]

@@ -95,7 +95,7 @@ struct Watch {
 
 impl Watch {
     const NAP: Duration = Duration::from_millis(5);
-    const STALL: Duration = Duration::from_millis(60);
+    const STALL: Duration = Duration::from_millis(30);
 
     fn start() -> Watch {
         let over = Arc::new(AtomicBool::new(false));
