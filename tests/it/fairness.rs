@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Flood, Server, ServerBuilder, settled};
+use crate::harness::{Flood, Server, ServerBuilder, settled, undisturbed};
 
 /// How long anybody may wait beside a flood: far more than a turn, far less than a starving client would.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -50,52 +50,60 @@ fn the_operator_is_answered_beside_a_flood() {
 
 #[test]
 fn an_idle_client_is_cut_in_time_beside_a_flood() {
-    let server = operated("--idle-timeout 0.4");
-    let _flood = Flood::start(&server, 1);
-    let since = Instant::now();
-    let mut idle = server.quiet_client();
-    idle.expect_last("idle timeout\n");
-    let silent = since.elapsed();
-    assert!(silent >= Duration::from_millis(400) && silent < PATIENCE * 2, "cut after {silent:?}");
+    undisturbed(|| {
+        let server = operated("--idle-timeout 0.4");
+        let _flood = Flood::start(&server, 1);
+        let since = Instant::now();
+        let mut idle = server.quiet_client();
+        idle.expect_last("idle timeout\n");
+        let silent = since.elapsed();
+        assert!(silent >= Duration::from_millis(400) && silent < PATIENCE * 2, "cut after {silent:?}");
+    });
 }
 
 #[test]
 fn a_signal_is_obeyed_beside_a_flood() {
-    let mut server = operated("--grace 0.3");
-    let mut client = server.quiet_client();
-    client.exchange("hello\n", "ACK\n");
-    let _flood = Flood::start(&server, 1);
-    let since = Instant::now();
-    server.signal(SIGTERM);
-    client.expect_last("server is shutting down\n");
-    assert!(since.elapsed() < PATIENCE, "the notice took {:?}", since.elapsed());
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        let mut server = operated("--grace 0.3");
+        let mut client = server.quiet_client();
+        client.exchange("hello\n", "ACK\n");
+        let _flood = Flood::start(&server, 1);
+        let since = Instant::now();
+        server.signal(SIGTERM);
+        client.expect_last("server is shutting down\n");
+        assert!(since.elapsed() < PATIENCE, "the notice took {:?}", since.elapsed());
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
 fn being_stopped_and_continued_again_and_again_loses_nothing() {
-    let mut server = operated("");
-    let mut client = server.quiet_client();
-    for _ in 0..100 {
-        server.stop();
-        client.send("hello\n");
-        server.resume();
-        client.expect("ACK\n");
-    }
-    assert_eq!((server.stat("messages"), server.stat("acks")), (100.0, 100.0));
+    undisturbed(|| {
+        let mut server = operated("");
+        let mut client = server.quiet_client();
+        for _ in 0..100 {
+            server.stop();
+            client.send("hello\n");
+            server.resume();
+            client.expect("ACK\n");
+        }
+        assert_eq!((server.stat("messages"), server.stat("acks")), (100.0, 100.0));
+    });
 }
 
 #[test]
 fn after_a_flood_memory_is_as_before_and_the_server_sleeps() {
-    let server = operated("");
-    let mut client = server.quiet_client();
-    client.exchange("hello\n", "ACK\n");
-    let before = server.proc().resident();
-    let flood = Flood::start(&server, 1);
-    thread::sleep(Duration::from_millis(300));
-    let grown = server.proc().resident().saturating_sub(before);
-    assert!(grown < 16 << 20, "the server's memory grew by {grown} bytes");
-    drop(flood);
-    settled(Duration::from_millis(100), || server.proc().cpu());
-    client.exchange("hello\n", "ACK\n");
+    undisturbed(|| {
+        let server = operated("");
+        let mut client = server.quiet_client();
+        client.exchange("hello\n", "ACK\n");
+        let before = server.proc().resident();
+        let flood = Flood::start(&server, 1);
+        thread::sleep(Duration::from_millis(300));
+        let grown = server.proc().resident().saturating_sub(before);
+        assert!(grown < 16 << 20, "the server's memory grew by {grown} bytes");
+        drop(flood);
+        settled(Duration::from_millis(100), || server.proc().cpu());
+        client.exchange("hello\n", "ACK\n");
+    });
 }

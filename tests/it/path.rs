@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{
     Client, Counts, DEADLINE, FarTcp, FarUdp, Launch, Odds, Path, Peer, Server, closed_port, end_of, fates,
-    one_of_five, server, sooner_than, tcp_service, throw, timed, udp_service, wait_until,
+    one_of_five, server, sooner_than, tcp_service, throw, timed, udp_service, undisturbed, wait_until,
 };
 
 const LISTING: &str = include_str!("../path/path.rs");
@@ -246,16 +246,18 @@ fn delay_and_jitter_take_as_long_as_they_say() {
 
 #[test]
 fn jitter_reorders_nothing() {
-    let (far, none) = (FarUdp::new(), Odds::default());
-    let Some(path) = Path::to(far.address(), "--jitter 50ms") else { return };
-    let peer = Peer::connect(path.address());
-    path.stop();
-    (0..BATCH).for_each(|number| peer.send(number.to_string()));
-    path.resume();
-    for number in 0..BATCH {
-        far.expect(number.to_string());
-    }
-    holds("--jitter 3ms", 2, none, none);
+    undisturbed(|| {
+        let (far, none) = (FarUdp::new(), Odds::default());
+        let Some(path) = Path::to(far.address(), "--jitter 50ms") else { return };
+        let peer = Peer::connect(path.address());
+        path.stop();
+        (0..BATCH).for_each(|number| peer.send(number.to_string()));
+        path.resume();
+        for number in 0..BATCH {
+            far.expect(number.to_string());
+        }
+        holds("--jitter 3ms", 2, none, none);
+    });
 }
 
 #[test]

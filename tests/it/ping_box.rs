@@ -8,7 +8,7 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
     Counts, Crossing, DEADLINE, Odds, Path, client_to, cross, end_of, last_object, one_of_five, private_loopback, seed,
-    server,
+    server, undisturbed,
 };
 
 const PROBES: usize = 160;
@@ -193,18 +193,22 @@ fn turns(servers: [SocketAddr; 2]) -> SocketAddr {
 
 #[test]
 fn two_servers_behind_one_port_and_a_path_make_no_false_leg() {
-    let servers = [server("-u --quiet"), server("-u --quiet")];
-    let turns = turns([servers[0].udp(), servers[1].udp()]);
-    let Some(run) = cross(turns, "--drop-there 4%", "-u -i 0.01 -c 100 -W 0.5 -q", false, |_, _| {}) else { return };
-    assert_eq!(
-        (Told::of(&run).there, Told::of(&run).back, Told::of(&run).unknown),
-        (None, None, None),
-        "{}",
-        run.summary
-    );
-    let complaint = run.ended.complaint();
-    assert!(complaint.contains("several servers answer from one port"), "{complaint}");
-    let unknown = run.counts[0].dropped as u64 + run.figure("late").unwrap();
-    assert_eq!(run.figure("lost"), Some(unknown), "{} {:?}", run.summary, run.counts);
-    run.tell("--drop-there 4%, two servers behind one port");
+    undisturbed(|| {
+        let servers = [server("-u --quiet"), server("-u --quiet")];
+        let turns = turns([servers[0].udp(), servers[1].udp()]);
+        let Some(run) = cross(turns, "--drop-there 4%", "-u -i 0.01 -c 100 -W 0.5 -q", false, |_, _| {}) else {
+            return;
+        };
+        assert_eq!(
+            (Told::of(&run).there, Told::of(&run).back, Told::of(&run).unknown),
+            (None, None, None),
+            "{}",
+            run.summary
+        );
+        let complaint = run.ended.complaint();
+        assert!(complaint.contains("several servers answer from one port"), "{complaint}");
+        let unknown = run.counts[0].dropped as u64 + run.figure("late").unwrap();
+        assert_eq!(run.figure("lost"), Some(unknown), "{} {:?}", run.summary, run.counts);
+        run.tell("--drop-there 4%, two servers behind one port");
+    });
 }

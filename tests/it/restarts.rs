@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{DEADLINE, Held, Server, private_loopback, server, wait_until};
+use crate::harness::{DEADLINE, Held, Server, private_loopback, server, undisturbed, wait_until};
 use crate::load::{Account, Load};
 
 const RESTARTS: usize = 5;
@@ -73,22 +73,24 @@ fn with_passed_sockets_and_a_drain_nothing_is_lost() {
 
 #[test]
 fn with_a_shared_port_nothing_that_was_acknowledged_is_lost() {
-    let at = format!("--reuse-port --drain 0.3 --host {}", private_loopback());
-    let mut current = server(&at);
-    let loads = [Load::tcp, Load::udp].map(|load| load(current.tcp(), Duration::from_secs(2)));
-    let at = format!("{at} -p {}", current.tcp().port());
-    let mut transcripts = Vec::new();
-    for _ in 0..RESTARTS {
-        wait_for_work(&current);
-        let next = server(&at);
+    undisturbed(|| {
+        let at = format!("--reuse-port --drain 0.3 --host {}", private_loopback());
+        let mut current = server(&at);
+        let loads = [Load::tcp, Load::udp].map(|load| load(current.tcp(), Duration::from_secs(2)));
+        let at = format!("{at} -p {}", current.tcp().port());
+        let mut transcripts = Vec::new();
+        for _ in 0..RESTARTS {
+            wait_for_work(&current);
+            let next = server(&at);
+            current.signal(SIGTERM);
+            transcripts.push(expect_exit(std::mem::replace(&mut current, next)));
+        }
+        let [tcp, udp] = loads.map(Load::end);
         current.signal(SIGTERM);
-        transcripts.push(expect_exit(std::mem::replace(&mut current, next)));
-    }
-    let [tcp, udp] = loads.map(Load::end);
-    current.signal(SIGTERM);
-    transcripts.push(expect_exit(current));
-    let told = told(&transcripts);
-    for message in tcp.acknowledged.iter().chain(&udp.acknowledged) {
-        assert_eq!(told.get(message.as_str()), Some(&1), "{message}");
-    }
+        transcripts.push(expect_exit(current));
+        let told = told(&transcripts);
+        for message in tcp.acknowledged.iter().chain(&udp.acknowledged) {
+            assert_eq!(told.get(message.as_str()), Some(&1), "{message}");
+        }
+    });
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 use super::{packaged, started};
 use crate::harness::{
     DEADLINE, Launch, Process, Scratch, Server, ServerBuilder, client_to, closed_port, have, private_loopback, run,
-    skipped, wait_until,
+    skipped, undisturbed, wait_until,
 };
 use crate::load::{Account, CLIENTS, Load};
 
@@ -172,17 +172,19 @@ fn expect_one_each_of_killed_and_ended(farm: &mut Farm, word: &str) {
 
 #[test]
 fn behind_haproxy_who_is_killed_or_ended_costs_a_client_one_message_at_the_most_and_who_is_hung_is_passed_over() {
-    let Some(mut farm) = haproxy() else { return };
-    expect_one_each_of_killed_and_ended(&mut farm, "reactors/a is DOWN");
-    // Who waits for a server that is stopped waits in vain until the checks have told.
-    farm.under(Load::tcp, IMPATIENT, |farm| {
-        farm.servers[1].stop();
-        farm.wait_for_word("reactors/c is DOWN");
+    undisturbed(|| {
+        let Some(mut farm) = haproxy() else { return };
+        expect_one_each_of_killed_and_ended(&mut farm, "reactors/a is DOWN");
+        // Who waits for a server that is stopped waits in vain until the checks have told.
+        farm.under(Load::tcp, IMPATIENT, |farm| {
+            farm.servers[1].stop();
+            farm.wait_for_word("reactors/c is DOWN");
+        });
+        let without = farm.under(Load::tcp, DEADLINE, |_| {});
+        assert_eq!((without.cut, without.refused), (0, 0));
+        farm.servers[1].resume();
+        farm.under(Load::tcp, DEADLINE, |_| {});
     });
-    let without = farm.under(Load::tcp, DEADLINE, |_| {});
-    assert_eq!((without.cut, without.refused), (0, 0));
-    farm.servers[1].resume();
-    farm.under(Load::tcp, DEADLINE, |_| {});
 }
 
 #[test]
@@ -193,22 +195,24 @@ fn behind_nginx_who_is_killed_or_ended_costs_a_client_one_message_at_the_most() 
 
 #[test]
 fn behind_nginx_datagrams_are_answered_whoever_is_killed_ended_or_hung() {
-    let Some(mut farm) = nginx() else { return };
-    let expect = |what: &str, farm: &mut Farm, event: fn(&mut Farm)| {
-        let account = farm.under(Load::udp, IMPATIENT, event);
-        let (answered, failed) = (account.acknowledged.len(), account.lost + account.refused);
-        assert!(answered > failed, "{what}: {answered} answered, {failed} not");
-        println!("{what}: {failed} of {} datagrams", answered + failed);
-    };
-    expect("all well", &mut farm, |_| {});
-    expect("killed", &mut farm, |farm| {
-        farm.kill();
-        farm.wait_for_word("Connection refused");
-    });
-    farm.start_anew("-u");
-    expect("ended", &mut farm, Farm::end);
-    expect("stopped", &mut farm, |farm| {
-        farm.servers[1].stop();
-        farm.wait_for_word("timed out");
+    undisturbed(|| {
+        let Some(mut farm) = nginx() else { return };
+        let expect = |what: &str, farm: &mut Farm, event: fn(&mut Farm)| {
+            let account = farm.under(Load::udp, IMPATIENT, event);
+            let (answered, failed) = (account.acknowledged.len(), account.lost + account.refused);
+            assert!(answered > failed, "{what}: {answered} answered, {failed} not");
+            println!("{what}: {failed} of {} datagrams", answered + failed);
+        };
+        expect("all well", &mut farm, |_| {});
+        expect("killed", &mut farm, |farm| {
+            farm.kill();
+            farm.wait_for_word("Connection refused");
+        });
+        farm.start_anew("-u");
+        expect("ended", &mut farm, Farm::end);
+        expect("stopped", &mut farm, |farm| {
+            farm.servers[1].stop();
+            farm.wait_for_word("timed out");
+        });
     });
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Namespace, run, server_under_test};
+use crate::harness::{Namespace, run, server_under_test, undisturbed};
 
 /// The rules in the guide.
 #[track_caller]
@@ -16,12 +16,13 @@ fn rules() -> String {
 
 #[test]
 fn askers_are_rationed_over_both_families_and_strangers_are_dropped() {
-    let Some(namespace) = Namespace::new("nft list ruleset > /dev/null\nip address add 192.0.2.9/32 dev lo") else {
-        return;
-    };
-    let (server, rules) = (server_under_test(), rules());
-    let script = format!(
-        "{server} -q --host :: -p 6666 < /dev/null > /dev/null &
+    undisturbed(|| {
+        let Some(namespace) = Namespace::new("nft list ruleset > /dev/null\nip address add 192.0.2.9/32 dev lo") else {
+            return;
+        };
+        let (server, rules) = (server_under_test(), rules());
+        let script = format!(
+            "{server} -q --host :: -p 6666 < /dev/null > /dev/null &
          until \"$0\" -ztuq 127.0.0.1 -W 0.2; do :; done
          nft -f - <<'RULES'
 {rules}RULES
@@ -32,18 +33,19 @@ fn askers_are_rationed_over_both_families_and_strangers_are_dropped() {
          sleep 1.5
          \"$0\" --ping -t -i 0.005 -c 200 -W 5 -q --format json 127.0.0.1 || true
          \"$0\" -zu -I 192.0.2.9 -W 0.2 127.0.0.1 --format json || true"
-    );
-    let ended = run(namespace.run(env!("CARGO_BIN_EXE_reactor-client"), "", &script));
-    let lines = ended.out.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let told: Vec<_> = lines.filter(|line| line["event"] == "summary" || line["event"] == "verdict").collect();
-    assert_eq!((ended.code, told.len()), (0, 4), "{:?} {:?}", ended.out, ended.err);
-    for askers in &told[..2] {
-        let answered = askers["acknowledged"].as_u64().unwrap() + askers["late"].as_u64().unwrap();
-        // Forty at once, then twenty a second: of a thousand milliseconds' two hundred some sixty.
-        assert!((40..150).contains(&answered), "{askers}");
-    }
-    // A busy machine may keep the client from sending some.
-    let stands = &told[2];
-    assert!(stands["lost"] == 0 && stands["acknowledged"].as_u64().unwrap() > 100, "{stands}");
-    assert_eq!(told[3]["verdict"], "silent", "{}", told[3]);
+        );
+        let ended = run(namespace.run(env!("CARGO_BIN_EXE_reactor-client"), "", &script));
+        let lines = ended.out.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let told: Vec<_> = lines.filter(|line| line["event"] == "summary" || line["event"] == "verdict").collect();
+        assert_eq!((ended.code, told.len()), (0, 4), "{:?} {:?}", ended.out, ended.err);
+        for askers in &told[..2] {
+            let answered = askers["acknowledged"].as_u64().unwrap() + askers["late"].as_u64().unwrap();
+            // Forty at once, then twenty a second: of a thousand milliseconds' two hundred some sixty.
+            assert!((40..150).contains(&answered), "{askers}");
+        }
+        // A busy machine may keep the client from sending some.
+        let stands = &told[2];
+        assert!(stands["lost"] == 0 && stands["acknowledged"].as_u64().unwrap() > 100, "{stands}");
+        assert_eq!(told[3]["verdict"], "silent", "{}", told[3]);
+    });
 }

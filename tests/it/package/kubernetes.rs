@@ -5,7 +5,7 @@ use std::process::Command;
 use nix::sys::signal::Signal::SIGSTOP;
 
 use super::packaged;
-use crate::harness::{Launch, have, run, server};
+use crate::harness::{Launch, have, run, server, undisturbed};
 
 /// The words of a probe, less the program's name.
 #[track_caller]
@@ -57,25 +57,29 @@ fn kubectl_knows_every_word_of_them() {
 
 #[test]
 fn the_probes_tell_the_well_from_the_full_and_the_dead() {
-    let well = server("-q");
-    assert_eq!((asked("livenessProbe", well.tcp().port()), asked("readinessProbe", well.tcp().port())), (0, 0));
-    // Full is not dead: it must not be started anew, and gets no newcomers.
-    let full = server("-q --max-connections 1");
-    let _guest = full.quiet_client();
-    assert_eq!((asked("livenessProbe", full.tcp().port()), asked("readinessProbe", full.tcp().port())), (0, 1));
-    well.signal(SIGSTOP);
-    assert_eq!((asked("livenessProbe", well.tcp().port()), asked("readinessProbe", well.tcp().port())), (1, 1));
+    undisturbed(|| {
+        let well = server("-q");
+        assert_eq!((asked("livenessProbe", well.tcp().port()), asked("readinessProbe", well.tcp().port())), (0, 0));
+        // Full is not dead: it must not be started anew, and gets no newcomers.
+        let full = server("-q --max-connections 1");
+        let _guest = full.quiet_client();
+        assert_eq!((asked("livenessProbe", full.tcp().port()), asked("readinessProbe", full.tcp().port())), (0, 1));
+        well.signal(SIGSTOP);
+        assert_eq!((asked("livenessProbe", well.tcp().port()), asked("readinessProbe", well.tcp().port())), (1, 1));
+    });
 }
 
 #[test]
 fn a_probe_has_its_verdict_before_it_is_given_up() {
-    let manifest = packaged("kubernetes.yaml");
-    assert_eq!(manifest.matches("timeoutSeconds: 2\n").count(), 2);
-    for kind in ["livenessProbe", "readinessProbe"] {
-        let words = probe(kind).join(" ");
-        // Three tries of half a second.
-        assert!(words.contains("-W 0.5"), "{words}");
-    }
+    undisturbed(|| {
+        let manifest = packaged("kubernetes.yaml");
+        assert_eq!(manifest.matches("timeoutSeconds: 2\n").count(), 2);
+        for kind in ["livenessProbe", "readinessProbe"] {
+            let words = probe(kind).join(" ");
+            // Three tries of half a second.
+            assert!(words.contains("-W 0.5"), "{words}");
+        }
+    });
 }
 
 #[test]

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal::SIGTERM;
 use super::packaged;
 use crate::harness::{
     Client, Held, Launch, Scratch, Server, ServerBuilder, calm, can_be_shut_in, client_to, closed_port, have,
-    private_loopback, server_under_test, wait_until,
+    private_loopback, server_under_test, undisturbed, wait_until,
 };
 
 const UNITS: [&str; 3] = ["reactor-server.service", "reactor-server@.service", "reactor-server@.socket"];
@@ -134,39 +134,41 @@ fn permitted() -> Option<HashSet<String>> {
 
 #[test]
 fn no_system_call_is_one_that_the_units_refuse() {
-    let Some(permitted) = permitted() else { return };
-    if !have("strace") {
-        return;
-    }
-    let called = |words: &str, start: &dyn Fn(&str) -> ServerBuilder| {
-        let (trace, supervisor) = (Scratch::path("calls"), Scratch::path("notify"));
-        // It has room for what is told here.
-        let _socket = UnixDatagram::bind(&supervisor.0).unwrap();
-        let server = start(&format!("strace -D -o {}", trace.0.display()));
-        let supervised = |launch: Launch| {
-            launch.env("NOTIFY_SOCKET", supervisor.0.to_str().unwrap()).env("WATCHDOG_USEC", "1000000")
+    undisturbed(|| {
+        let Some(permitted) = permitted() else { return };
+        if !have("strace") {
+            return;
+        }
+        let called = |words: &str, start: &dyn Fn(&str) -> ServerBuilder| {
+            let (trace, supervisor) = (Scratch::path("calls"), Scratch::path("notify"));
+            // It has room for what is told here.
+            let _socket = UnixDatagram::bind(&supervisor.0).unwrap();
+            let server = start(&format!("strace -D -o {}", trace.0.display()));
+            let supervised = |launch: Launch| {
+                launch.env("NOTIFY_SOCKET", supervisor.0.to_str().unwrap()).env("WATCHDOG_USEC", "1000000")
+            };
+            let server = server.with(supervised).start();
+            let address = server.tcp();
+            expect_service(server, address);
+            let calls = wait_until("what was traced", || {
+                Some(fs::read_to_string(&trace.0).ok()?).filter(|calls| calls.contains("exited with"))
+            });
+            // What strace itself brings about comes before the program.
+            let calls = calls.lines().skip_while(|line| !line.starts_with("execve(")).skip(1);
+            let names: HashSet<_> = calls.filter_map(|line| Some(line.split_once('(')?.0.to_owned())).collect();
+            assert!(names.contains("epoll_wait") && names.contains("exit_group"), "{words}: {names:?}");
+            let refused: Vec<_> = names.difference(&permitted).collect();
+            assert!(refused.is_empty(), "{words}: {refused:?}");
         };
-        let server = server.with(supervised).start();
-        let address = server.tcp();
-        expect_service(server, address);
-        let calls = wait_until("what was traced", || {
-            Some(fs::read_to_string(&trace.0).ok()?).filter(|calls| calls.contains("exited with"))
+        let door = closed_port(private_loopback());
+        let own = words("reactor-server.service").replace("::", &door.ip().to_string());
+        let own = format!("{} --metrics {door} -p 0", own.replace("--drain 10", "--drain 1"));
+        called(&own, &|strace| {
+            let script = format!("exec {strace} \"$0\" \"$@\"");
+            ServerBuilder::new(&own).with(|launch| launch.through_shell(&script))
         });
-        // What strace itself brings about comes before the program.
-        let calls = calls.lines().skip_while(|line| !line.starts_with("execve(")).skip(1);
-        let names: HashSet<_> = calls.filter_map(|line| Some(line.split_once('(')?.0.to_owned())).collect();
-        assert!(names.contains("epoll_wait") && names.contains("exit_group"), "{words}: {names:?}");
-        let refused: Vec<_> = names.difference(&permitted).collect();
-        assert!(refused.is_empty(), "{words}: {refused:?}");
-    };
-    let door = closed_port(private_loopback());
-    let own = words("reactor-server.service").replace("::", &door.ip().to_string());
-    let own = format!("{} --metrics {door} -p 0", own.replace("--drain 10", "--drain 1"));
-    called(&own, &|strace| {
-        let script = format!("exec {strace} \"$0\" \"$@\"");
-        ServerBuilder::new(&own).with(|launch| launch.through_shell(&script))
+        let passed = words("reactor-server@.service");
+        let held = Held::at("127.0.0.1:0");
+        called(&passed, &|strace| held.server_by(strace, &passed));
     });
-    let passed = words("reactor-server@.service");
-    let held = Held::at("127.0.0.1:0");
-    called(&passed, &|strace| held.server_by(strace, &passed));
 }
