@@ -116,6 +116,7 @@
 //! | | `escape` | outside bytes made safe to print, reversibly |
 //! | | `error` | what failed, where, and its exit code |
 //! | | `latency` | samples in, honest percentiles out |
+//! | | `mtu` | how much a path takes in one piece: the don't-fragment bit, and what the system knows |
 //! | 1 | [`reactor`] | the one poll loop: sources and tokens, slices and the ready queue, slots with generations, keys in order of their last touch, times finer than a millisecond |
 //! | | [`connection`] | one TCP connection, the same type on both ends, and its inbox |
 //! | | `datagrams` | one UDP socket: batches in, answers out |
@@ -146,6 +147,9 @@ pub mod guide;
 #[cfg(feature = "programs")]
 #[doc(hidden)]
 pub mod latency;
+#[cfg(feature = "programs")]
+#[doc(hidden)]
+pub mod mtu;
 #[cfg(feature = "programs")]
 #[doc(hidden)]
 pub mod process;

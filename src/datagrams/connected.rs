@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
@@ -26,6 +27,17 @@ pub struct Refusal {
     pub error: io::Error,
     /// Which it was: where that is told, and it was a probe.
     pub mark: Option<Mark>,
+    /// It was too long for a link on the way.
+    pub too_big: Option<TooBig>,
+}
+
+/// A router's word on a datagram that is too long for its next link and must not be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooBig {
+    /// Who says so, where that is told.
+    pub by: Option<IpAddr>,
+    /// What that link takes, headers included; 0 from a router that does not tell.
+    pub mtu: u32,
 }
 
 impl From<Refusal> for io::Error {
@@ -258,7 +270,10 @@ impl Connected {
                 News::Nothing | News::Unkept => {
                     self.may_be_more = false;
                     // There was no room to keep it in.
-                    return self.bare.take().map_or(Ok(Came::Drained), |error| Err(Refusal { error, mark: None }));
+                    return self
+                        .bare
+                        .take()
+                        .map_or(Ok(Came::Drained), |error| Err(Refusal { error, mark: None, too_big: None }));
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! The server's takes batches of datagrams in, and its answers leave from the address that was asked. A batch is a [`receive`](Datagrams::receive), then [`next`](Datagrams::next) and [`reply`](Datagrams::reply) for each
 //! datagram, and a [`flush`](Datagrams::flush). Nothing ever waits to be sent: what the system has no room for is
 //! dropped, since a socket that waited for one peer would be deaf to all. On Linux a batch is one `recvmmsg` and its answers one
-//! `sendmmsg` (two where some are copies); elsewhere both are plain `recv_from` and `send_to`, behind the same calls.
+//! `sendmmsg` (one more where some are copies, or must stay whole); elsewhere both are plain `recv_from` and `send_to`, behind the same calls.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -28,7 +28,7 @@ use portable as system;
 
 use system::{BATCH, Batches};
 
-pub use self::connected::{Batch, Came, Connected, Refusal};
+pub use self::connected::{Batch, Came, Connected, Refusal, TooBig};
 
 #[cfg(test)]
 mod tests;
@@ -189,6 +189,12 @@ impl Datagrams {
     /// As [`reply`](Self::reply), with bytes that are this answer's alone.
     pub fn reply_copy(&mut self, peer: SocketAddr, local: Local, bytes: &[u8]) -> bool {
         self.batches.push_copy(peer, local, bytes)
+    }
+
+    /// As [`reply_copy`](Self::reply_copy), with zeros behind the bytes up to `length`, and as a whole: nobody on the way may
+    /// cut it into fragments. Where the system has no such promise it is not made longer, and goes as any other.
+    pub fn reply_whole(&mut self, peer: SocketAddr, local: Local, bytes: &[u8], length: usize) -> bool {
+        self.batches.push_whole(peer, local, bytes, length)
     }
 
     /// Sends what is queued. One that cannot be sent is told to `failed` and dropped, the others go on; what the system

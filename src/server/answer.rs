@@ -40,7 +40,16 @@ pub(super) struct Answerer {
     /// When the batch was read, where its probes ask for it.
     read: Option<u64>,
     /// The stamps of the batch, until it is known when they leave.
-    stamps: Vec<(SocketAddr, Local, Stamp)>,
+    stamps: Vec<Owed>,
+}
+
+/// A stamp that is owed.
+struct Owed {
+    peer: SocketAddr,
+    local: Local,
+    stamp: Stamp,
+    /// As long a one, and whole, where the probe asks for it.
+    length: Option<usize>,
 }
 
 /// What is to become of the socket after its slice.
@@ -131,7 +140,7 @@ impl Answerer {
 
     fn answer_batch(&mut self, desk: &mut Desk, journal: &mut Journal, budget: &mut Budget, now: Instant) {
         while let Some(Datagram { peer, local, bytes, received }) = self.datagrams.next() {
-            let (reply, probe) = (is_reply(bytes), Probe::parse(bytes));
+            let (reply, probe, length) = (is_reply(bytes), Probe::parse(bytes), bytes.len());
             budget.spend(1);
             budget.spend_bytes(bytes.len());
             desk.stats.datagrams_in += 1;
@@ -145,7 +154,7 @@ impl Answerer {
                 self.peers.hear(peer, local, now);
                 self.heard = Some(now);
                 match probe {
-                    Some(probe) => self.stamp(peer, local, &probe, received),
+                    Some(probe) => self.stamp(peer, local, &probe, length, received),
                     None => (!reply || self.may_answer_reply(now)) && self.datagrams.reply(peer, local, CHECK),
                 }
             };
@@ -164,8 +173,8 @@ impl Answerer {
         desk.stats.unanswered += sent.dropped as u64;
     }
 
-    /// Notes the probe of a peer that was just heard and prepares its stamp.
-    fn stamp(&mut self, peer: SocketAddr, local: Local, probe: &Probe, received: Option<u64>) -> bool {
+    /// Notes the probe, so long, of a peer that was just heard and prepares its stamp.
+    fn stamp(&mut self, peer: SocketAddr, local: Local, probe: &Probe, length: usize, received: Option<u64>) -> bool {
         let Some(seen) = self.peers.note(probe) else {
             return false;
         };
@@ -177,7 +186,9 @@ impl Answerer {
         });
         let received = received.unwrap_or_else(|| *self.read.get_or_insert_with(|| clock.read()));
         let (Probe { session, seq, clock, .. }, Seen { count, highest, first }) = (*probe, seen);
-        self.stamps.push((peer, local, Stamp { session, seq, clock, count, received, left: 0, highest, first }));
+        let stamp = Stamp { session, seq, clock, count, received, left: 0, highest, first };
+        let length = probe.asks_for_length().then_some(length);
+        self.stamps.push(Owed { peer, local, stamp, length });
         true
     }
 
@@ -187,11 +198,15 @@ impl Answerer {
         let clock = self.clock.get_or_insert_default();
         let left = clock.read();
         let mut unreached = 0;
-        for (peer, local, stamp) in self.stamps.drain(..) {
+        for Owed { peer, local, stamp, length } in self.stamps.drain(..) {
             let (received, left) = clock.pair(stamp.received, left);
             let mut datagram = [0; STAMPED];
             Stamp { received, left, ..stamp }.encode(&mut datagram);
-            unreached += u64::from(!self.datagrams.reply_copy(peer, local, &datagram));
+            let queued = match length {
+                None => self.datagrams.reply_copy(peer, local, &datagram),
+                Some(length) => self.datagrams.reply_whole(peer, local, &datagram, length),
+            };
+            unreached += u64::from(!queued);
         }
         self.read = None;
         unreached

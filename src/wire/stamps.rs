@@ -23,6 +23,9 @@ pub const STAMPED: usize = 72;
 const PROBE: &[u8; 8] = b"ACKSTAMP";
 const STAMP: &[u8; 8] = b"check\0\0\x01";
 
+/// The flag that asks for an answer as long as the probe.
+const AS_LONG: u64 = 1;
+
 /// What stands behind the first eight bytes.
 type Numbers = [u64; 8];
 
@@ -44,11 +47,22 @@ pub struct Probe {
     pub seq: u64,
     /// The client's clock, which means nothing to a server.
     pub clock: u64,
-    /// What else is asked for. No flag is heeded yet.
+    /// What else is asked for: 1 is an answer as long as the probe, that nobody cuts into fragments.
     pub flags: u64,
 }
 
 impl Probe {
+    /// The same, asking for an answer as long as itself.
+    pub fn as_long(self) -> Probe {
+        Probe { flags: self.flags | AS_LONG, ..self }
+    }
+
+    /// Whether it asks for an answer as long as itself.
+    #[inline]
+    pub fn asks_for_length(&self) -> bool {
+        self.flags & AS_LONG != 0
+    }
+
     /// Writes the probe; where the datagram is to be longer, over its beginning.
     pub fn encode(&self, datagram: &mut [u8; STAMPED]) {
         write(datagram, PROBE, [self.session, self.seq, self.clock, self.flags, 0, 0, 0, 0]);
@@ -112,7 +126,12 @@ impl Stamp {
 
     /// The stamp that `datagram` is, to the byte.
     pub fn parse(datagram: &[u8]) -> Option<Stamp> {
-        let [session, seq, clock, count, received, left, highest, first] = read(datagram.try_into().ok()?, STAMP)?;
+        Stamp::parse_beginning(datagram).filter(|_| datagram.len() == STAMPED)
+    }
+
+    /// The stamp with which `datagram` begins: an answer that is [as long](Probe::as_long) as its probe.
+    pub fn parse_beginning(datagram: &[u8]) -> Option<Stamp> {
+        let [session, seq, clock, count, received, left, highest, first] = read(datagram.first_chunk()?, STAMP)?;
         Some(Stamp { session, seq, clock, count, received, left, highest, first })
     }
 

@@ -10,6 +10,9 @@ use super::BATCH;
 /// The most answers in one message; kernels allow 64.
 pub(super) const MERGED: usize = BATCH;
 
+/// Room that is kept for the answers of the next batch: those to long probes are rare.
+const KEPT: usize = 64 * 1024;
+
 /// Messages from one address, in the order in which they were pushed.
 pub(super) struct Group<S, C> {
     pub(super) local: Local,
@@ -71,6 +74,14 @@ impl Copied {
         self.bytes.extend_from_slice(bytes);
         self.ends.push(self.bytes.len());
     }
+
+    /// The same, with zeros behind it up to `length`.
+    pub(super) fn push_long(&mut self, bytes: &[u8], length: usize) {
+        let end = self.bytes.len() + length.max(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.resize(end, 0);
+        self.ends.push(end);
+    }
 }
 
 impl Content for Copied {
@@ -96,6 +107,7 @@ impl Content for Copied {
 
     fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
         self.ends.clear();
     }
 }

@@ -153,10 +153,17 @@ impl Batches {
         }
     }
 
-    pub(super) fn flush(&mut self, socket: &impl AsRawFd, failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
+    pub(super) fn push_whole(&mut self, peer: SocketAddr, local: Local, bytes: &[u8], length: usize) -> bool {
         match self {
-            Self::V4(family) => family.outbox.flush(socket.as_raw_fd(), failed),
-            Self::V6(family) => family.outbox.flush(socket.as_raw_fd(), failed),
+            Self::V4(family) => family.outbox.push_whole(peer, local, bytes, length),
+            Self::V6(family) => family.outbox.push_whole(peer, local, bytes, length),
+        }
+    }
+
+    pub(super) fn flush(&mut self, socket: &impl AsFd, failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
+        match self {
+            Self::V4(family) => family.outbox.flush(socket.as_fd(), failed),
+            Self::V6(family) => family.outbox.flush(socket.as_fd(), failed),
         }
     }
 

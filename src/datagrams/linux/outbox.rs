@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, getsockopt, sendmmsg, sendto, sockopt};
@@ -15,6 +15,7 @@ use super::super::{Local, PATIENCE, Sent};
 use super::BATCH;
 use super::address::Address;
 use super::group::{Content, Copied, Group, MERGED, Shared};
+use crate::mtu::Whole;
 
 /// The longest answer that is merged: it needs no fragments on any path, and `MERGED` of it fit one message.
 const MERGEABLE: usize = 1200;
@@ -23,6 +24,8 @@ const MERGEABLE: usize = 1200;
 pub(super) struct BatchOut<S> {
     shared: Vec<Group<S, Shared>>,
     copied: Vec<Group<S, Copied>>,
+    /// Those that nobody on the way may cut into fragments.
+    whole: Vec<Group<S, Copied>>,
     sender: Sender<S>,
     merges: bool,
     queued: usize,
@@ -33,6 +36,7 @@ impl<S: Address> BatchOut<S> {
         Self {
             shared: Vec::new(),
             copied: Vec::new(),
+            whole: Vec::new(),
             sender: Sender::new(packet_info),
             // A kernel that does not know the option would send one long datagram.
             merges: getsockopt(socket, sockopt::UdpGsoSegment).is_ok(),
@@ -68,12 +72,35 @@ impl<S: Address> BatchOut<S> {
         true
     }
 
+    pub(super) fn push_whole(&mut self, peer: SocketAddr, local: Local, bytes: &[u8], length: usize) -> bool {
+        let Some(peer) = S::of(peer) else {
+            return false;
+        };
+        let group = Group::find(&mut self.whole, local, |_| true);
+        group.content.push_long(bytes, length);
+        group.push(peer, false);
+        self.queued += 1;
+        true
+    }
+
     /// Sends what the system takes and drops the rest.
-    pub(super) fn flush(&mut self, socket: RawFd, mut failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
+    pub(super) fn flush(&mut self, fd: BorrowedFd<'_>, mut failed: impl FnMut(SocketAddr, io::Error)) -> Sent {
+        let socket = fd.as_raw_fd();
         let mut flush = Flush { socket, queued: self.queued, sent: 0, patience: PATIENCE, is_full: false };
         // First those that may say when they left.
         for group in &mut self.copied {
             flush.send(&mut self.sender, group, &mut failed);
+        }
+        if self.whole.iter().any(|group| !group.peers.is_empty()) {
+            // In pieces it would say that a path takes what it does not: then it had better not leave.
+            match Whole::only(fd) {
+                Ok(_until_then) => {
+                    for group in &mut self.whole {
+                        flush.send(&mut self.sender, group, &mut failed);
+                    }
+                }
+                Err(_) => self.whole.iter_mut().for_each(Group::clear),
+            }
         }
         for group in &mut self.shared {
             self.merges &= flush.send(&mut self.sender, group, &mut failed);
