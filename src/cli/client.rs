@@ -11,12 +11,15 @@ use super::ping::PingArgs;
 use super::{FramingWord, Seconds, StyleArgs, parse_count};
 use crate::client::chat::{self, Chat, longest_message};
 use crate::client::find_idle::{self, FindIdle};
+use crate::client::find_size;
+use crate::client::lookup;
 use crate::client::origin::{Origin, Place, parse_tos};
 use crate::client::ping::{self, Ping};
 use crate::client::stage::Stage;
 use crate::client::target::{Family, Target};
 use crate::client::verdict::{self, Asking, Verdict};
-use crate::error::Error;
+use crate::error::{Error, exit};
+use crate::escape::escape;
 use crate::process::signals::OnQuit;
 use crate::stdio::diagnostics::Diagnostics;
 use crate::transcript::Style;
@@ -28,7 +31,7 @@ use crate::wire::{CHATTY_PORTS, Framing, Protocol};
 /// It ends when stdin has ended and every message is acknowledged, or as soon as the server closes.
 ///
 /// As an instrument it finds out whether a path is open (-z), how long an acknowledgement takes
-/// (--ping), and when a silent path is cut (--find-idle).
+/// (--ping), when a silent path is cut (--find-idle), and how big a message may be (--find-size).
 ///
 /// Exit code: 0 everything was acknowledged; 1 the path did not verify; 2 it could not be tried, or stdout not written.
 ///
@@ -98,6 +101,12 @@ pub(super) struct ClientArgs {
         allow_hyphen_values = true
     )]
     find_idle: Option<Seconds>,
+    /// How big may a message be? Tries sizes up to so many bytes [default: the longest there is; over TCP 65536]
+    #[arg(long, group = "mode", help_heading = "As an instrument", value_name = "BYTES", num_args = 0..=1)]
+    find_size: Option<Option<String>>,
+    /// What --ping has a child process do, when a name may have moved
+    #[arg(long, group = "mode", hide = true)]
+    resolve: bool,
     /// With --ping stop after so long; with -z ask again, once a second, until the path is open or so long is over
     #[arg(
         short = 'w',
@@ -115,10 +124,14 @@ pub(super) struct ClientArgs {
 const EXAMPLES: &str = "\
 Examples:
   reactor-client                              type to 127.0.0.1, port 6666
-  reactor-client --framing lines < notes.txt  every line of a file, each acknowledged
   reactor-client -ztu example.org 7000        are TCP and UDP open there?
   reactor-client --ping -u -c 100 -i 0.01     a hundred datagrams, ten milliseconds apart
-  reactor-client --find-idle 120 example.org  when is a silent connection cut?";
+  reactor-client --find-idle 120 example.org  when is a silent connection cut?
+  reactor-client --find-size -u example.org   how big may a datagram be?";
+
+fn is_number(word: &String) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 fn parse_ttl(word: &str) -> Result<u8, String> {
     let ttl = word.parse().ok().filter(|&ttl| ttl > 0 && !word.starts_with('+'));
@@ -131,6 +144,8 @@ enum Mode {
     Verdict(verdict::Settings),
     Ping(ping::Settings),
     FindIdle(find_idle::Settings),
+    FindSize(find_size::Settings),
+    Resolve,
 }
 
 impl Mode {
@@ -140,6 +155,8 @@ impl Mode {
             Mode::Verdict(settings) => settings.protocols.clone(),
             Mode::Ping(settings) => vec![settings.protocol],
             Mode::FindIdle(settings) => vec![settings.protocol],
+            Mode::FindSize(settings) => vec![settings.protocol],
+            Mode::Resolve => Vec::new(),
         }
     }
 }
@@ -155,10 +172,10 @@ pub(super) struct Settings {
 }
 
 impl ClientArgs {
-    pub(super) fn settings(self) -> Result<Settings, Error> {
+    pub(super) fn settings(mut self) -> Result<Settings, Error> {
+        self.sort_words()?;
         self.refuse_strays()?;
-        let family = if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) };
-        let origin = self.origin();
+        let (family, origin) = (self.family(), self.origin());
         Ok(Settings {
             target: Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?,
             family: origin.family(family)?,
@@ -169,8 +186,22 @@ impl ClientArgs {
         })
     }
 
+    /// What follows `--find-size` may be its number, or the host already.
+    fn sort_words(&mut self) -> Result<(), Error> {
+        let Some(word) = self.find_size.as_mut().and_then(|word| word.take_if(|word| !is_number(word))) else {
+            return Ok(());
+        };
+        if let (Some(_), Some(port)) = (&self.host, &self.port) {
+            let (word, port) = (escape(word.as_bytes()), escape(port.as_bytes()));
+            return Err(Error::Usage(format!(
+                "'{port}' is a word too many: --find-size takes a number of bytes, and '{word}' is none"
+            )));
+        }
+        self.port = self.host.replace(word).or(self.port.take());
+        Ok(())
+    }
+
     fn refuse_strays(&self) -> Result<(), Error> {
-        let is_number = |word: &String| word.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(number) = self.host.as_ref().filter(|word| self.tcp && is_number(word)) {
             let what = format!("'{number}' is no host, and -t is TCP: ping's -t {number} is --ttl {number} here");
             return Err(Error::Usage(what));
@@ -179,6 +210,7 @@ impl ClientArgs {
             _ if self.verdict => Asked::Verdict,
             _ if self.ping => Asked::Ping,
             Some(_) => Asked::FindIdle,
+            None if self.find_size.is_some() => Asked::FindSize,
             None => Asked::Chat,
         };
         let own = [
@@ -190,6 +222,9 @@ impl ClientArgs {
     }
 
     fn mode(self) -> Result<Mode, Error> {
+        if self.resolve {
+            return Ok(Mode::Resolve);
+        }
         if self.verdict {
             return Ok(Mode::Verdict(verdict::Settings {
                 protocols: match (self.tcp, self.udp) {
@@ -209,6 +244,9 @@ impl ClientArgs {
         }
         if self.tcp && self.udp {
             return Err(Error::Usage("-t and -u together are for -z: elsewhere give one of them".to_owned()));
+        }
+        if let Some(most) = &self.find_size {
+            return Ok(Mode::FindSize(self.size_settings(most.as_deref())?));
         }
         match self.find_idle {
             _ if self.ping => self.ping_settings().map(Mode::Ping),
@@ -233,6 +271,10 @@ impl ClientArgs {
         }
     }
 
+    fn family(&self) -> Option<Family> {
+        if self.ipv4 { Some(Family::V4) } else { self.ipv6.then_some(Family::V6) }
+    }
+
     fn origin(&self) -> Origin {
         Origin { place: self.place.clone(), tos: self.tos, ttl: self.ttl }
     }
@@ -245,8 +287,39 @@ impl ClientArgs {
         self.timeout.map_or(Some(Duration::from_secs(1)), Seconds::or_never)
     }
 
+    fn size_settings(&self, most: Option<&str>) -> Result<find_size::Settings, Error> {
+        let (protocol, framing) = (self.protocol(), self.framing.into());
+        let longest = match (protocol, framing) {
+            (Protocol::Tcp, Framing::Bytes) => {
+                let what =
+                    "--find-size over TCP needs messages that have an end: give --framing lines on both sides, or -u";
+                return Err(Error::Usage(what.to_owned()));
+            }
+            (Protocol::Tcp, _) => find_size::LONGEST,
+            (Protocol::Udp, _) if cfg!(target_os = "linux") => 65_527,
+            (Protocol::Udp, _) => {
+                let what = "--find-size over UDP needs Linux, which sets the don't-fragment bit: elsewhere it asks over \
+                            TCP, with --framing lines on both sides";
+                return Err(Error::Usage(what.to_owned()));
+            }
+        };
+        let refused = |what: String| Err(Error::Usage(what));
+        let most = match most.map(|most| (most, most.parse())) {
+            None => None,
+            Some((_, Ok(most))) if (1..=longest).contains(&most) => Some(most),
+            Some((most, _)) => {
+                return refused(format!("--find-size {most}: give a number of bytes from 1 to {longest}"));
+            }
+        };
+        let Some(timeout) = self.instrument_timeout() else {
+            return refused("--find-size needs a wait that comes to an end: give -W more than 0".to_owned());
+        };
+        Ok(find_size::Settings { protocol, framing, origin: self.origin(), most, timeout })
+    }
+
     fn ping_settings(self) -> Result<ping::Settings, Error> {
         let (protocol, timeout, origin) = (self.protocol(), self.instrument_timeout(), self.origin());
+        let family = origin.family(self.family())?;
         let deadline = self.deadline.and_then(Seconds::or_never);
         let target = Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?;
         let name = target.host.parse::<IpAddr>().is_err().then_some(target.host);
@@ -256,13 +329,13 @@ impl ClientArgs {
             let what = format!("--flows {} needs as many ports, and -I gives one, {port}", settings.flows);
             return Err(Error::Usage(format!("{what}: give the address alone")));
         }
-        Ok(ping::Settings { origin, ..settings })
+        Ok(ping::Settings { origin, family, ..settings })
     }
 
     fn chat_settings(self) -> Result<chat::Settings, Error> {
         // Without a way to read it that does not block, stdin would be at its end at once: a success that sent nothing.
         if cfg!(windows) && self.messages.is_empty() {
-            let what = "stdin is not read on Windows: give each message with -m, or ask with -z, --ping or --find-idle";
+            let what = "stdin is not read on Windows: give each message with -m, or ask with -z, --ping, --find-idle or --find-size";
             return Err(Error::Usage(what.to_owned()));
         }
         let (protocol, framing): (Protocol, Framing) = (self.protocol(), self.framing.into());
@@ -310,6 +383,10 @@ impl Settings {
                 "no server answers a datagram from the port {port}, where a service that answers anything may be"
             );
         }
+        if let Mode::Resolve = mode {
+            lookup::print_addresses(&target, family)?;
+            return Ok(exit::DONE);
+        }
         if let Mode::Verdict(settings) = &mode
             && settings.asking != Asking::Once
         {
@@ -348,6 +425,11 @@ impl Settings {
                 let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
                 FindIdle::new(stage, settings, addresses).run()
             }
+            Mode::FindSize(settings) => {
+                let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
+                find_size::run(stage, settings, addresses)
+            }
+            Mode::Resolve => Ok(exit::DONE),
         }
     }
 }

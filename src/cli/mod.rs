@@ -1,6 +1,7 @@
 //! The command lines: words in, settings out; and how both programs begin and end.
 
 mod client;
+mod foreign;
 #[cfg(feature = "generate")]
 mod generate;
 mod modes;
@@ -164,7 +165,7 @@ pub fn run<A: Parser>(
             };
         }
         Err(error) => {
-            let sentence = usage(&error);
+            let sentence = usage(&name, &error);
             tell_failure(&sentence);
             complain(&mut diagnostics, &name, &sentence);
             return ExitCode::from(exit::UNTRIED);
@@ -241,7 +242,7 @@ fn start_log(name: String, diagnostics: Diagnostics) {
 }
 
 /// A usage error as one sentence: what was wrong and what is accepted.
-fn usage(error: &clap::Error) -> String {
+fn usage(program: &str, error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let sentence = text.split("\n\n").next().unwrap_or(text);
@@ -249,7 +250,11 @@ fn usage(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::Io {
         return escape(sentence.join(" ").as_bytes()).to_string();
     }
-    format!("{}; --help lists what is accepted", escape(sentence.join(" ").as_bytes()))
+    let sentence = escape(sentence.join(" ").as_bytes()).to_string();
+    match foreign::hint(program, error) {
+        Some(hint) => format!("{sentence}: {hint}"),
+        None => format!("{sentence}; --help lists what is accepted"),
+    }
 }
 
 #[cfg(test)]
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_mistake_is_one_sentence_with_the_accepted_form() {
-        let sentence = |words: &[&str]| usage(&ServerArgs::try_parse_from(words).unwrap_err());
+        let sentence = |words: &[&str]| usage("reactor-server", &ServerArgs::try_parse_from(words).unwrap_err());
         assert_eq!(
             sentence(&["x", "--port", "70000"]),
             "invalid value '70000' for '--port <PORT>': give a number from 0 (the system chooses) to 65535; --help lists what is accepted"

@@ -9,15 +9,17 @@ pub(super) enum Asked {
     Verdict,
     Ping,
     FindIdle,
+    FindSize,
 }
 
 impl Asked {
     fn word(self) -> &'static str {
         match self {
-            Asked::Chat => "the chat (without -z, --ping and --find-idle)",
+            Asked::Chat => "the chat (without -z, --ping, --find-idle and --find-size)",
             Asked::Verdict => "-z",
             Asked::Ping => "--ping",
             Asked::FindIdle => "--find-idle",
+            Asked::FindSize => "--find-size",
         }
     }
 }
@@ -80,7 +82,7 @@ mod tests {
         assert!(refuse_strays(Asked::Chat, &options[..1]).is_ok());
         assert_eq!(
             said(Asked::Ping, &options),
-            "-m belongs to the chat (without -z, --ping and --find-idle), not to --ping"
+            "-m belongs to the chat (without -z, --ping, --find-idle and --find-size), not to --ping"
         );
         assert_eq!(
             said(Asked::Chat, &options[1..]),

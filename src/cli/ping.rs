@@ -116,6 +116,7 @@ impl PingArgs {
             size,
             plain: self.plain,
             name,
+            family: None,
             deadline,
             timeout,
             flows: self.flows.unwrap_or(1),

@@ -15,6 +15,7 @@ use super::stage::Source;
 use crate::connection::{Connection, Inbox, Pulled};
 use crate::datagrams::{Batch, Connected, Received, Refusal};
 use crate::escape::cause;
+use crate::mtu::{self, Fragments};
 use crate::process::limits::Shortage;
 use crate::reactor::{Budget, Key, Reactor, Source as _, stream_interest};
 use crate::wire::{Framing, Message, Notice, Outbox, Output, Protocol, Replies, Reply, Stamp};
@@ -176,6 +177,33 @@ impl Link {
             }
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Has what it sends be cut into fragments, or not (UDP).
+    ///
+    /// # Errors
+    /// The system has no such option.
+    pub fn hold_to(&self, fragments: Fragments) -> io::Result<()> {
+        match &self.way {
+            Way::Tcp { .. } => Ok(()),
+            Way::Udp(connected) => mtu::set(connected.socket(), fragments),
+        }
+    }
+
+    /// What its path takes in one piece, headers included, as far as the system has learnt.
+    pub fn path_mtu(&self) -> Option<u32> {
+        match &self.way {
+            Way::Tcp { connection, .. } => mtu::path_mtu(connection.stream()),
+            Way::Udp(connected) => mtu::path_mtu(connected.socket()),
+        }
+    }
+
+    /// How many bytes a segment of it carries (TCP).
+    pub fn segment(&self) -> Option<u32> {
+        match &self.way {
+            Way::Tcp { connection, .. } => mtu::segment(connection.stream()),
+            Way::Udp(_) => None,
         }
     }
 

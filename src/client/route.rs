@@ -24,6 +24,8 @@ pub struct Route {
     origin: Origin,
     peer: SocketAddr,
     rest: VecDeque<SocketAddr>,
+    /// The addresses that were settled on and left, in that order.
+    left: Vec<SocketAddr>,
 }
 
 impl Route {
@@ -31,7 +33,7 @@ impl Route {
     pub fn new(protocol: Protocol, framing: Framing, origin: Origin, addresses: Vec<SocketAddr>) -> Route {
         let mut rest = VecDeque::from(addresses);
         let peer = rest.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
-        Route { protocol, framing, origin, peer, rest }
+        Route { protocol, framing, origin, peer, rest, left: Vec::new() }
     }
 
     /// The address being tried or used.
@@ -62,6 +64,21 @@ impl Route {
     /// This address is the one.
     pub fn settle(&mut self) {
         self.rest.clear();
+    }
+
+    /// The name has moved: another address is the one from now on.
+    pub fn move_to(&mut self, address: SocketAddr) {
+        self.left.push(std::mem::replace(&mut self.peer, address));
+    }
+
+    /// How many addresses were left for another.
+    pub fn moves(&self) -> usize {
+        self.left.len()
+    }
+
+    /// The address in use after so many moves.
+    pub fn after(&self, moves: usize) -> SocketAddr {
+        self.left.get(moves).copied().unwrap_or(self.peer)
     }
 
     /// How long the address may take to accept or to answer, where one may take `timeout`.

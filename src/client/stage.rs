@@ -65,13 +65,15 @@ pub enum Source {
     Diagnostics,
     /// A time has come that is finer than the poll's milliseconds.
     Alarm,
+    /// A child that asks for a name has something to say.
+    Lookup,
     /// One socket towards the server.
     Link(Key),
 }
 
 impl reactor::Source for Source {
     const SINGLE: &'static [Source] =
-        &[Source::Signals, Source::Console, Source::Screen, Source::Diagnostics, Source::Alarm];
+        &[Source::Signals, Source::Console, Source::Screen, Source::Diagnostics, Source::Alarm, Source::Lookup];
 
     #[inline]
     fn of_key(key: Key) -> Source {
@@ -82,7 +84,12 @@ impl reactor::Source for Source {
     fn key(self) -> Option<Key> {
         match self {
             Source::Link(key) => Some(key),
-            Source::Signals | Source::Console | Source::Screen | Source::Diagnostics | Source::Alarm => None,
+            Source::Signals
+            | Source::Console
+            | Source::Screen
+            | Source::Diagnostics
+            | Source::Alarm
+            | Source::Lookup => None,
         }
     }
 
@@ -106,8 +113,8 @@ mod tests {
 
     #[test]
     fn every_source_comes_back_from_its_token() {
-        use Source::{Alarm, Console, Diagnostics, Screen, Signals};
-        for source in [Signals, Console, Screen, Diagnostics, Alarm] {
+        use Source::{Alarm, Console, Diagnostics, Lookup, Screen, Signals};
+        for source in [Signals, Console, Screen, Diagnostics, Alarm, Lookup] {
             assert_eq!(Source::of(source.token()), Some(source));
         }
     }

@@ -107,7 +107,7 @@ impl Verdict {
                 Source::Signals => self.heed_signals(),
                 Source::Link(key) => self.serve(key, &mut slice),
                 own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
-                Source::Console | Source::Alarm => {}
+                Source::Console | Source::Alarm | Source::Lookup => {}
             }
             self.stage.reactor.put_back(slice);
         }

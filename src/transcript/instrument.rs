@@ -2,6 +2,7 @@
 
 mod figures;
 mod idle;
+mod size;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::figures::{Figures, FlowFigures, LostLegs, OutageFigures};
+pub use self::figures::{Figures, FlowFigures, LostLegs, OutageFigures, hint};
 pub use self::idle::{Cause, Idle};
+pub use self::size::{Leg, Limit, Size};
 use super::address::Address;
 use super::json::Object;
 use super::stamp::local;
@@ -151,6 +153,20 @@ pub enum Event<'a> {
         /// What came of those that were longer.
         answer: Idle,
     },
+    /// How big a message may be.
+    Size {
+        /// The server.
+        peer: SocketAddr,
+        /// The answer.
+        size: &'a Size,
+    },
+    /// A name has another address than before, where the run goes on (JSON alone: people are told on stderr).
+    Resolved {
+        /// The name.
+        name: &'a str,
+        /// The address and port.
+        address: SocketAddr,
+    },
 }
 
 impl Render for Event<'_> {
@@ -202,7 +218,7 @@ impl Event<'_> {
                     false => push_line!(out, ", {bytes} {what}, every {} s", interval.as_secs_f64()),
                 }
             }
-            Event::StoodStill { .. } => {}
+            Event::StoodStill { .. } | Event::Resolved { .. } => {}
             Event::Reply { protocol, peer, seq, rtt, dated, .. } => {
                 push_date(out, dated);
                 let (word, peer) = (acknowledgement(protocol), Address::new(peer));
@@ -221,6 +237,7 @@ impl Event<'_> {
             }
             Event::Summary(figures) => figures.text(out),
             Event::Idle { protocol, survived, answer, .. } => answer.text(protocol, survived, out),
+            Event::Size { peer, size } => size.text(peer, out),
         }
     }
 
@@ -256,6 +273,11 @@ impl Event<'_> {
             }
             Event::Summary(figures) => figures.json(stamp, out),
             Event::Idle { protocol, peer, survived, answer } => answer.json(protocol, peer, survived, stamp, out),
+            Event::Size { peer, size } => size.json(peer, stamp, out),
+            Event::Resolved { name, address } => {
+                let object = Object::event(out, stamp, "resolved").outside("name", name.as_bytes());
+                object.address("address", address).end_line();
+            }
         }
     }
 }
@@ -264,6 +286,14 @@ impl Event<'_> {
 fn nanos<'o>(object: Object<'o>, key: &'static str, time: Option<Duration>) -> Object<'o> {
     match time {
         Some(time) => object.value(key, time.as_nanos()),
+        None => object.value(key, "null"),
+    }
+}
+
+/// A count, or null.
+fn count<'o>(object: Object<'o>, key: &'static str, count: Option<u64>) -> Object<'o> {
+    match count {
+        Some(count) => object.value(key, count),
         None => object.value(key, "null"),
     }
 }

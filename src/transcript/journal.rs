@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::stdio::screen::{LIMIT, Screen};
 use crate::transcript::locale::spelled;
-use crate::transcript::{Charset, Render, Stamp, Style, gap};
+use crate::transcript::{Charset, Format, Render, Stamp, Style, gap};
 
 /// How long an exit waits for a stdout that takes nothing.
 pub const LAST_LINES: Duration = Duration::from_millis(500);
@@ -28,6 +28,11 @@ impl Journal {
     /// Whether events go untold.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Whether events are told as JSON.
+    pub fn is_json(&self) -> bool {
+        self.style.format == Format::Json
     }
 
     /// Tells an event, unless this journal is quiet. Where stdout takes nothing for too long it is dropped whole.

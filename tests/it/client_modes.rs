@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::harness::{Launch, Scratch, client_to, run, server};
 
 /// The modes, as they are asked for.
-const MODES: [&str; 4] = ["", "-z", "--ping", "--find-idle"];
+const MODES: [&str; 5] = ["", "-z", "--ping", "--find-idle", "--find-size"];
 
 /// Every option that has modes of its own: how it is given, its names, and the modes that know it.
 const OPTIONS: [(&str, &str, &[&str]); 13] = [
@@ -48,6 +48,8 @@ fn words(mode: &str, option: &str) -> String {
     match mode {
         "--ping" if !option.starts_with("-c") => "--ping -c 1".to_owned(),
         "--find-idle" => "--find-idle 0.1".to_owned(),
+        "--find-size" if option.contains("-u") => "--find-size 100".to_owned(),
+        "--find-size" => "--find-size 100 -u".to_owned(),
         mode => mode.to_owned(),
     }
 }
@@ -71,7 +73,7 @@ fn every_option_in_every_mode() {
             assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{mode} {option}: {:?}", ended.err);
             let sentence = &ended.err[0];
             let home = if homes == [""] {
-                "without -z, --ping and --find-idle".to_owned()
+                "without -z, --ping, --find-idle and --find-size".to_owned()
             } else {
                 format!("to {}", homes.join(" and "))
             };
@@ -83,6 +85,10 @@ fn every_option_in_every_mode() {
     }
     for (option, names) in EVERYWHERE {
         for mode in MODES.into_iter().filter(|_| !matches!(option, "-6" | "--help" | "--version")) {
+            // Over TCP it needs another framing, which its own tests have.
+            if (mode, option) == ("--find-size", "-t") {
+                continue;
+            }
             let (port, words) = (server.tcp().port().to_string(), words(mode, option));
             let ended = run(match option {
                 "-p" => Launch::client(&words.split_whitespace().chain(["-p", &port]).collect::<Vec<_>>()),

@@ -69,6 +69,17 @@ fn who_types_as_for_ping_or_nc_is_told_what_it_is_here() {
     expect_refusal(&["-s", "10.0.0.1", "127.0.0.1", "6666"], "-I 10.0.0.1");
     expect_refusal(&["-z", "-s", "::1", "::1", "6666"], "-I ::1");
     expect_refusal(&["-p", "5000", "127.0.0.1", "6666"], "-I :PORT");
+    for (words, here) in [
+        (&["--ping", "-M", "do", "-s", "1400", "127.0.0.1"][..], "--find-size"),
+        (&["--ping", "-f", "127.0.0.1"], "-i 0"),
+        (&["-S", "10.0.0.1", "127.0.0.1"], "-I"),
+        (&["-T", "0x10", "127.0.0.1"], "-Q"),
+        (&["-n", "127.0.0.1"], "leave it out"),
+        (&["-lu", "6666"], "reactor-server"),
+        (&["--json", "-z"], "--format json"),
+    ] {
+        expect_refusal(words, here);
+    }
 }
 
 #[test]

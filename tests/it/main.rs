@@ -38,6 +38,7 @@ mod durations;
 mod fairness;
 mod find_idle;
 mod find_idle_path;
+mod find_size;
 mod fresh_line;
 mod fresh_prompt;
 mod front_page;

@@ -47,14 +47,17 @@ fn the_answer_lies_on_the_wire_as_the_contract_says() {
     let server = server("-u");
     let peer = server.peer();
     let (session, seq, clock) = (*b"\x01\x02\x03\x04\x05\x06\x07\x08", 41_u64.to_be_bytes(), *b"whenever");
-    for (length, flags) in [(72, 0_u64), (73, 0), (1472, 1), (65507, u64::MAX)] {
+    for (length, flags) in [(72, 0_u64), (73, 0), (72, 1), (1472, 1), (1473, 2), (65507, u64::MAX)] {
         let mut datagram = [&b"ACKSTAMP"[..], &session, &seq, &clock, &flags.to_be_bytes()].concat();
         datagram.resize(length, if flags == 0 { 0 } else { 0xab });
         let before = now();
         peer.send(&datagram);
         let answer = peer.receive();
         let after = now();
-        assert_eq!(answer.len(), 72, "to {length} bytes with flags {flags:x}");
+        // The one flag there is asks for an answer as long as the probe.
+        let wanted = if flags & 1 == 1 && cfg!(target_os = "linux") { length } else { 72 };
+        assert_eq!(answer.len(), wanted, "to {length} bytes with flags {flags:x}");
+        assert!(answer[72..].iter().all(|&byte| byte == 0), "behind the stamp is nothing");
         assert_eq!(&answer[..8], b"check\0\0\x01");
         assert_eq!((&answer[8..16], &answer[16..24], &answer[24..32]), (&session[..], &seq[..], &clock[..]));
         let number = |at: usize| u64::from_be_bytes(answer[at..at + 8].try_into().unwrap());

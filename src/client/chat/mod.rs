@@ -187,7 +187,7 @@ impl Chat {
                 Phase::Over | Phase::Failed => {}
             },
             Source::Diagnostics => self.stage.heed(Source::Diagnostics),
-            Source::Link(_) | Source::Alarm => {}
+            Source::Link(_) | Source::Alarm | Source::Lookup => {}
         }
     }
 

@@ -114,7 +114,7 @@ impl FindIdle {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),
                     own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
-                    Source::Console | Source::Alarm => {}
+                    Source::Console | Source::Alarm | Source::Lookup => {}
                 }
                 self.stage.reactor.put_back(slice);
             }

@@ -24,6 +24,9 @@ impl Ping {
         if self.approached == Some(key) {
             return self.serve_approach(key, slice);
         }
+        if self.scout.is(key) {
+            return self.serve_scout(key, slice);
+        }
         match self.settings.protocol {
             Protocol::Tcp => self.serve_stream(key, slice),
             Protocol::Udp => {
@@ -164,6 +167,17 @@ impl Ping {
         }
     }
 
+    /// The name has moved, and the socket with it: what it carries stays unanswered.
+    pub(super) fn end_moved(&mut self, key: Key, now: Instant) {
+        let Some(socket) = self.flows.close(key) else {
+            return;
+        };
+        for seq in socket.order {
+            self.lose(seq, "the name moved", Some(socket.source_port));
+        }
+        self.judge(now);
+    }
+
     /// Whether none of the probes that left by this port is out, as far as the stamps tell.
     fn owes_nothing(&mut self, key: Key) -> bool {
         let Some(socket) = self.flows.get(key) else {
@@ -191,6 +205,7 @@ impl Ping {
     /// A datagram of ours did not arrive: the one that the network names, the only one of its port, or the oldest that
     /// is out.
     fn take_refusal(&mut self, key: Key, refusal: &Refusal, now: Instant) {
+        self.scout.note(refusal);
         let Some(socket) = self.flows.get(key) else {
             return;
         };
@@ -318,11 +333,13 @@ impl Ping {
     fn credit(&mut self, seq: u64, receipt: Receipt, server: Option<Duration>) -> (Meaning<Via>, Instant) {
         let receipt = receipt.since(self.account.written(seq), Instant::now);
         let at = receipt.at();
+        let moves = self.account.via(seq).map_or(0, |via| via.moves);
         let meaning = self.account.answer(seq, at);
         let Settings { protocol, dated, .. } = self.settings;
-        let peer = self.route.peer();
+        let peer = self.route.after(moves);
         match meaning {
-            Meaning::InTime(times, Via { key, flow }) => {
+            Meaning::InTime(times, Via { key, flow, .. }) => {
+                self.name.is_answered();
                 let due = at.saturating_duration_since(self.began).saturating_sub(times.response);
                 if let Some(key) = key {
                     self.flows.come_back(key);

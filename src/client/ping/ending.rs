@@ -11,7 +11,7 @@ use crate::error::exit;
 use crate::latency::Millis;
 use crate::transcript::address::Address;
 use crate::transcript::framing;
-use crate::transcript::instrument::{Event, Figures, LostLegs, OutageFigures};
+use crate::transcript::instrument::{Event, Figures, LostLegs, OutageFigures, hint};
 use crate::wire::Framing;
 
 impl Ping {
@@ -47,6 +47,7 @@ impl Ping {
             response: self.tally.response().summary(),
             server: Some(self.tally.server.summary()).filter(|_| knows_stamps),
             worst_flow: self.tally.worst_flow(),
+            short_answered: self.short_answered(),
         }
     }
 
@@ -64,6 +65,8 @@ impl Ping {
         if self.several {
             return None;
         }
+        let Legs { there, back } = self.flows.past_legs();
+        sum = Legs { there: sum.there + there, back: sum.back + back };
         for port in self.flows.iter().filter(|socket| socket.is_settled).filter_map(|socket| socket.port.as_ref()) {
             if port.is_open(&self.account) {
                 return None;
@@ -139,7 +142,7 @@ impl Ping {
     /// Says where the figures are not what they seem.
     fn warn(&mut self, figures: &Figures) {
         let heard = figures.acknowledged + figures.late + self.tally.strange > 0;
-        if self.mute && !heard && !self.said_framing {
+        if self.mute && !heard && !self.said_framing && figures.short_answered.is_none() {
             self.stage.complain(framing::question(self.settings.framing));
         }
         if self.tally.surplus > 0 {
@@ -153,6 +156,9 @@ impl Ping {
                 "what came while no probe waited for it, and is no acknowledgement: {}",
                 self.tally.strange
             ));
+        }
+        if let Some(bytes) = figures.short_answered.filter(|_| self.stage.journal.is_json()) {
+            self.stage.complain(hint(bytes));
         }
         let Some(rtt) = figures.rtt.p50 else {
             return;

@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::account::Account;
+use super::legs::Legs;
 use super::port::Port;
 use crate::client::link::Link;
 use crate::client::route::Route;
@@ -61,6 +63,16 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// Whether probes leave by it, and their answers are awaited.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == Duty::Open
+    }
+
+    /// Whether it may yet bring a late answer, and nothing else.
+    pub(super) fn is_retired(&self) -> bool {
+        self.state == Duty::Retired
+    }
+
     /// Stamps are understood here: it carries any number of probes from now on.
     pub(super) fn settle(&mut self) {
         if !std::mem::replace(&mut self.is_settled, true) {
@@ -97,6 +109,8 @@ pub(super) struct Flows {
     is_closed: bool,
     /// How many sockets without a home there were.
     turns: usize,
+    /// What the ports that are closed told of the legs.
+    past: Legs,
 }
 
 impl Flows {
@@ -116,6 +130,7 @@ impl Flows {
             room,
             is_closed,
             turns: 0,
+            past: Legs::default(),
         }
     }
 
@@ -274,9 +289,33 @@ impl Flows {
 
     /// Closes a socket and tells what it carried.
     pub(super) fn close(&mut self, key: Key) -> Option<Socket> {
-        let socket = self.sockets.remove(key)?;
+        let socket = self.forget(key)?;
         self.vacate(key, socket.flow);
         Some(socket)
+    }
+
+    /// It is gone; what it told of the legs is not.
+    fn forget(&mut self, key: Key) -> Option<Socket> {
+        let socket = self.sockets.remove(key)?;
+        if let Some(port) = socket.port.as_ref().filter(|_| socket.is_settled) {
+            let Legs { there, back } = port.legs.legs();
+            self.past.there += there;
+            self.past.back += back;
+        }
+        Some(socket)
+    }
+
+    /// What the ports that are closed told of the legs.
+    pub(super) fn past_legs(&self) -> Legs {
+        self.past
+    }
+
+    /// Whether any probe that left by it is out.
+    pub(super) fn carries_any<V: Copy>(&self, key: Key, account: &Account<V>) -> bool {
+        self.sockets.get(key).is_some_and(|socket| match &socket.port {
+            Some(port) if socket.is_settled => port.oldest_in_flight(account).is_some(),
+            _ => socket.order.iter().any(|&seq| account.is_in_flight(seq)),
+        })
     }
 
     /// Keeps a socket for late answers alone, until `until`.
@@ -305,7 +344,7 @@ impl Flows {
             && (until <= now || self.sockets.get(key).is_none())
         {
             self.retired.pop_front();
-            self.sockets.remove(key);
+            self.forget(key);
         }
         while let Some(&key) = self.beside.front() {
             match self.sockets.get(key) {
@@ -356,7 +395,7 @@ impl Flows {
             let Some((_, oldest)) = self.retired.pop_front() else {
                 return Err(Shortage::of("too many sockets"));
             };
-            self.sockets.remove(oldest);
+            self.forget(oldest);
         }
         Ok(())
     }

@@ -11,6 +11,8 @@
 //! | `still` | whether this client itself stood still |
 //! | `flows`, `port` | the sockets that carry the probes; a port of stamped ones |
 //! | `approach` | which address is the one |
+//! | `moves` | whether the name is elsewhere by now |
+//! | `scout` | whether size is the cause of losses |
 //! | `probing` | sends what is due, loses what is overdue |
 //! | `answers` | what comes back |
 //! | `receipt` | when it came |
@@ -24,6 +26,7 @@ mod approach;
 mod ending;
 mod flows;
 mod legs;
+mod moves;
 mod outages;
 mod output;
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod port;
 mod probing;
 mod receipt;
 mod schedule;
+mod scout;
 mod still;
 mod tally;
 
@@ -41,15 +45,18 @@ use std::time::{Duration, Instant};
 
 use self::account::Account;
 use self::flows::Flows;
+use self::moves::Name;
 use self::outages::Outages;
 pub use self::output::Output;
 use self::schedule::Schedule;
+use self::scout::Scout;
 use self::still::Watch;
 use self::tally::Tally;
 use super::link::Answer;
 use super::origin::Origin;
 use super::route::Route;
 use super::stage::{Source, Stage};
+use super::target::Family;
 use crate::connection::{buffer, is_reset};
 use crate::datagrams::Batch;
 use crate::datagrams::clock::Clock;
@@ -81,8 +88,10 @@ pub struct Settings {
     pub framing: Framing,
     /// Where the sockets leave from, and how they are marked.
     pub origin: Origin,
-    /// The name behind the addresses, where it is one.
+    /// The name behind the addresses, where it is one, ...
     pub name: Option<String>,
+    /// ... of which those of this family count.
+    pub family: Option<Family>,
     /// How many probes to send; `None`: until interrupted.
     pub count: Option<u64>,
     /// The time from one probe to the next; zero: a closed loop.
@@ -128,6 +137,8 @@ struct Via {
     /// By this socket; by none that was left open, if the system refused it at once.
     key: Option<Key>,
     flow: usize,
+    /// To the address that was in use after so many moves.
+    moves: usize,
 }
 
 /// A run of probes.
@@ -140,6 +151,8 @@ pub struct Ping {
     flows: Flows,
     /// The socket that asks one of several addresses whether it is the one.
     approached: Option<Key>,
+    name: Name,
+    scout: Scout,
     /// The timetable, once an address is settled on.
     schedule: Option<Schedule>,
     account: Account<Via>,
@@ -200,6 +213,8 @@ impl Ping {
             route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
             flows: Flows::new(settings.flows, settings.protocol, settings.framing, settings.interval.is_zero()),
             approached: None,
+            name: Name::new(settings.family),
+            scout: Scout::default(),
             schedule: None,
             account: Account::new(now, settings.timeout),
             outages: Outages::default(),
@@ -256,6 +271,7 @@ impl Ping {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),
+                    Source::Lookup => self.hear_lookup(),
                     own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
                     Source::Console | Source::Alarm => {}
                 }
@@ -274,6 +290,7 @@ impl Ping {
                 None => self.judge_patience(now),
                 Some(_) => self.expire(now),
             }
+            self.judge_lookup(now);
             self.send_due();
             self.show_progress(now);
         }
@@ -295,7 +312,7 @@ impl Ping {
                 self.give_up(seq, now);
             }
         }
-        self.account.in_flight() == 0
+        self.account.in_flight() == 0 && self.scout_ends().is_none_or(|end| end <= now)
     }
 
     /// Where a probe may wait for ever, the last ones may not: they have until the end of `-w`, or until another would
@@ -313,8 +330,10 @@ impl Ping {
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         let approached = if self.schedule.is_none() { self.patience_ends() } else { None };
         let (due, expiry) = (self.next_due(now), self.next_expiry());
-        [approached, due, expiry, self.last_wait_ends(), self.flows.next_farewell(), self.next_live]
+        let beside = [self.flows.next_farewell(), self.next_live, self.name.gives_up()];
+        [approached, due, expiry, self.last_wait_ends(), self.scout_ends().filter(|&end| end > now)]
             .into_iter()
+            .chain(beside)
             .flatten()
             .min()
     }

@@ -81,7 +81,7 @@ impl Ping {
         };
         let (flow, stands) = (socket.flow, socket.state == Duty::Open);
         self.tally.send(flow, socket.source_port);
-        let seq = self.account.send(due, now, Via { key: Some(key), flow });
+        let seq = self.account.send(due, now, Via { key: Some(key), flow, moves: self.route.moves() });
         self.flows.carry(key, seq, now);
         if stands && let Some(Err(error)) = self.flows.get(key).map(|socket| socket.link.send(&self.message)) {
             self.end(key, &why(&error), now);
@@ -115,7 +115,7 @@ impl Ping {
         let (flow, source_port) = (socket.flow, socket.source_port);
         let error = match socket.link.send(&self.message) {
             Ok(true) => {
-                let seq = self.account.send(due, now, Via { key: Some(key), flow });
+                let seq = self.account.send(due, now, Via { key: Some(key), flow, moves: self.route.moves() });
                 if let Some(port) = &mut socket.port {
                     port.sent_as(seq, known);
                 }
@@ -149,7 +149,7 @@ impl Ping {
             return Err(error);
         }
         self.tally.send(flow, 0);
-        let seq = self.account.send(due, now, Via { key: None, flow });
+        let seq = self.account.send(due, now, Via { key: None, flow, moves: self.route.moves() });
         self.lose(seq, &why(&error), None);
         Ok(())
     }
@@ -215,7 +215,7 @@ impl Ping {
 
     /// A probe is lost, if its fate is still open.
     pub(super) fn lose(&mut self, seq: u64, reason: &str, source_port: Option<u16>) {
-        let Some((due, Via { key, flow })) = self.account.lose(seq) else {
+        let Some((due, Via { key, flow, moves })) = self.account.lose(seq) else {
             return;
         };
         if let Some(key) = key {
@@ -226,7 +226,10 @@ impl Ping {
         }
         self.tally.lose(flow, source_port);
         let Settings { protocol, dated, .. } = self.settings;
-        self.tell(&Event::Lost { protocol, peer: self.route.peer(), seq, reason, dated });
+        self.tell(&Event::Lost { protocol, peer: self.route.after(moves), seq, reason, dated });
+        let now = Instant::now();
+        self.ask_again(now);
+        self.send_scout(now);
     }
 
     /// Says once why a probe, or an address, could not be tried.

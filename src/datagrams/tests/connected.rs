@@ -58,7 +58,7 @@ fn a_refused_probe_is_named_and_one_that_leaves_after_it_is_not_touched() {
         while refused.len() < 5 {
             match wait(&mut connected) {
                 Ok(len) => assert_eq!(len, 5),
-                Err(Refusal { error, mark }) => {
+                Err(Refusal { error, mark, .. }) => {
                     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
                     refused.extend(mark);
                 }

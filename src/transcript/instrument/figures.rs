@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::nanos;
+use super::{count, nanos};
 use crate::latency::{Millis, Summary as Percentiles};
 use crate::transcript::address::Address;
 use crate::transcript::json::Object;
@@ -56,6 +56,13 @@ pub struct Figures {
     pub server: Option<Percentiles>,
     /// The flow that fared worst, where there are several.
     pub worst_flow: Option<FlowFigures>,
+    /// The bytes of a message that is answered, where probes are lost for nothing but their size.
+    pub short_answered: Option<usize>,
+}
+
+/// What is said where a message of so many bytes is answered, and longer ones are lost for nothing but their size.
+pub fn hint(bytes: usize) -> String {
+    format!("a message of {bytes} bytes is answered: try --find-size")
 }
 
 /// Which way probes were lost. Late ones are in none of these.
@@ -145,6 +152,9 @@ impl Figures {
                 None => out.push_str("-\n"),
             }
         }
+        if let Some(bytes) = self.short_answered {
+            push_line!(out, "{}", hint(bytes));
+        }
     }
 
     pub(super) fn json(&self, stamp: &Stamp, out: &mut String) {
@@ -176,14 +186,6 @@ impl Figures {
                 })
                 .end_line(),
         }
-    }
-}
-
-/// A count, or null.
-fn count<'o>(object: Object<'o>, key: &'static str, count: Option<u64>) -> Object<'o> {
-    match count {
-        Some(count) => object.value(key, count),
-        None => object.value(key, "null"),
     }
 }
 

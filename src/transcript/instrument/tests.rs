@@ -34,6 +34,7 @@ fn figures() -> Figures {
         response: latencies.summary(),
         server: None,
         worst_flow: None,
+        short_answered: None,
     }
 }
 
@@ -183,4 +184,41 @@ fn a_path_that_broke_has_no_timeout() {
 fn a_percentage_has_no_idle_digits() {
     let said: Vec<String> = [0.0, 0.05, 50.0, 100.0 / 3.0, 0.000_28, 99.9996].into_iter().map(percent).collect();
     assert_eq!(said, ["0%", "0.05%", "50%", "33.33%", "0.0003%", "99.9996%"]);
+}
+
+#[test]
+fn a_size_is_told_with_what_limits_it() {
+    let peer = ([10, 0, 0, 5], 6666).into();
+    let datagrams = |limit, path_mtu, fragments| Size::Datagrams { answered: 1252, path_mtu, limit, fragments };
+    let router = || Some([10, 0, 0, 1].into());
+    for (size, expected) in [
+        (
+            datagrams(Limit::Told(vec![(router(), 1280)]), Some(1280), Some((4000, true))),
+            "udp 10.0.0.5:6666 answers up to 1252 bytes (path MTU 1280): told by 10.0.0.1 (MTU 1280); \
+             fragmented ones up to 4000 bytes pass\n",
+        ),
+        (
+            datagrams(Limit::Told(vec![(router(), 1400), (None, 1280)]), Some(1280), None),
+            "udp 10.0.0.5:6666 answers up to 1252 bytes (path MTU 1280): told by 10.0.0.1 (MTU 1400), a router (MTU 1280)\n",
+        ),
+        (
+            datagrams(Limit::Vanish(None), Some(1280), Some((4000, false))),
+            "udp 10.0.0.5:6666 answers up to 1252 bytes (path MTU 1280): larger ones vanish; \
+             fragmented ones up to 4000 bytes do not\n",
+        ),
+        (
+            datagrams(Limit::Interface, Some(1280), None),
+            "udp 10.0.0.5:6666 answers up to 1252 bytes (path MTU 1280): the interface here takes no larger ones\n",
+        ),
+        (
+            Size::Stream { most: 65536, stalls: true, segment: Some(1448), path_mtu: Some(1500) },
+            "tcp 10.0.0.5:6666: 1 byte acknowledged, 65536 bytes stalls (segments of 1448 bytes, path MTU 1500)\n",
+        ),
+        (
+            Size::Stream { most: 1, stalls: false, segment: None, path_mtu: None },
+            "tcp 10.0.0.5:6666: 1 byte acknowledged\n",
+        ),
+    ] {
+        assert_eq!(said(&Event::Size { peer, size: &size }, Format::Text), expected);
+    }
 }

@@ -19,6 +19,18 @@ pub(crate) fn can_be_shut_in() -> bool {
     can
 }
 
+/// Makes one more network namespace, in which `$made` sleeps.
+const ONE_MORE: &str = "one_more() {
+    unshare -n sleep 1000 > /dev/null 2>&1 & made=$!
+    own=$(readlink /proc/self/ns/net)
+    until [ \"$(readlink /proc/$made/ns/net)\" != \"$own\" ]; do sleep 0.02; done
+}";
+
+/// Has a router pass packets on, and say at once and always what it cannot.
+const ROUTER: &str =
+    "for forwards in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 > /proc/sys/net/$forwards; done
+    for limit in ipv4/icmp_ratelimit ipv6/icmp/ratelimit; do echo 0 > /proc/sys/net/$limit; done";
+
 /// What is done in namespaces of our own before a program starts there.
 pub(crate) struct Namespace {
     script: String,
@@ -44,9 +56,8 @@ impl Namespace {
     /// `routes` what it has no way to.
     pub(crate) fn behind_router(routes: &str) -> Option<Namespace> {
         Namespace::new(&format!(
-            "unshare -n sleep 1000 > /dev/null 2>&1 & router=$!
-             own=$(readlink /proc/self/ns/net)
-             until [ \"$(readlink /proc/$router/ns/net)\" != \"$own\" ]; do sleep 0.02; done
+            "{ONE_MORE}
+             one_more; router=$made
              ip link add near type veth peer name far netns /proc/$router/ns/net
              ip link set near up
              ip address add 10.77.0.2/24 dev near
@@ -55,9 +66,40 @@ impl Namespace {
                  ip link set far up
                  ip address add 10.77.0.1/24 dev far
                  ip address add fd77::1/64 dev far nodad
-                 for forwards in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 > /proc/sys/net/$forwards; done
-                 for limit in ipv4/icmp_ratelimit ipv6/icmp/ratelimit; do echo 0 > /proc/sys/net/$limit; done
+                 {ROUTER}
                  {routes}'
+             ip route add default via 10.77.0.1
+             ip -6 route add default via fd77::1"
+        ))
+    }
+
+    /// Namespaces with two more beside them: a router, and behind it the host `10.78.0.2`, `fd78::2`, where a process is
+    /// `$far`. The router's links are `west` (to us) and `east`; the shell lines `rules` tell it what else it does.
+    #[allow(dead_code, reason = "not every tree of tests does")]
+    pub(crate) fn across_router(rules: &str) -> Option<Namespace> {
+        Namespace::new(&format!(
+            "{ONE_MORE}
+             one_more; router=$made; one_more; far=$made
+             ip link add near type veth peer name west netns /proc/$router/ns/net
+             ip link set near up
+             ip address add 10.77.0.2/24 dev near
+             ip address add fd77::2/64 dev near nodad
+             nsenter -t $router -n env far=$far sh -e -c 'ip link set lo up
+                 ip link set west up
+                 ip address add 10.77.0.1/24 dev west
+                 ip address add fd77::1/64 dev west nodad
+                 ip link add east type veth peer name home netns /proc/$far/ns/net
+                 ip link set east up
+                 ip address add 10.78.0.1/24 dev east
+                 ip address add fd78::1/64 dev east nodad
+                 {ROUTER}
+                 {rules}'
+             nsenter -t $far -n sh -e -c 'ip link set lo up
+                 ip link set home up
+                 ip address add 10.78.0.2/24 dev home
+                 ip address add fd78::2/64 dev home nodad
+                 ip route add default via 10.78.0.1
+                 ip -6 route add default via fd78::1'
              ip route add default via 10.77.0.1
              ip -6 route add default via fd77::1"
         ))

@@ -1,0 +1,315 @@
+//! Asks over TCP: a message of one byte, and a long one on the same connection.
+//!
+//! The system cuts a stream into segments by itself. Where a link on the way takes less than both ends believe and nobody
+//! says so, short messages are acknowledged and long ones stall.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::{LIVE, Settings, TRIES};
+use crate::client::link::{Answer, Heard, Link};
+use crate::client::route::Route;
+use crate::client::stage::{Source, Stage};
+use crate::connection::{buffer, is_reset};
+use crate::error::{Error, exit};
+use crate::escape::cause;
+use crate::process::limits::Shortage;
+use crate::process::signals::Signal;
+use crate::reactor::{Key, Slice, Slots};
+use crate::transcript::address::Address;
+use crate::transcript::framing;
+use crate::transcript::instrument::{Event, Size};
+use crate::wire::{Framing, Notice, Protocol};
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// The connection is being made.
+    Connecting,
+    /// The short message is out.
+    Short,
+    /// The long one is.
+    Long,
+    /// It was acknowledged, or never will be.
+    Over { stalls: bool },
+    /// There is no answer.
+    Failed,
+}
+
+/// One connection, two messages.
+pub(super) struct Stream {
+    stage: Stage,
+    settings: Settings,
+    most: usize,
+    route: Route,
+    links: Slots<Link>,
+    key: Option<Key>,
+    step: Step,
+    /// Since when it stands there.
+    since: Instant,
+    /// What went wrong.
+    trouble: Option<String>,
+    other_framing: Option<Framing>,
+    is_mute: bool,
+    /// Whether the short message was acknowledged.
+    is_open: bool,
+    shortage: Option<io::Error>,
+    next_live: Option<Instant>,
+    buffer: Box<[u8]>,
+}
+
+impl Stream {
+    /// Two messages, the long one of `most` bytes, to the first of `addresses` that accepts.
+    pub(super) fn new(stage: Stage, settings: Settings, most: usize, addresses: Vec<SocketAddr>) -> Stream {
+        let now = Instant::now();
+        Stream {
+            route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
+            next_live: stage.is_terminal_err().then_some(now + LIVE),
+            stage,
+            settings,
+            most,
+            links: Slots::new(),
+            key: None,
+            step: Step::Connecting,
+            since: now,
+            trouble: None,
+            other_framing: None,
+            is_mute: false,
+            is_open: false,
+            shortage: None,
+            buffer: buffer(),
+        }
+    }
+
+    /// Asks until both are acknowledged, one stalls, or a signal ends it. Returns the exit code.
+    ///
+    /// # Errors
+    /// The poll keeps failing.
+    pub(super) fn run(mut self) -> Result<u8, Error> {
+        self.begin();
+        while !self.is_over() {
+            let now = self.stage.wait_while_read(self.deadline())?;
+            while let Some(mut slice) = self.stage.reactor.next_slice() {
+                match slice.source() {
+                    Source::Signals => self.heed_signals(),
+                    Source::Link(key) => self.serve(key, &mut slice),
+                    own @ (Source::Screen | Source::Diagnostics) => self.stage.heed(own),
+                    Source::Console | Source::Alarm | Source::Lookup => {}
+                }
+                self.stage.reactor.put_back(slice);
+            }
+            if !self.stage.reactor.has_ready() && self.step_ends().is_some_and(|end| end <= now) {
+                self.meet_silence();
+            }
+            self.show_progress();
+        }
+        Ok(self.conclude())
+    }
+
+    fn is_over(&mut self) -> bool {
+        let ended = matches!(self.step, Step::Over { .. } | Step::Failed);
+        ended || self.stage.is_interrupted() || self.stage.is_unread()
+    }
+
+    /// When what is awaited is given up.
+    fn step_ends(&self) -> Option<Instant> {
+        // As long as three tries of a datagram: TCP sends what is lost again by itself.
+        let all = self.settings.timeout.checked_mul(TRIES);
+        let most: Option<Duration> = match self.step {
+            Step::Connecting => self.route.patience(all),
+            _ => all,
+        };
+        self.since.checked_add(most?)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.step_ends().into_iter().chain(self.next_live).min()
+    }
+
+    fn heed_signals(&mut self) {
+        if self.stage.signals().contains(&Signal::Report) {
+            let progress = self.progress();
+            self.stage.complain(progress);
+        }
+    }
+
+    fn show_progress(&mut self) {
+        let now = Instant::now();
+        if self.next_live.is_some_and(|due| due <= now) {
+            self.next_live = Some(now + LIVE);
+            let progress = self.progress();
+            self.stage.show_live(&progress);
+        }
+    }
+
+    fn progress(&self) -> String {
+        match self.step {
+            Step::Connecting => "connecting".to_owned(),
+            Step::Short => "a message of 1 byte is out".to_owned(),
+            _ => format!("1 byte is acknowledged; {} bytes are out", self.most),
+        }
+    }
+
+    fn enter(&mut self, step: Step) {
+        self.step = step;
+        self.since = Instant::now();
+    }
+
+    /// Begins to connect to an address of the route, or to the next one.
+    fn begin(&mut self) {
+        loop {
+            if let Some(key) = self.key.take() {
+                self.links.remove(key);
+            }
+            self.enter(Step::Connecting);
+            let (route, links) = (&self.route, &mut self.links);
+            let opened = self.stage.as_soon_as_may_be(|reactor| links.insert_with(|key| route.open(key, reactor)));
+            match opened {
+                Ok(key) => return self.key = Some(key),
+                Err(error) => self.note(&error),
+            }
+            if !self.route.go_on() {
+                return self.enter(Step::Failed);
+            }
+        }
+    }
+
+    fn note(&mut self, error: &io::Error) {
+        match Shortage::is(error) {
+            true => self.shortage = Some(Shortage::of(cause(error))),
+            false => self.trouble = Some(why(error)),
+        }
+    }
+
+    /// This address is not the one, or the only one was not.
+    fn give_up(&mut self, why: &str) {
+        self.trouble = Some(why.to_owned());
+        match self.step {
+            Step::Connecting | Step::Short if self.route.go_on() => self.begin(),
+            _ => self.enter(Step::Failed),
+        }
+    }
+
+    fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
+        if self.key != Some(key) {
+            return;
+        }
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
+        if self.step == Step::Connecting {
+            match link.is_established() {
+                Ok(true) => {
+                    self.enter(Step::Short);
+                    self.say(1);
+                }
+                Ok(false) => return,
+                Err(error) => return self.give_up(&why(&error)),
+            }
+        }
+        let Some(link) = self.links.get_mut(key) else {
+            return;
+        };
+        let mut answers = Vec::new();
+        let heard = link.flush().and_then(|_| link.hear(&mut self.buffer, &mut slice.budget, &mut answers));
+        self.other_framing = link.other_framing();
+        self.is_mute = link.is_mute();
+        for answer in answers {
+            self.take(answer);
+            if matches!(self.step, Step::Over { .. } | Step::Failed) {
+                return;
+            }
+        }
+        match heard {
+            Ok(Heard::Drained | Heard::CutOff) => {}
+            Ok(Heard::Ended) => self.give_up("closed"),
+            Err(error) => self.give_up(&why(&error)),
+        }
+    }
+
+    fn say(&mut self, size: usize) {
+        let sent = self.key.and_then(|key| self.links.get_mut(key)).map(|link| link.send(&vec![b'x'; size]));
+        if let Some(Err(error)) = sent {
+            self.give_up(&why(&error));
+        }
+    }
+
+    fn take(&mut self, answer: Answer) {
+        match (answer, self.step) {
+            (Answer::Ack, Step::Short) if self.most > 1 => {
+                self.is_open = true;
+                self.enter(Step::Long);
+                self.say(self.most);
+            }
+            (Answer::Ack, _) => self.enter(Step::Over { stalls: false }),
+            (Answer::Notice(Notice::TooLong), Step::Long) => {
+                self.give_up("the server takes none of that length (--max-message)");
+            }
+            (Answer::Notice(notice), _) => self.give_up(notice.text()),
+            (Answer::Wrong, _) => self.give_up("a wrong answer"),
+        }
+    }
+
+    /// What was awaited did not come in time.
+    fn meet_silence(&mut self) {
+        match self.step {
+            Step::Long => self.enter(Step::Over { stalls: true }),
+            Step::Connecting => self.give_up("silent"),
+            _ => self.give_up("the connection stands, and nothing came"),
+        }
+    }
+
+    fn conclude(mut self) -> u8 {
+        self.stage.show_live("");
+        let code = self.tell();
+        self.stage.conclude(code)
+    }
+
+    fn tell(&mut self) -> u8 {
+        let peer = self.route.peer();
+        let shown = Address::new(peer);
+        let link = self.key.and_then(|key| self.links.get(key));
+        let (segment, path_mtu) = link.map_or((None, None), |link| (link.segment(), link.path_mtu()));
+        match self.step {
+            Step::Over { stalls } => {
+                let size = Size::Stream { most: self.most, stalls, segment, path_mtu };
+                self.stage.journal.tell(&Event::Size { peer, size: &size });
+                return exit::DONE;
+            }
+            Step::Failed => {}
+            _ if self.stage.is_interrupted() => {
+                let progress = self.progress();
+                self.stage.complain(format_args!("interrupted: {progress}"));
+                return exit::FAILED;
+            }
+            _ => return exit::FAILED,
+        }
+        if let (Some(shortage), None) = (&self.shortage, &self.trouble) {
+            self.stage.cannot_try(Protocol::Tcp, peer, shortage);
+            return exit::UNTRIED;
+        }
+        let why = self.trouble.take().unwrap_or_default();
+        if self.is_open {
+            let most = self.most;
+            self.stage.fail(format_args!("tcp {shown} acknowledged a message of 1 byte, and none of {most}: {why}"));
+            return exit::FAILED;
+        }
+        self.stage.fail(format_args!("the path to tcp {shown} is not open: {why}"));
+        if let Some(theirs) = self.other_framing {
+            self.stage.complain(framing::other(self.settings.framing, theirs));
+        } else if self.is_mute {
+            self.stage.complain(framing::question(self.settings.framing));
+        }
+        exit::FAILED
+    }
+}
+
+/// Why there is no way, in a few words.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
+        _ if is_reset(error) => "reset".to_owned(),
+        _ => cause(error),
+    }
+}

@@ -1,0 +1,161 @@
+//! A name that is asked for again while a run goes on: by a child process, since a resolver may be silent for long and
+//! nothing here may wait for it. The child is this program with `--resolve`; its pipe is a source like any other.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::target::{Family, Target};
+use crate::error::Error;
+
+/// Then a resolver that has not answered will not.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Addresses that are of interest; a name may have more.
+#[cfg(unix)]
+const MOST: usize = 64;
+
+/// What the child does: asks the system, and prints the addresses, one a line.
+///
+/// # Errors
+/// The name does not resolve, or stdout cannot be written.
+pub fn print_addresses(target: &Target, family: Option<Family>) -> Result<(), Error> {
+    let addresses = target.resolve(family)?;
+    let lines: String = addresses.iter().map(|address| format!("{address}\n")).collect();
+    io::stdout().write_all(lines.as_bytes()).map_err(|error| Error::Setup("stdout", error))
+}
+
+/// How far a child has come.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It is still asking.
+    Asking,
+    /// These are the addresses; none where the name has none, or nobody answered.
+    Told(Vec<SocketAddr>),
+}
+
+#[cfg(unix)]
+pub use self::unix::Lookup;
+
+#[cfg(unix)]
+mod unix {
+    use std::io::{self, Read};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
+
+    use mio::unix::pipe::Receiver;
+    use mio::{Interest, Registry, Token};
+
+    use super::{Family, MOST, PATIENCE, Progress, Target};
+
+    /// A child that asks, until it is dropped.
+    #[derive(Debug)]
+    pub struct Lookup {
+        child: Child,
+        pipe: Receiver,
+        text: Vec<u8>,
+        ends: Instant,
+    }
+
+    impl Lookup {
+        /// Has a child ask for the target's addresses; `registry` reports under `token` when it has something to say.
+        ///
+        /// # Errors
+        /// There is no child, or no pipe to it.
+        pub fn start(
+            target: &Target,
+            family: Option<Family>,
+            registry: &Registry,
+            token: Token,
+            now: Instant,
+        ) -> io::Result<Lookup> {
+            let mut command = Command::new(program()?);
+            command.arg0("reactor-client").arg("--resolve");
+            match family {
+                Some(Family::V4) => drop(command.arg("-4")),
+                Some(Family::V6) => drop(command.arg("-6")),
+                None => {}
+            }
+            command.arg("--").arg(&target.host).arg(target.port.to_string());
+            let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+            let pipe = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            let mut lookup = Lookup { child, pipe: Receiver::from(pipe), text: Vec::new(), ends: now + PATIENCE };
+            lookup.pipe.set_nonblocking(true)?;
+            registry.register(&mut lookup.pipe, token, Interest::READABLE)?;
+            Ok(lookup)
+        }
+
+        /// When it is given up.
+        pub fn ends(&self) -> Instant {
+            self.ends
+        }
+
+        /// Reads what it has said so far.
+        pub fn read(&mut self) -> Progress {
+            let mut some = [0; 4096];
+            loop {
+                match self.pipe.read(&mut some) {
+                    Ok(0) => return Progress::Told(self.addresses()),
+                    Ok(len) if self.text.len() < some.len() => self.text.extend_from_slice(&some[..len]),
+                    // More addresses than anybody could try.
+                    Ok(_) => return Progress::Told(self.addresses()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Asking,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return Progress::Told(Vec::new()),
+                }
+            }
+        }
+
+        fn addresses(&self) -> Vec<std::net::SocketAddr> {
+            let text = String::from_utf8_lossy(&self.text);
+            text.lines().filter_map(|line| line.parse().ok()).take(MOST).collect()
+        }
+    }
+
+    impl Drop for Lookup {
+        /// It is over, or must be: who reaps it must not wait.
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    /// This very program, also where its file was replaced meanwhile.
+    fn program() -> io::Result<std::path::PathBuf> {
+        if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+    }
+}
+
+/// There is no pipe that the poll could watch: a name is asked for once.
+#[cfg(not(unix))]
+#[derive(Debug)]
+pub struct Lookup {
+    never: std::convert::Infallible,
+}
+
+#[cfg(not(unix))]
+impl Lookup {
+    /// There is none.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn start(
+        _: &Target,
+        _: Option<Family>,
+        _: &mio::Registry,
+        _: mio::Token,
+        _: std::time::Instant,
+    ) -> io::Result<Lookup> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// When it is given up.
+    pub fn ends(&self) -> std::time::Instant {
+        match self.never {}
+    }
+
+    /// What it has said so far.
+    pub fn read(&mut self) -> Progress {
+        match self.never {}
+    }
+}
