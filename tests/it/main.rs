@@ -70,6 +70,7 @@ mod ping_files_special;
 mod ping_honesty;
 mod ping_late;
 mod ping_legs;
+mod ping_moves;
 mod ping_output;
 mod ping_plot;
 mod ping_receipt;

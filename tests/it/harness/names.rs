@@ -32,6 +32,13 @@ impl Names {
         hosts.write_all(format!("{address} {name}\n").as_bytes()).unwrap();
     }
 
+    /// From now on `several` stands for these addresses alone, for clients that run already, too.
+    pub(crate) fn move_to(&self, addresses: &[IpAddr]) {
+        let hosts: String = addresses.iter().map(|address| format!("{address} several\n")).collect();
+        // The file that is mounted there, not another of its name.
+        File::options().write(true).truncate(true).open(&self.hosts.0).unwrap().write_all(hosts.as_bytes()).unwrap();
+    }
+
     /// The client with these words, in the namespace.
     pub(crate) fn client(&self, args: &str) -> Launch {
         let client = client_under_test();

@@ -1,0 +1,164 @@
+//! `--ping` follows a name that moves, and no resolver stops its clock.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+
+use nix::sys::signal::Signal::SIGINT;
+use serde_json::Value;
+
+use crate::harness::{
+    Ended, Names, Namespace, Process, Scratch, Server, closed_port, end_of, last_object, private_loopback, run, server,
+    undisturbed, wait_until,
+};
+
+/// Two addresses, and a port that is free at both.
+fn two() -> [SocketAddr; 2] {
+    let first = closed_port(private_loopback());
+    [first, SocketAddr::new(private_loopback(), first.port())]
+}
+
+fn server_at(address: SocketAddr, options: &str) -> Server {
+    server(&format!("-q --host {} -p {} {options}", address.ip(), address.port()))
+}
+
+/// A run that is answered by `old`, then finds the name at `new`, where it is answered; `words` tell it how.
+fn moved(test: &str, words: &str, options: &str) -> Option<([SocketAddr; 2], Ended)> {
+    let [old, new] = two();
+    let names = Names::several(test, &[old.ip()])?;
+    let first = server_at(old, options);
+    let mut client = names.client(&format!("several {} --ping -i 0.05 -W 0.3 {words}", old.port())).start();
+    client.stdout.find("an answer of the first", |line| line.contains(&old.to_string()) && line.contains("seq"));
+    let second = server_at(new, options);
+    names.move_to(&[new.ip()]);
+    drop(first);
+    let is_answer = |line: &str| line.contains(" from ") || line.contains("\"reply\"");
+    client.stdout.find("an answer of the second", |line| is_answer(line) && line.contains(&new.to_string()));
+    expect_no_child(&client);
+    client.signal(SIGINT);
+    let ended = end_of(&mut client);
+    drop(second);
+    Some(([old, new], ended))
+}
+
+/// Whoever asked the resolver is gone, and reaped.
+fn expect_no_child(client: &Process) {
+    let children = format!("/proc/{0}/task/{0}/children", client.id());
+    wait_until("no child is left", || {
+        fs::read_to_string(&children).is_ok_and(|ids| ids.trim().is_empty()).then_some(())
+    });
+}
+
+#[test]
+fn the_run_goes_on_at_the_new_address_and_says_so_once() {
+    undisturbed(|| {
+        for (number, (words, options)) in [
+            ("-u", "-u"),
+            ("-u --plain", "-u"),
+            ("-u --flows 3 -D", "-u"),
+            ("-t", "-t"),
+            ("-t --framing lines", "-t --framing lines"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let Some(([old, new], ended)) = moved(&format!("moves-{number}"), words, options) else { return };
+            let said = format!("reactor-client: {} is now {}", old.ip(), new.ip());
+            let news: Vec<_> = ended.err.iter().filter(|line| line.contains(" is now ")).collect();
+            assert_eq!(news, [&said], "{words}");
+            // Each line names whom its probe went to: first the old one alone, in the end the new one.
+            let told: Vec<&String> = ended.out.iter().filter(|line| line.contains("seq=")).collect();
+            assert!(told[0].contains(&old.to_string()) && told.last().unwrap().contains(&new.to_string()), "{told:?}");
+            assert!(
+                told.iter().any(|line| line.contains(&format!("from {old}: ")) && line.contains("lost")),
+                "{told:?}"
+            );
+            // One account over both.
+            let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+            let numbers: Vec<usize> = figures.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+            let answers = told.iter().filter(|line| line.contains("time=") && !line.contains("late")).count();
+            let lost = told.iter().filter(|line| line.contains(" lost (")).count();
+            assert_eq!(numbers[1..3], [answers, lost], "{words}: {figures}");
+            assert_eq!(ended.code, 1, "{words}");
+        }
+    });
+}
+
+#[test]
+fn json_tells_the_name_and_the_address_and_every_loss_has_its_leg_or_none() {
+    undisturbed(|| {
+        let Some(([_, new], ended)) = moved("moves-json", "-u --format json", "-u") else { return };
+        let objects: Vec<Value> = ended.out.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let resolved: Vec<&Value> = objects.iter().filter(|object| object["event"] == "resolved").collect();
+        assert_eq!(resolved.len(), 1);
+        assert_eq!((&resolved[0]["name"], &resolved[0]["address"]), (&"several".into(), &new.to_string().into()));
+        let summary = last_object(&ended.out);
+        let figure = |name: &str| summary[name].as_u64().unwrap_or_else(|| panic!("{name} in {summary}"));
+        let legs = figure("lost_there") + figure("lost_back") + figure("lost_unknown") + figure("late");
+        assert_eq!(legs, figure("lost"), "{summary}");
+        assert_eq!(figure("acknowledged") + figure("lost") + figure("in_flight"), figure("sent"), "{summary}");
+    });
+}
+
+#[test]
+fn an_address_that_is_still_among_the_answers_is_kept() {
+    undisturbed(|| {
+        let [old, other] = two();
+        let Some(names) = Names::several("stays", &[old.ip()]) else { return };
+        let first = server_at(old, "-u");
+        let mut client = names.client(&format!("several {} --ping -u -i 0.05 -W 0.3", old.port())).start();
+        client.stdout.find("an answer", |line| line.contains("time="));
+        names.move_to(&[other.ip(), old.ip()]);
+        drop(first);
+        // It has asked when its child is gone again.
+        client.stdout.find("losses", |line| line.contains("lost (refused)"));
+        let mark = client.stdout.count();
+        let _again = server_at(old, "-u");
+        client.stdout.find_after(mark, "an answer again", |line| line.contains("time="));
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        assert!(!ended.complaint().contains("is now"), "{:?}", ended.err);
+    });
+}
+
+/// A name that is nowhere any more, or a resolver that is silent: nothing waits for it, and all that is due is sent.
+#[test]
+fn a_resolver_that_does_not_answer_stops_nothing() {
+    undisturbed(|| {
+        let hosts = Scratch::file("hosts-silent", "127.0.0.1 several\n");
+        // What is sent there, nobody takes.
+        let resolver = Scratch::file("resolv-silent", "nameserver 10.99.0.1\noptions timeout:30\n");
+        let set_up = format!(
+            "ip link add void type veth peer name deaf
+             ip link set deaf up
+             ip link set void up
+             ip address add 10.99.0.2/24 dev void
+             ip neighbour add 10.99.0.1 lladdr 02:00:00:00:00:01 dev void
+             mount --bind {} /etc/hosts
+             mount --bind {} /etc/resolv.conf",
+            hosts.0.display(),
+            resolver.0.display()
+        );
+        let Some(namespace) = Namespace::new(&set_up) else { return };
+        let mut client = namespace.client("several 6666 --ping -u -c 14 -i 0.5 -W 0.2 --format json").start();
+        // With the first loss it was resolved long ago; with the second it is asked for again.
+        client.stdout.find("the first loss", |line| line.contains("\"lost\""));
+        fs::write(&hosts.0, "").unwrap();
+        let ended = end_of(&mut client);
+        let silent = "reactor-client: the name cannot be asked for again: no resolver answers within 5 s";
+        assert_eq!((ended.code, ended.err), (1, vec![silent.to_owned()]));
+        let summary = last_object(&ended.out);
+        let figures = ["sent", "lost", "unsent"].map(|name| summary[name].as_u64());
+        assert_eq!(figures, [14, 14, 0].map(Some), "{summary}");
+        assert!(summary["seconds"].as_f64().is_some_and(|seconds| seconds < 9.0), "{summary}");
+    });
+}
+
+#[test]
+fn the_child_prints_what_the_system_says() {
+    let own: IpAddr = private_loopback();
+    let Some(names) = Names::several("child", &[own]) else { return };
+    let ended = run(names.client("--resolve several 7000"));
+    assert_eq!((ended.code, ended.out), (0, vec![format!("{own}:7000")]), "{:?}", ended.err);
+    let ended = run(names.client("--resolve -6 several 7000"));
+    assert_eq!((ended.code, ended.out.len()), (2, 0), "{:?}", ended.err);
+}
