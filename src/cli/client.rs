@@ -129,7 +129,7 @@ Examples:
   reactor-client --find-idle 120 example.org  when is a silent connection cut?
   reactor-client --find-size -u example.org   how big may a datagram be?";
 
-fn is_number(word: &String) -> bool {
+fn is_number(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
@@ -202,7 +202,7 @@ impl ClientArgs {
     }
 
     fn refuse_strays(&self) -> Result<(), Error> {
-        if let Some(number) = self.host.as_ref().filter(|word| self.tcp && is_number(word)) {
+        if let Some(number) = self.host.as_deref().filter(|word| self.tcp && is_number(word)) {
             let what = format!("'{number}' is no host, and -t is TCP: ping's -t {number} is --ttl {number} here");
             return Err(Error::Usage(what));
         }

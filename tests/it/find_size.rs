@@ -4,8 +4,8 @@ use ack_reactor::wire::{Probe, STAMPED};
 use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 
 use crate::harness::{
-    Ended, Input, Namespace, client_to, closed_port, end_of, has_v6, last_object, private_loopback, run, server,
-    server_under_test, stamp, tcp_service, udp_service, undisturbed,
+    Ended, Input, Lab, client_to, closed_port, end_of, has_v6, last_object, private_loopback, run, server, stamp,
+    tcp_service, udp_service, undisturbed,
 };
 
 /// A link to the server that takes less than the others.
@@ -28,16 +28,8 @@ const NARROW_BACK: &str = "ip route replace 10.77.0.0/24 dev west mtu lock 1280
 
 /// What the client comes to with each of `words`, on the path that a router with these rules makes.
 fn across(rules: &[&str], words: &[&str]) -> Option<Vec<Ended>> {
-    let namespace = Namespace::across_router(&rules.join("\n"))?;
-    let script = format!(
-        "nsenter -t $far -n {} -q --host :: --framing lines < /dev/null > /dev/null &
-         until \"$0\" -ztuq --framing lines 10.78.0.2 -W 0.2 2> /dev/null; do :; done
-         until \"$0\" -ztuq --framing lines fd78::2 -W 0.2 2> /dev/null; do :; done
-         exec \"$0\" \"$@\"",
-        server_under_test()
-    );
-    let client = env!("CARGO_BIN_EXE_reactor-client");
-    Some(words.iter().map(|words| run(namespace.run(client, words, &script))).collect())
+    let lab = Lab::new(rules)?;
+    Some(words.iter().map(|words| run(lab.client("--framing lines", words))).collect())
 }
 
 /// Each of these command lines must come to this line and exit 0.

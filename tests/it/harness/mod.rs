@@ -40,7 +40,7 @@ pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_s
 pub(crate) use lines::Lines;
 pub(crate) use names::Names;
 #[allow(unused_imports, reason = "not every tree of tests shuts programs in")]
-pub(crate) use namespace::{Namespace, can_be_shut_in};
+pub(crate) use namespace::{Lab, Namespace, can_be_shut_in};
 #[allow(unused_imports, reason = "only some tests pass sockets")]
 pub(crate) use passing::{Held, pass, pass_two};
 pub(crate) use path::{Counts, Path};

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{ENVIRONMENT, Launch, output, skipped};
+use super::{ENVIRONMENT, Launch, client_under_test, output, server_under_test, skipped};
 
 /// User, network, mount and process namespaces; whatever runs there ends with the first of its processes.
 const UNSHARE: [&str; 3] = ["-Urnmpf", "--mount-proc", "--kill-child"];
@@ -18,18 +18,6 @@ pub(crate) fn can_be_shut_in() -> bool {
     }
     can
 }
-
-/// Makes one more network namespace, in which `$made` sleeps.
-const ONE_MORE: &str = "one_more() {
-    unshare -n sleep 1000 > /dev/null 2>&1 & made=$!
-    own=$(readlink /proc/self/ns/net)
-    until [ \"$(readlink /proc/$made/ns/net)\" != \"$own\" ]; do sleep 0.02; done
-}";
-
-/// Has a router pass packets on, and say at once and always what it cannot.
-const ROUTER: &str =
-    "for forwards in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 > /proc/sys/net/$forwards; done
-    for limit in ipv4/icmp_ratelimit ipv6/icmp/ratelimit; do echo 0 > /proc/sys/net/$limit; done";
 
 /// What is done in namespaces of our own before a program starts there.
 pub(crate) struct Namespace {
@@ -56,8 +44,9 @@ impl Namespace {
     /// `routes` what it has no way to.
     pub(crate) fn behind_router(routes: &str) -> Option<Namespace> {
         Namespace::new(&format!(
-            "{ONE_MORE}
-             one_more; router=$made
+            "unshare -n sleep 1000 > /dev/null 2>&1 & router=$!
+             own=$(readlink /proc/self/ns/net)
+             until [ \"$(readlink /proc/$router/ns/net)\" != \"$own\" ]; do sleep 0.02; done
              ip link add near type veth peer name far netns /proc/$router/ns/net
              ip link set near up
              ip address add 10.77.0.2/24 dev near
@@ -66,40 +55,9 @@ impl Namespace {
                  ip link set far up
                  ip address add 10.77.0.1/24 dev far
                  ip address add fd77::1/64 dev far nodad
-                 {ROUTER}
+                 for forwards in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 > /proc/sys/net/$forwards; done
+                 for limit in ipv4/icmp_ratelimit ipv6/icmp/ratelimit; do echo 0 > /proc/sys/net/$limit; done
                  {routes}'
-             ip route add default via 10.77.0.1
-             ip -6 route add default via fd77::1"
-        ))
-    }
-
-    /// Namespaces with two more beside them: a router, and behind it the host `10.78.0.2`, `fd78::2`, where a process is
-    /// `$far`. The router's links are `west` (to us) and `east`; the shell lines `rules` tell it what else it does.
-    #[allow(dead_code, reason = "not every tree of tests does")]
-    pub(crate) fn across_router(rules: &str) -> Option<Namespace> {
-        Namespace::new(&format!(
-            "{ONE_MORE}
-             one_more; router=$made; one_more; far=$made
-             ip link add near type veth peer name west netns /proc/$router/ns/net
-             ip link set near up
-             ip address add 10.77.0.2/24 dev near
-             ip address add fd77::2/64 dev near nodad
-             nsenter -t $router -n env far=$far sh -e -c 'ip link set lo up
-                 ip link set west up
-                 ip address add 10.77.0.1/24 dev west
-                 ip address add fd77::1/64 dev west nodad
-                 ip link add east type veth peer name home netns /proc/$far/ns/net
-                 ip link set east up
-                 ip address add 10.78.0.1/24 dev east
-                 ip address add fd78::1/64 dev east nodad
-                 {ROUTER}
-                 {rules}'
-             nsenter -t $far -n sh -e -c 'ip link set lo up
-                 ip link set home up
-                 ip address add 10.78.0.2/24 dev home
-                 ip address add fd78::2/64 dev home nodad
-                 ip route add default via 10.78.0.1
-                 ip -6 route add default via fd78::1'
              ip route add default via 10.77.0.1
              ip -6 route add default via fd77::1"
         ))
@@ -115,5 +73,45 @@ impl Namespace {
     /// The client there.
     pub(crate) fn client(&self, args: &str) -> Launch {
         self.run(env!("CARGO_BIN_EXE_reactor-client"), args, "exec \"$0\" \"$@\"")
+    }
+}
+
+/// The guide's own lab: client, router and server in namespaces.
+const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/lab.sh");
+
+/// A path with a router on it that obeys rules.
+#[allow(dead_code, reason = "not every tree of tests crosses it")]
+pub(crate) struct Lab {
+    rules: String,
+}
+
+#[allow(dead_code, reason = "not every tree of tests crosses it")]
+impl Lab {
+    /// One whose router obeys these shell lines. `None` (and a word of it) where this system does not let it be made.
+    pub(crate) fn new(rules: &[&str]) -> Option<Lab> {
+        let lab = Lab { rules: rules.join("\n") };
+        let mut command = Command::new("sh");
+        command.args([LAB, &lab.rules, "true"]).env_clear().envs(ENVIRONMENT);
+        let outcome = output(&mut command);
+        if outcome.as_ref().is_ok_and(|output| output.status.success()) {
+            return Some(lab);
+        }
+        let why = outcome.map_or_else(|error| error.to_string(), |o| String::from_utf8_lossy(&o.stderr).into_owned());
+        skipped(&format!("this system gives no such lab: {}", why.trim()));
+        None
+    }
+
+    /// The client there, once a server with these options answers at the far end over both families.
+    pub(crate) fn client(&self, options: &str, args: &str) -> Launch {
+        let (server, client) = (server_under_test(), client_under_test());
+        let script = format!(
+            "nsenter -t $far -n {server} -q --host :: {options} < /dev/null > /dev/null &
+             for host in 10.78.0.2 fd78::2; do
+                 until \"$0\" -ztuq {options} $host -W 0.2 2> /dev/null; do :; done
+             done
+             exec \"$0\" \"$@\""
+        );
+        let words = [LAB, &self.rules, "sh", "-c", &script, &client].into_iter().chain(args.split_whitespace());
+        Launch::program("sh", &words.collect::<Vec<&str>>())
     }
 }
