@@ -6,6 +6,7 @@
 //! | [`message`] | what one acknowledgement means, and the loop that it comes from |
 //! | [`costs`] | what it costs, measured, and how to measure it again |
 //! | [`recipes`] | the two programs at work: in scripts, in checks, as instruments |
+//! | [`path`] | a path, question by question; what ping and nc say of it; a lab of your own |
 //! | [`production`] | restarts, balancers, who may come, figures |
 //!
 //! The README is the way in: exit codes, options by task, the wire, the limits. The [map of the crate](crate) says
@@ -39,12 +40,21 @@ pub mod recipes {
 
     pub use crate::guide as contents;
     pub use crate::guide::costs as previous;
+    pub use crate::guide::path as next;
+}
+
+pub mod path {
+    #![doc = include_str!("path.md")]
+    #![doc = concat!("\n```sh\n", include_str!("lab.sh"), "```")]
+
+    pub use crate::guide as contents;
     pub use crate::guide::production as next;
+    pub use crate::guide::recipes as previous;
 }
 
 pub mod production {
     #![doc = include_str!("production.md")]
 
     pub use crate::guide as contents;
-    pub use crate::guide::recipes as previous;
+    pub use crate::guide::path as previous;
 }

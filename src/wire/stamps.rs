@@ -1,7 +1,7 @@
 //! Stamped datagrams: a probe that carries numbers, and an answer that tells what became of it.
 //!
 //! A plain `check` says that both ways work; a stamped one says which of them lost the others, and how much of the time
-//! was the server's own. Both are eight bytes and eight numbers (big-endian, times in ns):
+//! was the server's own. Both begin with a word of eight bytes and eight numbers (big-endian, times in ns):
 //!
 //! | bytes | in a probe | in a stamp |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | 8–15 | session | the same |
 //! | 16–23 | sequence number | the same |
 //! | 24–31 | the client's clock | the same |
-//! | 32–39 | flags | how many distinct probes of the session have arrived |
+//! | 32–39 | flags: 1 asks for an answer as long as the probe | how many distinct probes of the session have arrived |
 //! | 40–47 | 0 | the server's clock when the probe arrived |
 //! | 48–55 | 0 | the server's clock when the answer left |
 //! | 56–63 | 0 | the highest sequence number seen |
