@@ -10,6 +10,8 @@ use super::*;
 
 mod connected;
 mod stamps;
+#[cfg(target_os = "linux")]
+mod whole;
 
 /// What no test takes, unless it fails.
 const PATIENT: Duration = Duration::from_secs(10);
