@@ -115,6 +115,7 @@
 //! | 0 | [`wire`] | the words, the framings (bytes in, messages out), and what a peer is owed |
 //! | | `escape` | outside bytes made safe to print, reversibly |
 //! | | `error` | what failed, where, and its exit code |
+//! | | `trace` | a turn, told while it happens |
 //! | | `latency` | samples in, honest percentiles out |
 //! | | `mtu` | how much a path takes in one piece: the don't-fragment bit, and what the system knows |
 //! | 1 | [`reactor`] | the one poll loop: sources and tokens, slices and the ready queue, slots with generations, keys in order of their last touch, times finer than a millisecond |
@@ -161,6 +162,8 @@ pub mod server;
 #[cfg(feature = "programs")]
 #[doc(hidden)]
 pub mod stdio;
+#[doc(hidden)]
+pub mod trace;
 #[cfg(feature = "programs")]
 #[doc(hidden)]
 pub mod transcript;

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
 use env_logger::{Env, Target as LogTarget};
-use log::Level;
+use log::{Level, LevelFilter};
 
 use self::client::ClientArgs;
 use self::seconds::Seconds;
@@ -29,6 +29,7 @@ use crate::server::Server;
 use crate::stdio::block_signals;
 use crate::stdio::diagnostics::{Diagnostics, Spelling};
 use crate::stdio::screen::Screen;
+use crate::trace;
 use crate::transcript::client::Event;
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::locale::{Locale, spelled};
@@ -85,6 +86,9 @@ struct StyleArgs {
     /// Print sentences, or one JSON object a line
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: FormatWord,
+    /// Tell each turn of the loop on stderr: who woke it, what that led to, when it will wake again
+    #[arg(long)]
+    trace: bool,
     /// The language of the sentences; auto follows LC_ALL, LC_MESSAGES and LANG (zh needs UTF-8)
     #[arg(long, value_name = "LANG", default_value = "auto")]
     lang: LangWord,
@@ -149,7 +153,7 @@ pub fn run<A: Parser>(
     let mut diagnostics = Diagnostics::new(screen).spelled_by((style.charset == Charset::Ascii).then_some(ascii));
     // The first word on stderr may meet a file that may not grow. Who goes on from here is told what fails.
     let _ = block_signals();
-    start_log(name.clone(), diagnostics.clone());
+    start_log(name.clone(), diagnostics.clone(), has_word(std::env::args_os(), "--trace"));
     let args = match parse::<A>() {
         Ok(Some(args)) => args,
         Ok(None) => return ExitCode::from(exit::DONE),
@@ -206,6 +210,11 @@ fn tell_failure(sentence: &str) {
     }
 }
 
+/// Whether this word is among the options of a command line that nobody has looked at yet.
+fn has_word(words: impl Iterator<Item = OsString>, wanted: &str) -> bool {
+    words.take_while(|word| word != "--").any(|word| word == wanted)
+}
+
 /// Whether a command line asks for JSON, even one that makes no sense otherwise.
 fn asks_for_json(words: impl Iterator<Item = OsString>) -> bool {
     let words: Vec<OsString> = words.take_while(|word| word != "--").collect();
@@ -226,12 +235,18 @@ fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
 
 /// The log goes where nothing can hold up the loop, and passes nothing on raw. What is not asked for with `RUST_LOG` is a
 /// sentence like any other: it tells of a far end or of this machine, not of the program.
-fn start_log(name: String, diagnostics: Diagnostics) {
+fn start_log(name: String, diagnostics: Diagnostics, traces: bool) {
     let mut log = env_logger::Builder::from_env(Env::default().default_filter_or("warn"));
     log.target(LogTarget::Pipe(Box::new(diagnostics)));
+    if traces {
+        log.filter_module(trace::TARGET, LevelFilter::Trace);
+    }
     log.format(move |out, record| {
         let text = record.args().to_string();
         let (priority, text) = (priority(record.level()), escape(text.as_bytes()));
+        if record.target() == trace::TARGET {
+            return writeln!(out, "{priority}{text}");
+        }
         if record.level() <= Level::Warn {
             return writeln!(out, "{priority}{name}: {text}");
         }

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::error::Error;
 use crate::escape::cause;
 use crate::process::limits::Shortage;
 use crate::process::{Ends, Process};
-use crate::reactor::{self, Key, Reactor};
+use crate::reactor::{self, Key, Reactor, Slice};
+use crate::trace::{self, Counted, NextDeadline, trace};
 use crate::transcript::address::Address;
 use crate::wire::Protocol;
 
@@ -44,6 +46,43 @@ impl Stage {
                 return Err(error);
             }
         }
+    }
+
+    /// Waits for the next turn, as [`Process::wait_while_read`] does; the trace tells what the last one came to.
+    ///
+    /// # Errors
+    /// The poll keeps failing.
+    pub fn next_turn(&mut self, deadline: Option<Instant>) -> Result<Instant, Error> {
+        self.end_turn(deadline);
+        self.wait_while_read(deadline)
+    }
+
+    /// Tells the trace what a turn came to, before the next one, which is due at `deadline`.
+    pub fn end_turn(&mut self, deadline: Option<Instant>) {
+        if trace::is_on() {
+            let printed = Counted(self.journal.take_told(), "line");
+            trace!("  printed {printed}; {}", NextDeadline(deadline));
+        }
+    }
+
+    /// The next slice of this turn; the trace tells whose it is.
+    pub fn next_slice(&mut self) -> Option<Slice<Source>> {
+        let slice = self.reactor.next_slice()?;
+        if trace::is_on() {
+            let readiness = self.reactor.readiness(slice.source());
+            match slice.source() {
+                Source::Link(key) => {
+                    trace!("  a socket (slot {}, generation {}) {readiness}", key.slot(), key.generation());
+                }
+                Source::Signals => trace!("  the signals {readiness}"),
+                Source::Console => trace!("  stdin {readiness}"),
+                Source::Screen => trace!("  stdout {readiness}"),
+                Source::Diagnostics => trace!("  stderr {readiness}"),
+                Source::Alarm => trace!("  the alarm rang"),
+                Source::Lookup => trace!("  the resolver's pipe {readiness}"),
+            }
+        }
+        Some(slice)
     }
 
     /// Says that an address could not be tried for a [shortage](crate::process::limits::Shortage) of our own.

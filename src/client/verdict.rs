@@ -101,8 +101,8 @@ impl Verdict {
 
     /// A turn of the loop, which ends at `deadline` at the latest.
     fn turn(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
-        let now = self.stage.wait_while_read(deadline)?;
-        while let Some(mut slice) = self.stage.reactor.next_slice() {
+        let now = self.stage.next_turn(deadline)?;
+        while let Some(mut slice) = self.stage.next_slice() {
             match slice.source() {
                 Source::Signals => self.heed_signals(),
                 Source::Link(key) => self.serve(key, &mut slice),

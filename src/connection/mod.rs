@@ -12,7 +12,9 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token, event};
 
 pub use self::inbox::{Inbox, Prefaced, Pulled, Reading, buffer};
+use crate::escape::cause;
 use crate::reactor::Budget;
+use crate::trace::{Counted, trace};
 use crate::wire::Output;
 
 /// What one read brought.
@@ -60,14 +62,26 @@ impl Connection {
         let room = buffer.len().min(budget.bytes());
         while budget.may_read() {
             match self.stream.read(&mut buffer[..room]) {
-                Ok(0) => return Ok(Fill::Ended),
+                Ok(0) => {
+                    trace!("    read the end of the stream");
+                    return Ok(Fill::Ended);
+                }
                 Ok(len) => {
                     budget.spend_bytes(len);
-                    return Ok(Fill::Data { len, more: !budget.drained_by(len, room) });
+                    let more = !budget.drained_by(len, room);
+                    let then = if more { "there may be more" } else { "a short read: it is drained" };
+                    trace!("    read {len} of {room} bytes, {then}");
+                    return Ok(Fill::Data { len, more });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fill::Drained),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    trace!("    read nothing: it is drained");
+                    return Ok(Fill::Drained);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    trace!("    read failed: {}", cause(&error));
+                    return Err(error);
+                }
             }
         }
         Ok(Fill::CutOff)
@@ -89,16 +103,26 @@ impl Connection {
                     output.advance(len);
                     moved += len;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    trace!("    the socket takes no more for now");
+                    break;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    trace!("    sending failed: {}", cause(&error));
+                    return Err(error);
+                }
             }
+        }
+        if moved > 0 {
+            trace!("    sent {}", Counted(moved, "byte"));
         }
         Ok(moved)
     }
 
     /// Tells the peer that nothing more will come. Call it when no output waits.
     pub fn half_close(&self) {
+        trace!("    shut our side");
         // It can only fail where the connection is gone, which the next read tells.
         let _ = self.stream.shutdown(Shutdown::Write);
     }

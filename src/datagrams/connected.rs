@@ -14,6 +14,7 @@ use mio::{Interest, Registry, Token};
 
 use super::{PATIENCE, Received, system};
 use crate::reactor::Budget;
+use crate::trace::{Counted, trace};
 use crate::wire::Mark;
 
 /// What was found out while something was sent and waits to be received. What comes beyond is left to the system, which
@@ -136,7 +137,10 @@ impl Connected {
         let mut patience = PATIENCE;
         loop {
             let error = match self.socket.send(message) {
-                Ok(_) => return Ok(true),
+                Ok(_) => {
+                    trace!("    sent a datagram of {}", Counted(message.len(), "byte"));
+                    return Ok(true);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => error,
@@ -195,6 +199,7 @@ impl Connected {
             match self.socket.recv(buffer) {
                 Ok(len) => {
                     budget.spend_bytes(len);
+                    trace!("    received a datagram of {}", Counted(len, "byte"));
                     return Ok(Came::Datagram(len));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.drained(budget),
@@ -226,6 +231,7 @@ impl Connected {
             };
             match received {
                 Ok(received) => {
+                    trace!("    received {}", Counted(batch.0.left(), "datagram"));
                     budget.spend(batch.0.left());
                     return Ok(if self.has_news() { Received::More } else { received });
                 }

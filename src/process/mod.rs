@@ -28,6 +28,7 @@ use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
 use crate::stdio::typing::{self, Typing};
 use crate::stdio::{block_signals, is_io_failure};
+use crate::trace::trace;
 use crate::transcript::client::Event;
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
@@ -97,6 +98,7 @@ impl<S: Ends> Process<S> {
             last_moment: None,
         };
         process.register().map_err(|error| Error::Setup("the poll", error))?;
+        trace!("turn 0: all is set up");
         Ok(process)
     }
 
@@ -155,6 +157,7 @@ impl<S: Ends> Process<S> {
     /// The signals that have come. One that asks to end is remembered, too.
     pub fn signals(&mut self) -> Vec<Signal> {
         let signals: Vec<Signal> = self.signals.pending().collect();
+        signals.iter().for_each(|signal| trace!("    {signal}"));
         let ends = |signal: &Signal| matches!(signal, Signal::Interrupt | Signal::Stop | Signal::HangUp);
         self.interrupted |= signals.iter().any(ends);
         if signals.iter().any(|signal| matches!(signal, Signal::Interrupt | Signal::Report)) {

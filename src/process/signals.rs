@@ -5,6 +5,7 @@
 //! second SIGINT or SIGTERM: it ends the process from within the handler, so
 //! that it works however busy or stuck the loop is.
 
+use std::fmt;
 use std::io;
 
 use mio::{Interest, Registry, Token, event};
@@ -22,6 +23,18 @@ pub enum Signal {
     Continue,
     /// SIGQUIT: report how far it is (taken only where it was asked for).
     Report,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Interrupt => "SIGINT",
+            Signal::Stop => "SIGTERM",
+            Signal::HangUp => "SIGHUP",
+            Signal::Continue => "SIGCONT",
+            Signal::Report => "SIGQUIT",
+        })
+    }
 }
 
 /// Whether SIGQUIT is to be a [`Signal::Report`] or keep its own meaning.

@@ -19,9 +19,11 @@
 //! | [`Slots`] | a slab whose keys say which tenant of a slot is meant |
 //! | [`Turns`] | how long the turns took |
 //! | [`lru`] | keys in the order of their last touch |
+//! | `readiness` | what an event says of its source |
 //! | `timer` | an alarm finer than the poll's milliseconds |
 
 pub mod lru;
+mod readiness;
 mod ready;
 mod slots;
 #[cfg(feature = "programs")]
@@ -35,6 +37,9 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Registry};
 
+use crate::trace::{self, Counted, trace};
+
+use self::readiness::Readiness;
 use self::ready::ReadyQueue;
 pub use self::ready::{Budget, SLICE_BYTES, SLICE_MESSAGES, Slice};
 pub use self::slots::Slots;
@@ -78,6 +83,9 @@ pub struct Reactor<S> {
     turn_began: Instant,
     turns: Turns,
     failing_since: Option<Instant>,
+    /// For the trace: the turn's number, and what its events say.
+    turn: u64,
+    seen: Vec<(S, Readiness)>,
 }
 
 impl<S: Source> Reactor<S> {
@@ -95,6 +103,8 @@ impl<S: Source> Reactor<S> {
             turn_began: now,
             turns: Turns::default(),
             failing_since: None,
+            turn: 0,
+            seen: Vec::new(),
         })
     }
 
@@ -143,6 +153,9 @@ impl<S: Source> Reactor<S> {
             now = Instant::now();
         }
         self.turn_began = now;
+        if trace::is_on() {
+            self.trace_turn(now.saturating_duration_since(before).min(timeout.unwrap_or(Duration::MAX)));
+        }
         self.collect_events();
         self.end_pauses(now);
         self.ready.begin_turn(now);
@@ -197,6 +210,22 @@ impl<S: Source> Reactor<S> {
         if let Some(at) = self.pauses.iter().position(|pause| pause.1 == source) {
             self.pauses.swap_remove(at);
             self.ask(source);
+        }
+    }
+
+    /// What woke `source` in this turn, in words; known to the trace alone.
+    pub fn readiness(&self, source: S) -> Readiness {
+        self.seen.iter().find(|(seen, _)| *seen == source).map(|(_, readiness)| *readiness).unwrap_or_default()
+    }
+
+    fn trace_turn(&mut self, slept: Duration) {
+        self.turn += 1;
+        let told = self.events.iter().filter_map(|event| Some((S::of(event.token())?, Readiness::of(event))));
+        self.seen = told.collect();
+        let (turn, events) = (self.turn, Counted(self.seen.len(), "event"));
+        match slept.is_zero() {
+            true => trace!("turn {turn}: did not sleep, {events}"),
+            false => trace!("turn {turn}: slept {:.3} s, {events}", slept.as_secs_f64()),
         }
     }
 

@@ -107,6 +107,11 @@ impl Key {
     pub fn slot(self) -> u32 {
         self.slot
     }
+
+    /// Which of its tenants, from 1.
+    pub fn generation(self) -> u32 {
+        self.generation
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::listen::{keep_alive, somebody_waits};
 use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::Slice;
+use crate::trace::trace;
 use crate::transcript::server::Refusal;
 use crate::wire::{Framing, Notice};
 
@@ -170,6 +171,7 @@ impl Server {
             Ok(key) => key,
             Err(error) => return log::warn!("cannot take in {peer}: {}", cause(&error)),
         };
+        trace!("    accepted {peer}: slot {}, generation {}", key.slot(), key.generation());
         if let Some(refusal) = refusal {
             return self.refuse(key, refusal, now);
         }

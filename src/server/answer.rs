@@ -14,6 +14,7 @@ use crate::datagrams::clock::Clock;
 use crate::datagrams::{Datagram, Datagrams, Local, Received};
 use crate::escape::cause;
 use crate::reactor::{Budget, Slice, Source as _};
+use crate::trace::{Counted, trace};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{CHATTY_PORTS, CHECK, Notice, Probe, STAMPED, Stamp, is_reply};
@@ -139,7 +140,10 @@ impl Answerer {
     }
 
     fn answer_batch(&mut self, desk: &mut Desk, journal: &mut Journal, budget: &mut Budget, now: Instant) {
+        let (mut came, mut bytes_in) = (0, 0);
         while let Some(Datagram { peer, local, bytes, received }) = self.datagrams.next() {
+            came += 1;
+            bytes_in += bytes.len();
             let (reply, probe, length) = (is_reply(bytes), Probe::parse(bytes), bytes.len());
             budget.spend(1);
             budget.spend_bytes(bytes.len());
@@ -169,6 +173,8 @@ impl Answerer {
                 journal.tell(&Event::ReplyFailed { peer, error: &error });
             }
         });
+        let left = Counted(sent.sent, "answer");
+        trace!("    {} of {}; sent {left}", Counted(came, "datagram"), Counted(bytes_in, "byte"));
         desk.stats.datagrams_out += sent.sent as u64;
         desk.stats.unanswered += sent.dropped as u64;
     }

@@ -7,6 +7,7 @@ use super::{Server, Source};
 use crate::connection::Fill;
 use crate::reactor::{Key, Slice};
 use crate::roster::{Peer, State};
+use crate::trace::trace;
 use crate::transcript::server::Event;
 use crate::wire::{Notice, Output, Reason};
 
@@ -172,6 +173,7 @@ impl Server {
         };
         peer.inbox.forget();
         if let Some(notice) = notice {
+            trace!("    its last word: {}", notice.text());
             peer.owed.say(notice);
         }
         match self.desk.flush(peer) {
@@ -200,6 +202,7 @@ impl Server {
         };
         let lasted = now.saturating_duration_since(peer.since);
         let via = peer.via.as_deref().copied();
+        trace!("    parts: {reason}");
         let event = Event::Disconnected { peer: peer.address, via, reason, messages: peer.messages, lasted };
         match reason {
             // The operator's answer, quiet or not.
@@ -219,23 +222,27 @@ impl Server {
 
     /// Cuts who is due, as far as the turn has time for it. A client's last chance: a message that waits in its socket
     /// saves it, and an end that waits there makes it no cut.
-    pub(super) fn sweep(&mut self, now: Instant) {
+    /// Says how many were cut.
+    pub(super) fn sweep(&mut self, now: Instant) -> usize {
+        let mut swept = 0;
         if self.roster.unnamed() > 0 && !self.sweep_unnamed(now) {
-            return;
+            return swept;
         }
         while let Some(key) = self.roster.idle_at(now) {
             let Some((looked, saw_all)) = self.look_again(key) else {
-                return;
+                return swept;
             };
             if saw_all && self.roster.idle_at(now) == Some(key) {
+                swept += 1;
                 self.dismiss(key, Some(Notice::IdleTimeout), Reason::Idle, looked);
             }
         }
         while let Some(key) = self.roster.overstayed_at(now) {
             let Some((_, saw_all)) = self.look_again(key) else {
-                return;
+                return swept;
             };
             if saw_all && self.roster.overstayed_at(now) == Some(key) {
+                swept += 1;
                 let parted = self.roster.get_mut(key).is_none_or(|peer| peer.has_parted_before());
                 if let Some(ending) = &mut self.ending {
                     ending.cut += u64::from(!parted);
@@ -243,6 +250,7 @@ impl Server {
                 self.roster.doom(key);
             }
         }
+        swept
     }
 
     /// The same for those of whom it should be known by now who they are; false where the turn has no time left.

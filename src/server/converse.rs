@@ -8,6 +8,7 @@ use crate::connection::{Fill, Pulled, Reading, is_reset};
 use crate::escape::cause;
 use crate::reactor::{Budget, Key, Slice};
 use crate::roster::{Peer, State};
+use crate::trace::{Counted, trace};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{Count, Decoder, End, Framing, Message, Notice, Output, Reason, TooLong};
@@ -169,6 +170,9 @@ impl Desk {
     }
 
     fn owe(&mut self, peer: &mut Peer, taken: Count) {
+        if taken.messages > 0 {
+            trace!("    {}; owed {}", Counted(taken.messages, "message"), Counted(taken.messages, "ACK"));
+        }
         peer.owed.acknowledge(taken.messages);
         peer.messages += taken.messages as u64;
         self.stats.messages += taken.messages as u64;

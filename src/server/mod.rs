@@ -12,6 +12,7 @@
 //! | `session` | what a stamped answer tells: which probes came |
 //! | [`operator`] | obeys commands from stdin |
 //! | `metrics` | shows the figures to a monitor |
+//! | `tracing` | who is served, and what a turn came to, for `--trace` |
 //! | `closing` | every way to part: closed, idle, dismissed, shutdown |
 
 pub mod listen;
@@ -29,6 +30,7 @@ mod metrics;
 mod peers;
 mod session;
 mod source;
+mod tracing;
 
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,7 @@ use self::listen::Sockets;
 use self::metrics::Metrics;
 use self::networks::Networks;
 use self::source::Source;
+use self::tracing::TurnEnd;
 use crate::error::Error;
 use crate::process::Process;
 use crate::process::limits::raise_descriptor_limit;
@@ -53,6 +56,7 @@ use crate::reactor::{Key, Slice, Source as _, sooner};
 use crate::roster::{Peer, Roster};
 use crate::stdio::console::Console;
 use crate::stdio::diagnostics::Diagnostics;
+use crate::trace;
 use crate::transcript::Style;
 use crate::transcript::journal::LAST_LINES;
 use crate::transcript::server::{ClientLine, Event, Stats};
@@ -211,23 +215,27 @@ impl Server {
     /// The poll keeps failing; nothing else ends a server that has started.
     pub fn run(mut self) -> Result<(), Error> {
         self.announce();
-        let mut now = self.started;
+        let (mut now, mut turn) = (self.started, TurnEnd::default());
         while !self.is_over() {
             // The turn, in this order because: lines leave in one write when all are there; signals may change what the
             // rest should do (the reactor puts them first); input comes before deadlines, so that what has arrived
             // saves its sender; a slot is freed only when no event of this turn can name it any more.
-            let deadline = self.alarm.cover(self.deadline(now), now);
+            let deadline = self.deadline(now);
+            if trace::is_on() {
+                self.trace_end(turn, deadline);
+            }
+            let deadline = self.alarm.cover(deadline, now);
             now = self.process.wait(deadline)?;
             while let Some(mut slice) = self.process.reactor.next_slice() {
                 self.serve(&mut slice);
                 self.process.reactor.put_back(slice);
             }
-            self.sweep(now);
+            turn.swept = self.sweep(now);
             if self.ending.is_some() {
                 self.end_drain_if_due(now);
                 self.close_doors_if_late(now);
             }
-            self.reap();
+            turn.reaped = self.reap();
             self.notifier.show_life(now);
             self.recall_operator();
         }
@@ -236,6 +244,9 @@ impl Server {
     }
 
     fn serve(&mut self, slice: &mut Slice<Source>) {
+        if trace::is_on() {
+            self.trace_source(slice.source());
+        }
         match slice.source() {
             Source::Signals => self.heed_signals(slice.now()),
             Source::Listener => self.accept(slice),
@@ -316,11 +327,13 @@ impl Server {
         self.answerer.take()
     }
 
-    /// Frees the doomed; whoever waits for a descriptor may have one now.
-    fn reap(&mut self) {
-        if self.roster.reap(self.process.reactor.registry()) > 0 {
+    /// Frees the doomed, and says how many; whoever waits for a descriptor may have one now.
+    fn reap(&mut self) -> usize {
+        let reaped = self.roster.reap(self.process.reactor.registry());
+        if reaped > 0 {
             self.process.reactor.wake(Source::Listener);
         }
+        reaped
     }
 
     /// Tells how it ended, as far as stdout takes it before the last moment.

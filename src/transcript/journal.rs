@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::stdio::screen::{LIMIT, Screen};
+use crate::trace;
 use crate::transcript::locale::spelled;
 use crate::transcript::{Charset, Format, Render, Stamp, Style, gap};
 
@@ -16,13 +17,15 @@ pub struct Journal {
     quiet: bool,
     lines: String,
     stamp: Stamp,
+    /// Lines that were told since the trace asked last.
+    told: usize,
 }
 
 impl Journal {
     /// A journal on stdout. A `quiet` one prints answers only.
     pub fn new(style: Style, quiet: bool) -> Journal {
         let screen = Screen::stdout(Box::new(move |lines| gap(style, lines)));
-        Journal { screen, style, quiet, lines: String::new(), stamp: Stamp::new() }
+        Journal { screen, style, quiet, lines: String::new(), stamp: Stamp::new(), told: 0 }
     }
 
     /// Whether events go untold.
@@ -69,6 +72,14 @@ impl Journal {
             let lines = std::mem::take(&mut self.lines);
             self.lines = self.spelled(lines);
         }
+        if trace::is_on() {
+            self.told += self.lines.matches('\n').count();
+        }
+    }
+
+    /// How many lines were told since this was asked last; known where a turn is traced.
+    pub fn take_told(&mut self) -> usize {
+        std::mem::take(&mut self.told)
     }
 
     /// Counts events that there was no time to tell among the dropped lines.

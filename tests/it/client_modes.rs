@@ -25,7 +25,7 @@ const OPTIONS: [(&str, &str, &[&str]); 13] = [
 ];
 
 /// Those that every mode knows.
-const EVERYWHERE: [(&str, &str); 15] = [
+const EVERYWHERE: [(&str, &str); 16] = [
     ("-p", "-p --port"),
     ("-u", "-u --udp"),
     ("-t", "-t --tcp"),
@@ -38,6 +38,7 @@ const EVERYWHERE: [(&str, &str); 15] = [
     ("--ttl 9", "--ttl"),
     ("--format json", "--format"),
     ("--lang en", "--lang"),
+    ("--trace", "--trace"),
     ("-q", "-q --quiet"),
     ("--help", "-h --help"),
     ("--version", "-V --version"),

@@ -92,6 +92,7 @@ mod stamps_forged;
 mod stamps_time;
 mod stdin;
 mod supervisor;
+mod trace;
 mod transcript_en;
 mod transcript_text;
 mod transcript_zh;

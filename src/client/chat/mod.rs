@@ -146,12 +146,12 @@ impl Chat {
         while matches!(self.state, Phase::Connecting(_) | Phase::Talking) {
             let stalled = !self.stage.has_room();
             let deadline = self.deadline();
-            let now = self.stage.wait_while_read(deadline)?;
+            let now = self.stage.next_turn(deadline)?;
             if stalled {
                 // Nothing was read meanwhile, so nobody is late.
                 (self.progress, self.answered_at) = (now, now);
             }
-            while let Some(mut slice) = self.stage.reactor.next_slice() {
+            while let Some(mut slice) = self.stage.next_slice() {
                 self.serve(&mut slice);
                 self.stage.reactor.put_back(slice);
             }

@@ -12,6 +12,7 @@ use crate::connection::Pulled;
 use crate::escape::cause;
 use crate::reactor::Slice;
 use crate::stdio::TERMINAL_LINE;
+use crate::trace::{Counted, trace};
 use crate::transcript::client::Event;
 use crate::transcript::framing;
 use crate::wire::{CHECK, Framing, Protocol, Reply, is_reply};
@@ -75,6 +76,7 @@ impl Chat {
     }
 
     pub(super) fn take(&mut self, message: Vec<u8>, now: Instant) {
+        trace!("  to be sent: a message of {}", Counted(message.len(), "byte"));
         self.progress = now;
         let Settings { protocol, framing, .. } = self.settings;
         if message.is_empty() && protocol == Protocol::Tcp && framing == Framing::Bytes {

@@ -108,8 +108,8 @@ impl FindIdle {
         self.open();
         self.go_on_elsewhere();
         while !self.is_over() {
-            let looked = self.stage.wait_while_read(self.deadline())?;
-            while let Some(mut slice) = self.stage.reactor.next_slice() {
+            let looked = self.stage.next_turn(self.deadline())?;
+            while let Some(mut slice) = self.stage.next_slice() {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),

@@ -122,8 +122,8 @@ impl Datagrams {
         self.begin();
         self.advance();
         while !self.is_over() {
-            self.stage.wait_while_read(self.deadline())?;
-            while let Some(mut slice) = self.stage.reactor.next_slice() {
+            self.stage.next_turn(self.deadline())?;
+            while let Some(mut slice) = self.stage.next_slice() {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),

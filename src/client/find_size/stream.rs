@@ -89,8 +89,8 @@ impl Stream {
     pub(super) fn run(mut self) -> Result<u8, Error> {
         self.begin();
         while !self.is_over() {
-            let now = self.stage.wait_while_read(self.deadline())?;
-            while let Some(mut slice) = self.stage.reactor.next_slice() {
+            let now = self.stage.next_turn(self.deadline())?;
+            while let Some(mut slice) = self.stage.next_slice() {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),

@@ -258,6 +258,7 @@ impl Ping {
                 return Ok(self.conclude());
             }
             let asked = self.next_deadline(slept);
+            self.stage.end_turn(asked);
             let deadline = self.alarm.set(asked);
             let now = self.stage.wait_while_read(deadline)?;
             self.unheard = false;
@@ -267,7 +268,7 @@ impl Ping {
             if let Some(span) = self.watch.wake(slept, asked, now) {
                 self.stand_still(span, now);
             }
-            while let Some(mut slice) = self.stage.reactor.next_slice() {
+            while let Some(mut slice) = self.stage.next_slice() {
                 match slice.source() {
                     Source::Signals => self.heed_signals(),
                     Source::Link(key) => self.serve(key, &mut slice),

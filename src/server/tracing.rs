@@ -1,0 +1,47 @@
+//! The trace of a turn: who is served, and what it came to in the end.
+
+use std::time::Instant;
+
+use super::{Server, Source};
+use crate::trace::{Counted, NextDeadline, trace};
+use crate::transcript::address::Address;
+
+/// What the end of a turn did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TurnEnd {
+    /// Whose time was over, and who was told or cut.
+    pub(super) swept: usize,
+    /// Slots that are free again.
+    pub(super) reaped: usize,
+}
+
+impl Server {
+    /// Who has a slice now, and why.
+    pub(super) fn trace_source(&mut self, source: Source) {
+        let readiness = self.process.reactor.readiness(source);
+        match source {
+            Source::Peer(key) => {
+                let (slot, generation) = (key.slot(), key.generation());
+                let address = self.roster.get_mut(key).map(|peer| Address::new(peer.address).to_string());
+                let who = address.unwrap_or_else(|| "somebody who is gone".to_owned());
+                trace!("  {who} (slot {slot}, generation {generation}) {readiness}");
+            }
+            Source::Signals => trace!("  the signals {readiness}"),
+            Source::Listener => trace!("  the listener {readiness}"),
+            Source::Datagrams => trace!("  the UDP socket {readiness}"),
+            Source::Console => trace!("  stdin {readiness}"),
+            Source::Screen => trace!("  stdout {readiness}"),
+            Source::Diagnostics => trace!("  stderr {readiness}"),
+            Source::Metrics => trace!("  the metrics' listener {readiness}"),
+            Source::Visitor => trace!("  the metrics' visitor {readiness}"),
+            Source::Alarm => trace!("  the alarm rang"),
+        }
+    }
+
+    /// What the turn came to, before the next one sleeps until `deadline`.
+    pub(super) fn trace_end(&mut self, TurnEnd { swept, reaped }: TurnEnd, deadline: Option<Instant>) {
+        let printed = Counted(self.process.journal.take_told(), "line");
+        let deadline = NextDeadline(deadline);
+        trace!("  swept {swept}, reaped {reaped}, printed {printed}; {deadline}");
+    }
+}
