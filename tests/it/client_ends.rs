@@ -123,35 +123,41 @@ fn json_is_told_wherever_it_is_asked_for_and_nowhere_else() {
 
 #[test]
 fn a_name_that_leads_nowhere() {
-    for mode in MODES {
-        let words: Vec<&str> = ["no-such-host.invalid"].into_iter().chain(mode.split(' ')).collect();
-        expect_error(mode, &run(json(&words)), 2, "no-such-host.invalid");
-        let words: Vec<&str> = ["127.0.0.1", "-6"].into_iter().chain(mode.split(' ')).collect();
-        expect_error(mode, &run(json(&words)), 2, "has no IPv6 address");
-    }
+    undisturbed(|| {
+        for mode in MODES {
+            let words: Vec<&str> = ["no-such-host.invalid"].into_iter().chain(mode.split(' ')).collect();
+            expect_error(mode, &run(json(&words)), 2, "no-such-host.invalid");
+            let words: Vec<&str> = ["127.0.0.1", "-6"].into_iter().chain(mode.split(' ')).collect();
+            expect_error(mode, &run(json(&words)), 2, "has no IPv6 address");
+        }
+    });
 }
 
 #[test]
 fn descriptors_that_are_lacking() {
-    let server = server("-q");
-    for mode in MODES {
-        for limit in 4..11 {
-            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-            let ended = run(json_to(server.tcp(), mode).through_shell(&script));
-            if ended.code != 0 {
-                expect_error(&format!("{mode} with {limit}"), &ended, 2, "oo many open files");
+    undisturbed(|| {
+        let server = server("-q");
+        for mode in MODES {
+            for limit in 4..11 {
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                let ended = run(json_to(server.tcp(), mode).through_shell(&script));
+                if ended.code != 0 {
+                    expect_error(&format!("{mode} with {limit}"), &ended, 2, "oo many open files");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn what_this_machine_forbids() {
-    let Some(namespace) = Namespace::new("ip route add prohibit 10.9.9.9/32") else { return };
-    for mode in MODES {
-        let ended = run(namespace.client(&format!("10.9.9.9 6666 --format json {mode}")));
-        expect_error(mode, &ended, 2, "not permitted");
-    }
+    undisturbed(|| {
+        let Some(namespace) = Namespace::new("ip route add prohibit 10.9.9.9/32") else { return };
+        for mode in MODES {
+            let ended = run(namespace.client(&format!("10.9.9.9 6666 --format json {mode}")));
+            expect_error(mode, &ended, 2, "not permitted");
+        }
+    });
 }
 
 #[test]

@@ -93,53 +93,64 @@ fn expect_few_diagnostics(ended: &Ended, what: &str) {
 
 #[test]
 fn a_chat_shows_sixteen_replies_more_than_were_asked_for_and_gives_the_connection_up() {
-    for scene in scenes() {
-        for (format, shown, kind) in [("", 17, ": "), ("--format json", 17, r#""event":"reply""#), ("-q", 0, "")] {
-            let what = format!("{} {format}", scene.name());
-            // stdin stays open: nothing but the flood can end it.
-            let mut client = piped_to(scene.far.address, &scene.words(format));
-            client.type_in("hello\n");
-            let ended = end_of(&mut client);
-            assert_eq!((ended.code, count(&ended.out, kind)), (1, shown), "{what}: {:?}", ended.err);
-            assert_eq!(count(&ended.err, "the server sent 17 replies more than were asked for"), 1, "{what}");
-            assert_eq!(count(&ended.err, "1 of 1 messages were not acknowledged"), usize::from(!scene.acknowledges));
-            assert_eq!(count(&ended.err, "a reply came that answers no message"), 1, "{what}");
-            expect_few_diagnostics(&ended, &what);
-            if format.ends_with("json") {
-                let summary = last_object(&ended.out);
-                assert_eq!((&summary["event"], &summary["sent"]), (&"summary".into(), &1.into()), "{what}");
+    undisturbed(|| {
+        for scene in scenes() {
+            for (format, shown, kind) in [("", 17, ": "), ("--format json", 17, r#""event":"reply""#), ("-q", 0, "")] {
+                let what = format!("{} {format}", scene.name());
+                // stdin stays open: nothing but the flood can end it.
+                let mut client = piped_to(scene.far.address, &scene.words(format));
+                client.type_in("hello\n");
+                let ended = end_of(&mut client);
+                assert_eq!((ended.code, count(&ended.out, kind)), (1, shown), "{what}: {:?}", ended.err);
+                assert_eq!(count(&ended.err, "the server sent 17 replies more than were asked for"), 1, "{what}");
+                assert_eq!(
+                    count(&ended.err, "1 of 1 messages were not acknowledged"),
+                    usize::from(!scene.acknowledges)
+                );
+                assert_eq!(count(&ended.err, "a reply came that answers no message"), 1, "{what}");
+                expect_few_diagnostics(&ended, &what);
+                if format.ends_with("json") {
+                    let summary = last_object(&ended.out);
+                    assert_eq!((&summary["event"], &summary["sent"]), (&"summary".into(), &1.into()), "{what}");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_chat_is_given_up_though_nothing_was_asked() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "--framing lines");
-    far.accept().say("ACK\n".repeat(10_000));
-    let ended = end_of(&mut client);
-    assert_eq!((ended.code, count(&ended.out, "last message: ACK")), (1, 16), "{:?}", ended.err);
-    assert_eq!(count(&ended.err, "17 replies more than were asked for"), 1, "{:?}", ended.err);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "--framing lines");
+        far.accept().say("ACK\n".repeat(10_000));
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, count(&ended.out, "last message: ACK")), (1, 16), "{:?}", ended.err);
+        assert_eq!(count(&ended.err, "17 replies more than were asked for"), 1, "{:?}", ended.err);
+    });
 }
 
 #[test]
 fn replies_that_answer_nothing_are_told_once_and_counted_at_the_end() {
-    for surplus in [1, 2, 16, 17] {
-        let far = FarTcp::new();
-        let mut client = client_to(far.address(), "--framing lines -m hello").start();
-        far.accept().answer("hello\n", "ACK\n".repeat(1 + surplus));
-        let ended = end_of(&mut client);
-        assert_eq!((ended.code, ended.out.len() - 1), (1, 1 + surplus.min(16)), "{:?}", ended.err);
-        assert_eq!(ended.err[0], "reactor-client: a reply came that answers no message");
-        let counted = match surplus {
-            1 => None,
-            17 => Some("the server sent 17 replies more than were asked for: the connection is given up".to_owned()),
-            _ => Some(format!("{surplus} replies came that answer no message")),
-        };
-        let counted = counted.map(|sentence| format!("reactor-client: {sentence}"));
-        assert_eq!(ended.err[1..], Vec::from_iter(counted), "{surplus}");
-    }
+    undisturbed(|| {
+        for surplus in [1, 2, 16, 17] {
+            let far = FarTcp::new();
+            let mut client = client_to(far.address(), "--framing lines -m hello").start();
+            far.accept().answer("hello\n", "ACK\n".repeat(1 + surplus));
+            let ended = end_of(&mut client);
+            assert_eq!((ended.code, ended.out.len() - 1), (1, 1 + surplus.min(16)), "{:?}", ended.err);
+            assert_eq!(ended.err[0], "reactor-client: a reply came that answers no message");
+            let counted = match surplus {
+                1 => None,
+                17 => {
+                    Some("the server sent 17 replies more than were asked for: the connection is given up".to_owned())
+                }
+                _ => Some(format!("{surplus} replies came that answer no message")),
+            };
+            let counted = counted.map(|sentence| format!("reactor-client: {sentence}"));
+            assert_eq!(ended.err[1..], Vec::from_iter(counted), "{surplus}");
+        }
+    });
 }
 
 #[test]
@@ -197,12 +208,14 @@ fn a_ping_is_interrupted_at_once_and_its_memory_is_flat() {
 
 #[test]
 fn the_first_reply_decides_the_verdict() {
-    for scene in scenes() {
-        let ended = run(scene.client("-z"));
-        let (code, word) = if scene.acknowledges { (0, " open ") } else { (1, " wrong-answer ") };
-        assert_eq!((ended.code, ended.out.len(), count(&ended.out, word)), (code, 1, 1), "{}", scene.name());
-        assert!(ended.err.is_empty(), "{}: {:?}", scene.name(), ended.err);
-    }
+    undisturbed(|| {
+        for scene in scenes() {
+            let ended = run(scene.client("-z"));
+            let (code, word) = if scene.acknowledges { (0, " open ") } else { (1, " wrong-answer ") };
+            assert_eq!((ended.code, ended.out.len(), count(&ended.out, word)), (code, 1, 1), "{}", scene.name());
+            assert!(ended.err.is_empty(), "{}: {:?}", scene.name(), ended.err);
+        }
+    });
 }
 
 #[test]

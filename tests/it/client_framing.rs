@@ -59,25 +59,27 @@ fn told(ended: &Ended) -> Vec<String> {
 
 #[test]
 fn a_chat_of_each_pair_names_the_framing_once_or_asks_for_it() {
-    for (message, format) in [("one", "text"), ("hello", "text"), ("one", "json"), ("hello", "json")] {
-        let ends = each_pair(|address, own, agree| {
-            let mut client = piped_to(address, &format!("--framing {own} -W 3 --format {format}"));
-            client.type_in(&format!("{message}\n"));
-            if agree {
-                client.end_input();
-            }
-            client
-        });
-        for (own, theirs, ended) in ends {
-            let wanted: Vec<String> = sentence(own, theirs, message.len()).into_iter().collect();
-            let context = format!("{own} to {theirs}, {message}, {format}: {:?} {:?}", ended.out, ended.err);
-            assert_eq!(said(&ended), wanted, "{context}");
-            assert_eq!(ended.code, i32::from(own != theirs), "{context}");
-            if format == "json" {
-                assert_eq!(told(&ended), wanted, "{context}");
+    undisturbed(|| {
+        for (message, format) in [("one", "text"), ("hello", "text"), ("one", "json"), ("hello", "json")] {
+            let ends = each_pair(|address, own, agree| {
+                let mut client = piped_to(address, &format!("--framing {own} -W 3 --format {format}"));
+                client.type_in(&format!("{message}\n"));
+                if agree {
+                    client.end_input();
+                }
+                client
+            });
+            for (own, theirs, ended) in ends {
+                let wanted: Vec<String> = sentence(own, theirs, message.len()).into_iter().collect();
+                let context = format!("{own} to {theirs}, {message}, {format}: {:?} {:?}", ended.out, ended.err);
+                assert_eq!(said(&ended), wanted, "{context}");
+                assert_eq!(ended.code, i32::from(own != theirs), "{context}");
+                if format == "json" {
+                    assert_eq!(told(&ended), wanted, "{context}");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -103,55 +105,63 @@ fn an_instrument_of_each_pair_says_it_once_beside_its_figures() {
 
 #[test]
 fn a_verdict_that_nobody_wants_to_read_is_not_explained() {
-    let server = server("-t -q --framing length");
-    let ended = run(client_to(server.tcp(), "-z -q"));
-    assert_eq!((ended.code, ended.out, ended.err), (1, vec![], vec![]));
+    undisturbed(|| {
+        let server = server("-t -q --framing length");
+        let ended = run(client_to(server.tcp(), "-z -q"));
+        assert_eq!((ended.code, ended.out, ended.err), (1, vec![], vec![]));
+    });
 }
 
 #[test]
 fn a_message_that_was_given_fares_no_better() {
-    let ends = each_pair(|address, own, _| client_to(address, &format!("-m abc --framing {own} -W 3 -q")).start());
-    for (own, theirs, ended) in ends {
-        let wanted = sentence(own, theirs, 3);
-        let context = format!("{own} to {theirs}: {:?} {:?}", ended.out, ended.err);
-        assert_eq!(ended.code, i32::from(wanted.is_some()), "{context}");
-        assert_eq!(said(&ended), wanted.into_iter().collect::<Vec<_>>(), "{context}");
-    }
+    undisturbed(|| {
+        let ends = each_pair(|address, own, _| client_to(address, &format!("-m abc --framing {own} -W 3 -q")).start());
+        for (own, theirs, ended) in ends {
+            let wanted = sentence(own, theirs, 3);
+            let context = format!("{own} to {theirs}: {:?} {:?}", ended.out, ended.err);
+            assert_eq!(ended.code, i32::from(wanted.is_some()), "{context}");
+            assert_eq!(said(&ended), wanted.into_iter().collect::<Vec<_>>(), "{context}");
+        }
+    });
 }
 
 #[test]
 fn the_sentence_stands_behind_what_it_explains_and_comes_before_the_end_of_the_run() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "");
-    client.type_in("one\n");
-    let mut caller = far.accept();
-    caller.answer("one", "ACK\n");
-    let sentence = format!("reactor-client: {}", other("bytes", "lines"));
-    client.stderr.expect(&sentence);
-    let shown =
-        ["connected to ADDRESS", "last message: ACK"].map(|line| line.replace("ADDRESS", &far.address().to_string()));
-    client.stdout.find_after(1, "the reply", |line| line == shown[1]);
-    for message in ["two", "three"] {
-        client.type_in(&format!("{message}\n"));
-        caller.answer(message, "ACK\n");
-        client.stdout.find_after(2, "the reply", |line| line == shown[1]);
-    }
-    client.end_input();
-    let ended = end_of(&mut client);
-    assert_eq!(ended.code, 1);
-    assert_eq!(ended.err, [sentence.as_str(), "reactor-client: 3 of 3 messages were not acknowledged"]);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "");
+        client.type_in("one\n");
+        let mut caller = far.accept();
+        caller.answer("one", "ACK\n");
+        let sentence = format!("reactor-client: {}", other("bytes", "lines"));
+        client.stderr.expect(&sentence);
+        let shown = ["connected to ADDRESS", "last message: ACK"]
+            .map(|line| line.replace("ADDRESS", &far.address().to_string()));
+        client.stdout.find_after(1, "the reply", |line| line == shown[1]);
+        for message in ["two", "three"] {
+            client.type_in(&format!("{message}\n"));
+            caller.answer(message, "ACK\n");
+            client.stdout.find_after(2, "the reply", |line| line == shown[1]);
+        }
+        client.end_input();
+        let ended = end_of(&mut client);
+        assert_eq!(ended.code, 1);
+        assert_eq!(ended.err, [sentence.as_str(), "reactor-client: 3 of 3 messages were not acknowledged"]);
+    });
 }
 
 #[test]
 fn an_acknowledgement_whose_end_comes_by_itself_tells_it_too() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "");
-    client.type_in("one\n");
-    let mut caller = far.accept();
-    caller.answer("one", "ACK");
-    client.stdout.expect("last message: ACK");
-    caller.say("\n");
-    client.stderr.expect(&format!("reactor-client: {}", other("bytes", "lines")));
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "");
+        client.type_in("one\n");
+        let mut caller = far.accept();
+        caller.answer("one", "ACK");
+        client.stdout.expect("last message: ACK");
+        caller.say("\n");
+        client.stderr.expect(&format!("reactor-client: {}", other("bytes", "lines")));
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Launch, Scratch, client_to, run, server};
+use crate::harness::{Launch, Scratch, client_to, run, server, undisturbed};
 
 /// The modes, as they are asked for.
 const MODES: [&str; 5] = ["", "-z", "--ping", "--find-idle", "--find-size"];
@@ -57,49 +57,57 @@ fn words(mode: &str, option: &str) -> String {
 
 #[test]
 fn every_option_in_every_mode() {
-    let (server, file) = (server(""), Scratch::path("modes.svg"));
-    let response = Scratch(format!("{}.response", file.0.display()).into());
-    for (option, names, homes) in OPTIONS {
-        let name = names.split(' ').next().unwrap();
-        for mode in MODES {
-            let given = option.replace("FILE", file.0.to_str().unwrap());
-            let ended = run(client_to(server.tcp(), &format!("{} {given}", words(mode, option))));
-            if homes.contains(&mode) {
-                assert_eq!(ended.code, 0, "{mode} {option}: {:?}", ended.err);
-                for made in [&file.0, &response.0] {
-                    let _ = std::fs::remove_file(made);
+    undisturbed(|| {
+        let (server, file) = (server(""), Scratch::path("modes.svg"));
+        let response = Scratch(format!("{}.response", file.0.display()).into());
+        for (option, names, homes) in OPTIONS {
+            let name = names.split(' ').next().unwrap();
+            for mode in MODES {
+                let given = option.replace("FILE", file.0.to_str().unwrap());
+                let ended = run(client_to(server.tcp(), &format!("{} {given}", words(mode, option))));
+                if homes.contains(&mode) {
+                    assert_eq!(ended.code, 0, "{mode} {option}: {:?}", ended.err);
+                    for made in [&file.0, &response.0] {
+                        let _ = std::fs::remove_file(made);
+                    }
+                    continue;
                 }
-                continue;
+                assert_eq!(
+                    (ended.code, ended.out.len(), ended.err.len()),
+                    (2, 0, 1),
+                    "{mode} {option}: {:?}",
+                    ended.err
+                );
+                let sentence = &ended.err[0];
+                let home = if homes == [""] {
+                    "without -z, --ping, --find-idle and --find-size".to_owned()
+                } else {
+                    format!("to {}", homes.join(" and "))
+                };
+                // `-w` belongs to --ping and -z, in whatever order that is said.
+                let named =
+                    homes.iter().all(|home| sentence.contains(home)) && (homes != [""] || sentence.contains(&home));
+                assert!(named && sentence.contains(name), "{mode} {option}: {sentence}");
+                assert!(!file.0.exists() && !response.0.exists(), "a refused run makes no file");
             }
-            assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{mode} {option}: {:?}", ended.err);
-            let sentence = &ended.err[0];
-            let home = if homes == [""] {
-                "without -z, --ping, --find-idle and --find-size".to_owned()
-            } else {
-                format!("to {}", homes.join(" and "))
-            };
-            // `-w` belongs to --ping and -z, in whatever order that is said.
-            let named = homes.iter().all(|home| sentence.contains(home)) && (homes != [""] || sentence.contains(&home));
-            assert!(named && sentence.contains(name), "{mode} {option}: {sentence}");
-            assert!(!file.0.exists() && !response.0.exists(), "a refused run makes no file");
         }
-    }
-    for (option, names) in EVERYWHERE {
-        for mode in MODES.into_iter().filter(|_| !matches!(option, "-6" | "--help" | "--version")) {
-            // Over TCP it needs another framing, which its own tests have.
-            if (mode, option) == ("--find-size", "-t") {
-                continue;
+        for (option, names) in EVERYWHERE {
+            for mode in MODES.into_iter().filter(|_| !matches!(option, "-6" | "--help" | "--version")) {
+                // Over TCP it needs another framing, which its own tests have.
+                if (mode, option) == ("--find-size", "-t") {
+                    continue;
+                }
+                let (port, words) = (server.tcp().port().to_string(), words(mode, option));
+                let ended = run(match option {
+                    "-p" => Launch::client(&words.split_whitespace().chain(["-p", &port]).collect::<Vec<_>>()),
+                    _ => client_to(server.tcp(), &format!("{words} {option}")),
+                });
+                // Nothing sent over UDP is nothing known.
+                let code = i32::from(mode.is_empty() && option == "-u");
+                assert_eq!(ended.code, code, "{mode} {option} ({names}): {:?}", ended.err);
             }
-            let (port, words) = (server.tcp().port().to_string(), words(mode, option));
-            let ended = run(match option {
-                "-p" => Launch::client(&words.split_whitespace().chain(["-p", &port]).collect::<Vec<_>>()),
-                _ => client_to(server.tcp(), &format!("{words} {option}")),
-            });
-            // Nothing sent over UDP is nothing known.
-            let code = i32::from(mode.is_empty() && option == "-u");
-            assert_eq!(ended.code, code, "{mode} {option} ({names}): {:?}", ended.err);
         }
-    }
+    });
 }
 
 #[test]

@@ -151,13 +151,15 @@ fn a_server_that_dies_has_no_idle_timeout() {
 
 #[test]
 fn a_server_that_shuts_down_has_no_idle_timeout() {
-    for option in ["-t", "-u"] {
-        for format in ["text", "json"] {
-            let (server, mut client) = searched(option, &format!("--find-idle 20 --format {format} {option}"));
-            server.signal(SIGTERM);
-            expect_broken(&end_of(&mut client), "server is shutting down");
+    undisturbed(|| {
+        for option in ["-t", "-u"] {
+            for format in ["text", "json"] {
+                let (server, mut client) = searched(option, &format!("--find-idle 20 --format {format} {option}"));
+                server.signal(SIGTERM);
+                expect_broken(&end_of(&mut client), "server is shutting down");
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -188,17 +190,19 @@ fn a_far_end_that_drops_all_and_goes_on_has_none_either() {
 
 #[test]
 fn a_full_server_that_dies_has_none_either() {
-    let server = server("-t --max-connections 5");
-    let mut client = client_to(server.tcp(), "--find-idle 20").start();
-    server.stdout.find("the refusals", |line| line.contains("refused (server is full)"));
-    wait_until("the words", || {
-        let lines = server.stdout.so_far();
-        (lines.iter().filter(|line| line.ends_with(": hello")).count() >= 5).then_some(())
+    undisturbed(|| {
+        let server = server("-t --max-connections 5");
+        let mut client = client_to(server.tcp(), "--find-idle 20").start();
+        server.stdout.find("the refusals", |line| line.contains("refused (server is full)"));
+        wait_until("the words", || {
+            let lines = server.stdout.so_far();
+            (lines.iter().filter(|line| line.ends_with(": hello")).count() >= 5).then_some(())
+        });
+        server.signal(SIGKILL);
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, ended.out.len()), (1, 1), "{:?} {:?}", ended.out, ended.err);
+        assert!(ended.out[0].starts_with("the path broke after "), "{:?}", ended.out);
     });
-    server.signal(SIGKILL);
-    let ended = end_of(&mut client);
-    assert_eq!((ended.code, ended.out.len()), (1, 1), "{:?} {:?}", ended.out, ended.err);
-    assert!(ended.out[0].starts_with("the path broke after "), "{:?}", ended.out);
 }
 
 #[test]

@@ -194,39 +194,45 @@ fn a_ping_of_a_size_that_vanishes_ends_with_the_remedy() {
 
 #[test]
 fn on_loopback_the_longest_datagram_is_answered() {
-    let four = server("");
-    let ended = run(client_to(four.udp(), "--find-size -u"));
-    let line = format!("udp {} answers up to 65507 bytes: no datagram is longer", four.udp());
-    assert_eq!((ended.code, ended.out), (0, vec![line]), "{:?}", ended.err);
-    if has_v6() {
-        let six = server("--host ::1");
-        let ended = run(client_to(six.udp(), "--find-size -u"));
-        let line = format!("udp {} answers up to 65488 bytes (path MTU 65536): the interface here", six.udp());
-        assert!(ended.code == 0 && ended.out[0].starts_with(&line), "{:?} {:?}", ended.out, ended.err);
-    }
+    undisturbed(|| {
+        let four = server("");
+        let ended = run(client_to(four.udp(), "--find-size -u"));
+        let line = format!("udp {} answers up to 65507 bytes: no datagram is longer", four.udp());
+        assert_eq!((ended.code, ended.out), (0, vec![line]), "{:?}", ended.err);
+        if has_v6() {
+            let six = server("--host ::1");
+            let ended = run(client_to(six.udp(), "--find-size -u"));
+            let line = format!("udp {} answers up to 65488 bytes (path MTU 65536): the interface here", six.udp());
+            assert!(ended.code == 0 && ended.out[0].starts_with(&line), "{:?} {:?}", ended.out, ended.err);
+        }
+    });
 }
 
 #[test]
 fn a_server_without_stamps_tells_of_the_way_there_alone() {
-    let far = udp_service(|socket, _, peer| drop(socket.send_to(b"check", peer)));
-    let ended = run(client_to(far, "--find-size 3000 -u"));
-    assert_eq!(ended.out, [format!("udp {far} answers up to 3000 bytes: larger ones were not asked for")]);
-    let said = "reactor-client: the server knows no stamps: what is found is the way there alone";
-    assert_eq!((ended.code, ended.err), (0, vec![said.to_owned()]));
-    // Too little for a stamp.
-    let server = server("-u");
-    let ended = run(client_to(server.udp(), "--find-size 71 -u"));
-    assert_eq!(ended.out, [format!("udp {} answers up to 71 bytes: larger ones were not asked for", server.udp())]);
-    assert!(ended.code == 0 && ended.complaint().contains("carry no stamp: what is found is the way there alone"));
+    undisturbed(|| {
+        let far = udp_service(|socket, _, peer| drop(socket.send_to(b"check", peer)));
+        let ended = run(client_to(far, "--find-size 3000 -u"));
+        assert_eq!(ended.out, [format!("udp {far} answers up to 3000 bytes: larger ones were not asked for")]);
+        let said = "reactor-client: the server knows no stamps: what is found is the way there alone";
+        assert_eq!((ended.code, ended.err), (0, vec![said.to_owned()]));
+        // Too little for a stamp.
+        let server = server("-u");
+        let ended = run(client_to(server.udp(), "--find-size 71 -u"));
+        assert_eq!(ended.out, [format!("udp {} answers up to 71 bytes: larger ones were not asked for", server.udp())]);
+        assert!(ended.code == 0 && ended.complaint().contains("carry no stamp: what is found is the way there alone"));
+    });
 }
 
 #[test]
 fn a_server_that_knows_no_flag_tells_of_the_way_there_alone() {
-    let far = answering(3000, u64::MAX, false);
-    let ended = run(client_to(far, "--find-size 3000 -u"));
-    assert_eq!(ended.out, [format!("udp {far} answers up to 3000 bytes: larger ones were not asked for")]);
-    assert_eq!(ended.code, 0);
-    assert!(ended.complaint().contains("does not answer at a probe's length"), "{:?}", ended.err);
+    undisturbed(|| {
+        let far = answering(3000, u64::MAX, false);
+        let ended = run(client_to(far, "--find-size 3000 -u"));
+        assert_eq!(ended.out, [format!("udp {far} answers up to 3000 bytes: larger ones were not asked for")]);
+        assert_eq!(ended.code, 0);
+        assert!(ended.complaint().contains("does not answer at a probe's length"), "{:?}", ended.err);
+    });
 }
 
 /// A far end that answers what is no longer than `limit`, `as_long` as it is, until it has answered so many.
@@ -305,77 +311,85 @@ fn what_is_not_open_has_no_size() {
 
 #[test]
 fn a_server_that_takes_no_message_so_long_is_no_path_that_stalls() {
-    let server = server("-t --framing length --max-message 1000");
-    let ended = run(client_to(server.tcp(), "--find-size --framing length"));
-    assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
-    assert!(ended.complaint().contains("--max-message"), "{:?}", ended.err);
-    let ended = run(client_to(server.tcp(), "--find-size 1000 --framing length"));
-    assert!(
-        ended.code == 0 && ended.out[0].contains("1 byte acknowledged, 1000 bytes acknowledged"),
-        "{:?}",
-        ended.out
-    );
-    let ended = run(client_to(server.tcp(), "--find-size 1 --framing length"));
-    assert!(ended.code == 0 && ended.out[0].contains(": 1 byte acknowledged ("), "{:?}", ended.out);
+    undisturbed(|| {
+        let server = server("-t --framing length --max-message 1000");
+        let ended = run(client_to(server.tcp(), "--find-size --framing length"));
+        assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
+        assert!(ended.complaint().contains("--max-message"), "{:?}", ended.err);
+        let ended = run(client_to(server.tcp(), "--find-size 1000 --framing length"));
+        assert!(
+            ended.code == 0 && ended.out[0].contains("1 byte acknowledged, 1000 bytes acknowledged"),
+            "{:?}",
+            ended.out
+        );
+        let ended = run(client_to(server.tcp(), "--find-size 1 --framing length"));
+        assert!(ended.code == 0 && ended.out[0].contains(": 1 byte acknowledged ("), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn an_interrupt_ends_it_with_what_is_known_and_sigquit_tells_it_meanwhile() {
-    let mute = tcp_service(|mut stream| drop(std::io::copy(&mut stream, &mut std::io::sink())));
-    let deaf = udp_service(|_, _, _| {});
-    for (address, words, known) in [
-        (deaf, "--find-size -u -W 60", "nothing is answered yet; asking 72 (try"),
-        (mute, "--find-size --framing lines -W 60", "a message of 1 byte is out"),
-    ] {
-        let mut client = client_to(address, words).stdin(Input::Null).start();
-        crate::harness::wait_until("the client to catch its signals", || {
-            client.proc().catches(SIGINT as i32).then_some(())
-        });
-        client.signal(SIGQUIT);
-        client.stderr.find("the figures so far", |line| line.contains(known) || line.contains("connecting"));
-        client.signal(SIGINT);
-        let ended = end_of(&mut client);
-        assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
-        assert!(ended.err.last().unwrap().starts_with("reactor-client: interrupted: "), "{:?}", ended.err);
-    }
+    undisturbed(|| {
+        let mute = tcp_service(|mut stream| drop(std::io::copy(&mut stream, &mut std::io::sink())));
+        let deaf = udp_service(|_, _, _| {});
+        for (address, words, known) in [
+            (deaf, "--find-size -u -W 60", "nothing is answered yet; asking 72 (try"),
+            (mute, "--find-size --framing lines -W 60", "a message of 1 byte is out"),
+        ] {
+            let mut client = client_to(address, words).stdin(Input::Null).start();
+            crate::harness::wait_until("the client to catch its signals", || {
+                client.proc().catches(SIGINT as i32).then_some(())
+            });
+            client.signal(SIGQUIT);
+            client.stderr.find("the figures so far", |line| line.contains(known) || line.contains("connecting"));
+            client.signal(SIGINT);
+            let ended = end_of(&mut client);
+            assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
+            assert!(ended.err.last().unwrap().starts_with("reactor-client: interrupted: "), "{:?}", ended.err);
+        }
+    });
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_with_what_does() {
-    let closed = closed_port(private_loopback());
-    for (words, said) in [
-        ("--find-size", "--framing lines"),
-        ("--find-size -u -W 0", "-W"),
-        ("--find-size 0 -u", "from 1 to 65527"),
-        ("--find-size 65528 -u", "from 1 to 65527"),
-        ("--find-size 99999999999999999999999 -u", "from 1 to 65527"),
-        ("--find-size 16777217 --framing lines", "from 1 to 16777216"),
-        ("--find-size -u -w 3", "-w belongs to"),
-        ("--find-size -u --ping", "cannot be used with"),
-        ("--find-size -tu", "-z"),
-    ] {
-        let ended = run(client_to(closed, words));
-        assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{words}: {:?}", ended.err);
-        assert!(ended.err[0].contains(said), "{words}: {:?}", ended.err);
-    }
+    undisturbed(|| {
+        let closed = closed_port(private_loopback());
+        for (words, said) in [
+            ("--find-size", "--framing lines"),
+            ("--find-size -u -W 0", "-W"),
+            ("--find-size 0 -u", "from 1 to 65527"),
+            ("--find-size 65528 -u", "from 1 to 65527"),
+            ("--find-size 99999999999999999999999 -u", "from 1 to 65527"),
+            ("--find-size 16777217 --framing lines", "from 1 to 16777216"),
+            ("--find-size -u -w 3", "-w belongs to"),
+            ("--find-size -u --ping", "cannot be used with"),
+            ("--find-size -tu", "-z"),
+        ] {
+            let ended = run(client_to(closed, words));
+            assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{words}: {:?}", ended.err);
+            assert!(ended.err[0].contains(said), "{words}: {:?}", ended.err);
+        }
+    });
 }
 
 /// What follows the option may be the number or the host already.
 #[test]
 fn the_host_may_follow_the_option() {
-    let server = server("");
-    let (ip, port) = (server.udp().ip(), server.udp().port());
-    for words in [
-        format!("--find-size {ip} {port} -u"),
-        format!("--find-size {ip}:{port} -u"),
-        format!("-u --find-size {ip} -p {port}"),
-        format!("-u {ip} --find-size 65507 {port}"),
-    ] {
-        let words: Vec<&str> = words.split(' ').collect();
+    undisturbed(|| {
+        let server = server("");
+        let (ip, port) = (server.udp().ip(), server.udp().port());
+        for words in [
+            format!("--find-size {ip} {port} -u"),
+            format!("--find-size {ip}:{port} -u"),
+            format!("-u --find-size {ip} -p {port}"),
+            format!("-u {ip} --find-size 65507 {port}"),
+        ] {
+            let words: Vec<&str> = words.split(' ').collect();
+            let ended = run(crate::harness::Launch::client(&words));
+            assert_eq!((ended.code, ended.out.len()), (0, 1), "{words:?}: {:?}", ended.err);
+        }
+        let words = ["--find-size", "one", "two", "three", "-u"];
         let ended = run(crate::harness::Launch::client(&words));
-        assert_eq!((ended.code, ended.out.len()), (0, 1), "{words:?}: {:?}", ended.err);
-    }
-    let words = ["--find-size", "one", "two", "three", "-u"];
-    let ended = run(crate::harness::Launch::client(&words));
-    assert!(ended.code == 2 && ended.err[0].contains("a word too many"), "{:?}", ended.err);
+        assert!(ended.code == 2 && ended.err[0].contains("a word too many"), "{:?}", ended.err);
+    });
 }

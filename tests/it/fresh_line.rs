@@ -19,29 +19,33 @@ fn operated() -> (Process, Client) {
 
 #[test]
 fn what_the_server_prints_behind_ctrl_c_begins_on_a_new_line() {
-    let (mut server, mut client) = operated();
-    server.type_in("\x03");
-    client.expect_last("server is shutting down");
-    let name = client.name();
-    drop(client);
-    assert_eq!(server.wait_exit(), 0);
-    let end = ["^C".to_owned(), "server is shutting down".to_owned(), format!("{name} disconnected (shutdown)")];
-    assert_eq!(server.terminal.to_end()[2..], end);
+    undisturbed(|| {
+        let (mut server, mut client) = operated();
+        server.type_in("\x03");
+        client.expect_last("server is shutting down");
+        let name = client.name();
+        drop(client);
+        assert_eq!(server.wait_exit(), 0);
+        let end = ["^C".to_owned(), "server is shutting down".to_owned(), format!("{name} disconnected (shutdown)")];
+        assert_eq!(server.terminal.to_end()[2..], end);
+    });
 }
 
 #[test]
 fn what_a_client_says_on_stderr_behind_ctrl_c_begins_on_a_new_line() {
-    let far = FarTcp::new();
-    let launch = client_to(far.address(), "").stdin(Input::Terminal).stdout(Output::Terminal);
-    let mut client = launch.stderr(Output::Terminal).start();
-    let mut caller = far.accept();
-    client.terminal.expect("type a message, Enter sends it");
-    client.type_in("hello\n");
-    caller.expect("hello");
-    client.type_in("\x03");
-    assert_eq!(client.wait_exit(), 1);
-    let end = ["hello", "^C", "reactor-client: 1 of 1 messages were not acknowledged"];
-    assert_eq!(client.terminal.to_end()[2..], end);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let launch = client_to(far.address(), "").stdin(Input::Terminal).stdout(Output::Terminal);
+        let mut client = launch.stderr(Output::Terminal).start();
+        let mut caller = far.accept();
+        client.terminal.expect("type a message, Enter sends it");
+        client.type_in("hello\n");
+        caller.expect("hello");
+        client.type_in("\x03");
+        assert_eq!(client.wait_exit(), 1);
+        let end = ["hello", "^C", "reactor-client: 1 of 1 messages were not acknowledged"];
+        assert_eq!(client.terminal.to_end()[2..], end);
+    });
 }
 
 #[test]
@@ -114,15 +118,17 @@ fn the_figures_that_ctrl_backslash_asks_for_begin_on_a_new_line() {
 
 #[test]
 fn what_follows_a_signal_that_nobody_typed_stands_as_it_would() {
-    for stdin in [Input::Null, Input::Terminal] {
-        let typed = matches!(stdin, Input::Terminal);
-        let mut server = Launch::server(&["-t", "-p", "0"]).stdin(stdin).stdout(Output::Terminal).start();
-        server.terminal.find("the listening line", |line| line.starts_with("TCP server listening on "));
-        let signal = if typed { nix::sys::signal::SIGTERM } else { nix::sys::signal::SIGINT };
-        server.signal(signal);
-        assert_eq!(server.wait_exit(), 0);
-        assert_eq!(server.terminal.to_end()[1..], ["server is shutting down"]);
-    }
+    undisturbed(|| {
+        for stdin in [Input::Null, Input::Terminal] {
+            let typed = matches!(stdin, Input::Terminal);
+            let mut server = Launch::server(&["-t", "-p", "0"]).stdin(stdin).stdout(Output::Terminal).start();
+            server.terminal.find("the listening line", |line| line.starts_with("TCP server listening on "));
+            let signal = if typed { nix::sys::signal::SIGTERM } else { nix::sys::signal::SIGINT };
+            server.signal(signal);
+            assert_eq!(server.wait_exit(), 0);
+            assert_eq!(server.terminal.to_end()[1..], ["server is shutting down"]);
+        }
+    });
 }
 
 /// What a terminal of so many columns shows after these lines: it wraps them, and erases what it is told to.
@@ -154,43 +160,47 @@ pub(super) fn displayed(lines: &[String], columns: usize) -> Vec<String> {
 
 #[test]
 fn what_a_client_prints_behind_half_a_typed_line_begins_on_a_new_line() {
-    for typed in ["", "half"] {
-        let far = FarTcp::new();
-        let launch = client_to(far.address(), "").stdin(Input::Terminal).stdout(Output::Terminal);
-        let mut client = launch.stderr(Output::Terminal).columns(80).start();
-        let mut caller = far.accept();
-        client.terminal.find("the prompt", |line| line.ends_with("type a message, Enter sends it"));
-        client.type_in("hello\n");
-        caller.answer("hello", "ACK");
-        client.terminal.find("the answer", |line| line.ends_with("last message: ACK"));
-        client.type_in(typed);
-        client.terminal.expect_rest(typed);
-        caller.close_with("server is shutting down");
-        assert_eq!(client.wait_exit(), 0);
-        let connected = format!("connected to {}", far.address());
-        let scene = [&connected, "type a message, Enter sends it", "hello", "last message: ACK", typed];
-        let end = ["server is shutting down", "connection has been closed by server", ""];
-        let expected: Vec<&str> = scene.into_iter().chain(end).filter(|row| !row.is_empty()).collect();
-        let mut rows = displayed(&client.terminal.to_end(), 80);
-        rows.pop_if(|row| row.is_empty());
-        assert_eq!(rows, expected);
-    }
+    undisturbed(|| {
+        for typed in ["", "half"] {
+            let far = FarTcp::new();
+            let launch = client_to(far.address(), "").stdin(Input::Terminal).stdout(Output::Terminal);
+            let mut client = launch.stderr(Output::Terminal).columns(80).start();
+            let mut caller = far.accept();
+            client.terminal.find("the prompt", |line| line.ends_with("type a message, Enter sends it"));
+            client.type_in("hello\n");
+            caller.answer("hello", "ACK");
+            client.terminal.find("the answer", |line| line.ends_with("last message: ACK"));
+            client.type_in(typed);
+            client.terminal.expect_rest(typed);
+            caller.close_with("server is shutting down");
+            assert_eq!(client.wait_exit(), 0);
+            let connected = format!("connected to {}", far.address());
+            let scene = [&connected, "type a message, Enter sends it", "hello", "last message: ACK", typed];
+            let end = ["server is shutting down", "connection has been closed by server", ""];
+            let expected: Vec<&str> = scene.into_iter().chain(end).filter(|row| !row.is_empty()).collect();
+            let mut rows = displayed(&client.terminal.to_end(), 80);
+            rows.pop_if(|row| row.is_empty());
+            assert_eq!(rows, expected);
+        }
+    });
 }
 
 #[test]
 fn what_the_server_prints_while_a_command_is_typed_leaves_the_command_whole() {
-    let launch = Launch::server(&["-t", "-p", "0"]).stdin(Input::Terminal).stdout(Output::Terminal);
-    let mut server = launch.stderr(Output::Terminal).columns(100).start();
-    let line = server.terminal.find("the listening line", |line| line.contains("listening on "));
-    let address = line.split("listening on ").nth(1).unwrap().parse().unwrap();
-    server.type_in("cli");
-    server.terminal.expect_rest("cli");
-    let client = Client::connect(address);
-    let came = format!("{} connected", client.name());
-    server.terminal.find("the newcomer", |line| line.ends_with(&came));
-    server.type_in("ents\n");
-    server.terminal.find("the answer", |line| line.contains(" silent "));
-    let rows = displayed(&server.terminal.so_far(), 100);
-    assert_eq!(rows[1..4], ["cli", &came, "ents"]);
-    assert!(rows[4].starts_with(&client.name()), "{rows:?}");
+    undisturbed(|| {
+        let launch = Launch::server(&["-t", "-p", "0"]).stdin(Input::Terminal).stdout(Output::Terminal);
+        let mut server = launch.stderr(Output::Terminal).columns(100).start();
+        let line = server.terminal.find("the listening line", |line| line.contains("listening on "));
+        let address = line.split("listening on ").nth(1).unwrap().parse().unwrap();
+        server.type_in("cli");
+        server.terminal.expect_rest("cli");
+        let client = Client::connect(address);
+        let came = format!("{} connected", client.name());
+        server.terminal.find("the newcomer", |line| line.ends_with(&came));
+        server.type_in("ents\n");
+        server.terminal.find("the answer", |line| line.contains(" silent "));
+        let rows = displayed(&server.terminal.so_far(), 100);
+        assert_eq!(rows[1..4], ["cli", &came, "ents"]);
+        assert!(rows[4].starts_with(&client.name()), "{rows:?}");
+    });
 }

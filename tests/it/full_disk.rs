@@ -43,14 +43,16 @@ fn full() -> Output {
 
 #[test]
 fn a_full_device_ends_every_mode_with_exit_2_and_a_sentence() {
-    let server = server("-q");
-    for mode in MODES {
-        for format in ["text", "json"] {
-            let words = format!("{mode} --format {format}");
-            expect_failure(&words, client_to(server.tcp(), &words).stdout(full()), NO_SPACE);
+    undisturbed(|| {
+        let server = server("-q");
+        for mode in MODES {
+            for format in ["text", "json"] {
+                let words = format!("{mode} --format {format}");
+                expect_failure(&words, client_to(server.tcp(), &words).stdout(full()), NO_SPACE);
+            }
         }
-    }
-    expect_failure("a name", Launch::client(&["-z", "no-such-name.invalid"]).stdout(full()), NO_SPACE);
+        expect_failure("a name", Launch::client(&["-z", "no-such-name.invalid"]).stdout(full()), NO_SPACE);
+    });
 }
 
 #[test]
@@ -73,37 +75,41 @@ fn unheard(launch: Launch, stdout: Output) -> (i32, Vec<String>) {
 
 #[test]
 fn a_chat_on_a_full_device_blames_the_device_and_not_the_path() {
-    let server = server("-q");
-    for protocol in ["", "-u"] {
-        for format in ["text", "json"] {
-            let words = format!("-m one -m two -m three {protocol} --format {format}");
-            let (code, said) = unheard(client_to(server.tcp(), &words), full());
-            assert_eq!((code, said[0].as_str()), (2, NO_SPACE), "{words}: {said:?}");
-            // It has been given up before all were sent, and says so.
-            assert!(
-                said[1..].iter().all(|line| line.ends_with("of the messages given were not sent")),
-                "{words}: {said:?}"
-            );
+    undisturbed(|| {
+        let server = server("-q");
+        for protocol in ["", "-u"] {
+            for format in ["text", "json"] {
+                let words = format!("-m one -m two -m three {protocol} --format {format}");
+                let (code, said) = unheard(client_to(server.tcp(), &words), full());
+                assert_eq!((code, said[0].as_str()), (2, NO_SPACE), "{words}: {said:?}");
+                // It has been given up before all were sent, and says so.
+                assert!(
+                    said[1..].iter().all(|line| line.ends_with("of the messages given were not sent")),
+                    "{words}: {said:?}"
+                );
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn help_and_version_that_cannot_be_written_are_exit_2_and_a_sentence() {
-    for (program, name) in [
-        (env!("CARGO_BIN_EXE_reactor-client"), "reactor-client"),
-        (env!("CARGO_BIN_EXE_reactor-server"), "reactor-server"),
-    ] {
-        for option in ["--help", "-h", "--version", "-V"] {
-            let sentence = format!("{name}: cannot write to stdout: No space left on device");
-            assert_eq!(unheard(Launch::program(program, &[option]), full()), (2, vec![sentence]), "{option}");
-            // Whoever closed it wants to know no more.
-            let (reader, writer) = std::io::pipe().unwrap();
-            drop(reader);
-            let closed = Output::Given(writer.into());
-            assert_eq!(unheard(Launch::program(program, &[option]), closed), (0, vec![]), "{name} {option}");
+    undisturbed(|| {
+        for (program, name) in [
+            (env!("CARGO_BIN_EXE_reactor-client"), "reactor-client"),
+            (env!("CARGO_BIN_EXE_reactor-server"), "reactor-server"),
+        ] {
+            for option in ["--help", "-h", "--version", "-V"] {
+                let sentence = format!("{name}: cannot write to stdout: No space left on device");
+                assert_eq!(unheard(Launch::program(program, &[option]), full()), (2, vec![sentence]), "{option}");
+                // Whoever closed it wants to know no more.
+                let (reader, writer) = std::io::pipe().unwrap();
+                drop(reader);
+                let closed = Output::Given(writer.into());
+                assert_eq!(unheard(Launch::program(program, &[option]), closed), (0, vec![]), "{name} {option}");
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -141,24 +147,29 @@ fn a_line_torn_by_a_full_disk_ends_it_and_nothing_spins() {
 
 #[test]
 fn a_file_size_limit_ends_every_mode_with_exit_2_and_a_sentence() {
-    let server = server("-q");
-    for mode in MODES {
-        let file = Scratch::file("limited", "");
-        let stdout = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
-        let limited = client_to(server.tcp(), mode).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
-        expect_failure(mode, limited.stdout(stdout), TOO_LARGE);
-        assert_eq!(fs::read(&file.0).unwrap(), b"");
-    }
+    undisturbed(|| {
+        let server = server("-q");
+        for mode in MODES {
+            let file = Scratch::file("limited", "");
+            let stdout = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
+            let limited = client_to(server.tcp(), mode).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
+            expect_failure(mode, limited.stdout(stdout), TOO_LARGE);
+            assert_eq!(fs::read(&file.0).unwrap(), b"");
+        }
+    });
 }
 
 #[test]
 fn a_sentence_for_a_file_that_may_not_grow_kills_nobody() {
-    for program in [env!("CARGO_BIN_EXE_reactor-client"), env!("CARGO_BIN_EXE_reactor-server")] {
-        let file = Scratch::file("limited-stderr", "");
-        let stderr = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
-        let launch = Launch::program(program, &["--no-such-option"]).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
-        assert_eq!(launch.stderr(stderr).start().wait_exit(), 2, "{program}");
-    }
+    undisturbed(|| {
+        for program in [env!("CARGO_BIN_EXE_reactor-client"), env!("CARGO_BIN_EXE_reactor-server")] {
+            let file = Scratch::file("limited-stderr", "");
+            let stderr = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
+            let launch =
+                Launch::program(program, &["--no-such-option"]).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
+            assert_eq!(launch.stderr(stderr).start().wait_exit(), 2, "{program}");
+        }
+    });
 }
 
 #[test]
@@ -236,39 +247,43 @@ fn a_transcript_that_may_not_grow_is_a_stalled_one_and_goes_on_when_there_is_roo
 
 #[test]
 fn a_limit_that_is_raised_lets_the_transcript_go_on() {
-    if !have("prlimit") {
-        return;
-    }
-    let (mut server, address, log) = limited_server("raised-limit");
-    let peer = Peer::connect(address);
-    for _ in 0..100 {
-        peer.check("x".repeat(100));
-    }
-    let (id, whole) = (server.id().to_string(), |text: &str| account(text, " sent a datagram: xxx"));
-    let raised = Command::new("prlimit").args(["--pid", &id, "--fsize=1000000:"]).status().unwrap();
-    assert!(raised.success());
-    wait_until("the gap", || {
-        let (printed, dropped) = whole(&fs::read_to_string(&log.0).unwrap());
-        (printed as u64 + dropped == 100 && dropped > 0).then_some(())
+    undisturbed(|| {
+        if !have("prlimit") {
+            return;
+        }
+        let (mut server, address, log) = limited_server("raised-limit");
+        let peer = Peer::connect(address);
+        for _ in 0..100 {
+            peer.check("x".repeat(100));
+        }
+        let (id, whole) = (server.id().to_string(), |text: &str| account(text, " sent a datagram: xxx"));
+        let raised = Command::new("prlimit").args(["--pid", &id, "--fsize=1000000:"]).status().unwrap();
+        assert!(raised.success());
+        wait_until("the gap", || {
+            let (printed, dropped) = whole(&fs::read_to_string(&log.0).unwrap());
+            (printed as u64 + dropped == 100 && dropped > 0).then_some(())
+        });
+        server.signal(SIGTERM);
+        assert_eq!(server.wait_exit(), 0);
+        assert!(fs::read_to_string(&log.0).unwrap().ends_with("\nserver is shutting down\n"));
     });
-    server.signal(SIGTERM);
-    assert_eq!(server.wait_exit(), 0);
-    assert!(fs::read_to_string(&log.0).unwrap().ends_with("\nserver is shutting down\n"));
 }
 
 #[test]
 fn diagnostics_that_may_not_grow_stall_nobody_and_go_on_when_there_is_room() {
-    let log = Scratch::file("limited-diagnostics", "");
-    let stderr = Output::Given(File::options().append(true).open(&log.0).unwrap().into());
-    let script = "ulimit -S -f 8; exec \"$0\" \"$@\"";
-    let server =
-        ServerBuilder::new("-t -q").with(|launch| launch.env("RUST_LOG", "trace").stderr(stderr).through_shell(script));
-    let server = server.start();
-    // Each newcomer is a line or two.
-    for _ in 0..100 {
-        server.quiet_client().exchange("hello", "ACK");
-    }
-    assert_eq!(fs::metadata(&log.0).unwrap().len(), 4096);
-    File::options().write(true).open(&log.0).unwrap().set_len(0).unwrap();
-    wait_until("the gap", || fs::read_to_string(&log.0).unwrap().contains("… lines dropped: ").then_some(()));
+    undisturbed(|| {
+        let log = Scratch::file("limited-diagnostics", "");
+        let stderr = Output::Given(File::options().append(true).open(&log.0).unwrap().into());
+        let script = "ulimit -S -f 8; exec \"$0\" \"$@\"";
+        let server = ServerBuilder::new("-t -q")
+            .with(|launch| launch.env("RUST_LOG", "trace").stderr(stderr).through_shell(script));
+        let server = server.start();
+        // Each newcomer is a line or two.
+        for _ in 0..100 {
+            server.quiet_client().exchange("hello", "ACK");
+        }
+        assert_eq!(fs::metadata(&log.0).unwrap().len(), 4096);
+        File::options().write(true).open(&log.0).unwrap().set_len(0).unwrap();
+        wait_until("the gap", || fs::read_to_string(&log.0).unwrap().contains("… lines dropped: ").then_some(()));
+    });
 }

@@ -18,31 +18,39 @@ fn far_v6() -> FarUdp {
 
 #[test]
 fn every_way_to_write_the_address_leads_to_the_same_verdicts() {
-    if !has_v6() {
-        return;
-    }
-    let server = server_v6("");
-    let (address, port) = (server.tcp(), server.tcp().port().to_string());
-    assert_eq!(address.to_string(), format!("[::1]:{port}"));
-    for words in [&["::1", &port][..], &[&format!("[::1]:{port}")], &["[::1]", &port], &["-6", "::1", &port]] {
-        let ended = run(Launch::client(&[words, &["-ztu"]].concat()));
-        let shapes: Vec<String> =
-            ended.out.iter().map(|line| shape(&line.replace(&address.to_string(), "ADDRESS"))).collect();
-        assert_eq!((ended.code, shapes), (0, vec!["tcp ADDRESS open 0 ms".into(), "udp ADDRESS open 0 ms".into()]));
-    }
-    let ended = run(client_to(address, "-zu --format json"));
-    let verdict = last_object(&ended.out);
-    assert_eq!((&verdict["address"], &verdict["verdict"]), (&address.to_string().into(), &"open".into()), "{verdict}");
+    undisturbed(|| {
+        if !has_v6() {
+            return;
+        }
+        let server = server_v6("");
+        let (address, port) = (server.tcp(), server.tcp().port().to_string());
+        assert_eq!(address.to_string(), format!("[::1]:{port}"));
+        for words in [&["::1", &port][..], &[&format!("[::1]:{port}")], &["[::1]", &port], &["-6", "::1", &port]] {
+            let ended = run(Launch::client(&[words, &["-ztu"]].concat()));
+            let shapes: Vec<String> =
+                ended.out.iter().map(|line| shape(&line.replace(&address.to_string(), "ADDRESS"))).collect();
+            assert_eq!((ended.code, shapes), (0, vec!["tcp ADDRESS open 0 ms".into(), "udp ADDRESS open 0 ms".into()]));
+        }
+        let ended = run(client_to(address, "-zu --format json"));
+        let verdict = last_object(&ended.out);
+        assert_eq!(
+            (&verdict["address"], &verdict["verdict"]),
+            (&address.to_string().into(), &"open".into()),
+            "{verdict}"
+        );
+    });
 }
 
 #[test]
 fn a_family_that_the_address_is_not_of_could_not_be_tried() {
-    let ended = run(Launch::client(&["::1", "7", "-4", "-z"]));
-    assert_eq!((ended.code, ended.out, ended.err.len()), (2, vec!["tcp [::1]:7 dns".to_owned()], 1));
-    for instrument in [&["--ping"][..], &["--find-idle", "5"]] {
-        let ended = run(Launch::client(&[&["::1", "7", "-4"], instrument].concat()));
-        assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
-    }
+    undisturbed(|| {
+        let ended = run(Launch::client(&["::1", "7", "-4", "-z"]));
+        assert_eq!((ended.code, ended.out, ended.err.len()), (2, vec!["tcp [::1]:7 dns".to_owned()], 1));
+        for instrument in [&["--ping"][..], &["--find-idle", "5"]] {
+            let ended = run(Launch::client(&[&["::1", "7", "-4"], instrument].concat()));
+            assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
+        }
+    });
 }
 
 #[test]

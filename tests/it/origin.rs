@@ -28,16 +28,18 @@ fn expect_from(server: &Server, mark: usize, protocol: &str, from: &str) {
 
 #[test]
 fn every_mode_leaves_from_the_address_that_it_is_given() {
-    let server = far_server();
-    let own = private_loopback().to_string();
-    for protocol in ["-t", "-u"] {
-        for mode in MODES {
-            let mark = server.stdout.count();
-            let ended = run(client_to(server.tcp(), &format!("{mode} {protocol} -I {own}")));
-            assert_eq!(ended.code, 0, "{protocol} {mode}: {:?} {:?}", ended.out, ended.err);
-            expect_from(&server, mark, protocol, &format!("{own}:"));
+    undisturbed(|| {
+        let server = far_server();
+        let own = private_loopback().to_string();
+        for protocol in ["-t", "-u"] {
+            for mode in MODES {
+                let mark = server.stdout.count();
+                let ended = run(client_to(server.tcp(), &format!("{mode} {protocol} -I {own}")));
+                assert_eq!(ended.code, 0, "{protocol} {mode}: {:?} {:?}", ended.out, ended.err);
+                expect_from(&server, mark, protocol, &format!("{own}:"));
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -73,78 +75,89 @@ fn every_mode_leaves_from_the_port_that_it_is_given_and_one_flow_can() {
 
 #[test]
 fn over_tcp_a_port_is_waited_for_until_it_is_free_again_and_that_is_said() {
-    let mut server = ServerBuilder::new(&format!("--host {}", private_loopback())).operated().start();
-    let own = closed_port(private_loopback());
-    for (mode, shown) in [("-z", " open "), ("-m hello", "last message: ACK")] {
-        let mut first = client_to(server.tcp(), &format!("-I {own}")).stdin(Input::Pipe).start();
+    undisturbed(|| {
+        let mut server = ServerBuilder::new(&format!("--host {}", private_loopback())).operated().start();
+        let own = closed_port(private_loopback());
+        for (mode, shown) in [("-z", " open "), ("-m hello", "last message: ACK")] {
+            let mut first = client_to(server.tcp(), &format!("-I {own}")).stdin(Input::Pipe).start();
+            first.stdout.find("its connection", |line| line.starts_with("connected to "));
+            let mut second = client_to(server.tcp(), &format!("{mode} -I {own}")).start();
+            let said = second.stderr.find("that it waits", |line| line.ends_with(": waiting"));
+            assert!(said.contains(&format!("the port {} has a connection to there", own.port())), "{said}");
+            // Its end is the server's, which remembers it then.
+            server.type_in(&format!("close {own}\n"));
+            assert_eq!(first.wait_exit(), 1);
+            let ended = end_of(&mut second);
+            assert_eq!((ended.code, ended.err.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+            assert!(ended.out.iter().any(|line| line.contains(shown)), "{:?}", ended.out);
+        }
+        let first = client_to(server.tcp(), &format!("-I {own}")).stdin(Input::Pipe).start();
         first.stdout.find("its connection", |line| line.starts_with("connected to "));
-        let mut second = client_to(server.tcp(), &format!("{mode} -I {own}")).start();
-        let said = second.stderr.find("that it waits", |line| line.ends_with(": waiting"));
-        assert!(said.contains(&format!("the port {} has a connection to there", own.port())), "{said}");
-        // Its end is the server's, which remembers it then.
-        server.type_in(&format!("close {own}\n"));
-        assert_eq!(first.wait_exit(), 1);
-        let ended = end_of(&mut second);
-        assert_eq!((ended.code, ended.err.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
-        assert!(ended.out.iter().any(|line| line.contains(shown)), "{:?}", ended.out);
-    }
-    let first = client_to(server.tcp(), &format!("-I {own}")).stdin(Input::Pipe).start();
-    first.stdout.find("its connection", |line| line.starts_with("connected to "));
-    // Who waits can be interrupted.
-    let mut second = client_to(server.tcp(), &format!("-z -I {own}")).start();
-    second.stderr.find("that it waits", |line| line.ends_with(": waiting"));
-    second.signal(SIGINT);
-    assert_eq!(second.wait_exit(), 2);
-    drop(first);
+        // Who waits can be interrupted.
+        let mut second = client_to(server.tcp(), &format!("-z -I {own}")).start();
+        second.stderr.find("that it waits", |line| line.ends_with(": waiting"));
+        second.signal(SIGINT);
+        assert_eq!(second.wait_exit(), 2);
+        drop(first);
+    });
 }
 
 #[test]
 fn it_leaves_by_the_interface_that_it_is_given() {
-    let server = far_server();
-    for protocol in ["-t", "-u"] {
-        for mode in MODES {
-            let ended = run(client_to(server.tcp(), &format!("{mode} {protocol} -I lo")));
-            assert_eq!(ended.code, 0, "{protocol} {mode}: {:?} {:?}", ended.out, ended.err);
+    undisturbed(|| {
+        let server = far_server();
+        for protocol in ["-t", "-u"] {
+            for mode in MODES {
+                let ended = run(client_to(server.tcp(), &format!("{mode} {protocol} -I lo")));
+                assert_eq!(ended.code, 0, "{protocol} {mode}: {:?} {:?}", ended.out, ended.err);
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn what_cannot_be_left_from_is_one_sentence_and_exit_2_in_every_mode() {
-    let server = server("-q");
-    let taken =
-        (TcpListener::bind((private_loopback(), 0)).unwrap(), UdpSocket::bind((private_loopback(), 0)).unwrap());
-    let (tcp, udp) = (taken.0.local_addr().unwrap(), taken.1.local_addr().unwrap());
-    let scenes = [
-        ("-t -I 192.0.2.77", "-I 192.0.2.77 is no address of this machine".to_owned()),
-        ("-u -I 192.0.2.77:5000", "-I 192.0.2.77 is no address of this machine".to_owned()),
-        ("-I ::1", "-I ::1 is an IPv6 address, and '127.0.0.1' has none of those".to_owned()),
-        ("-I ::1 -4", "-I ::1 is an IPv6 address, and -4 allows none of those".to_owned()),
-        ("-I 127.0.0.1 -6", "-I 127.0.0.1 is an IPv4 address, and -6 allows none of those".to_owned()),
-        ("-I fe80::1%no-such0", "no interface here is called 'no-such0'".to_owned()),
-        ("-I no-such0", "no interface here has that name".to_owned()),
-        ("-I 5000", "to leave from the port 5000 give :5000".to_owned()),
-        ("-I :0", "'0' is no port to leave from: give one from 1 to 65535".to_owned()),
-        (&format!("-t -I {tcp}"), format!("the tcp port {} is in use here", tcp.port())),
-        (&format!("-u -I {udp}"), format!("the udp port {} is in use here", udp.port())),
-        ("-Q 256", "give a byte (184 or 0xb8) or a DSCP name (EF, AF41, CS1)".to_owned()),
-        ("-Q AF44", "give a byte (184 or 0xb8) or a DSCP name (EF, AF41, CS1)".to_owned()),
-        ("--ttl 0", "give a number from 1 to 255".to_owned()),
-        ("--ttl 256", "give a number from 1 to 255".to_owned()),
-    ];
-    for (words, said) in scenes {
-        // A fixed port is refused there for another reason.
-        let modes = if words.contains(':') && words.contains('.') { &MODES[..3] } else { &MODES[..] };
-        for mode in modes {
-            let ended = run(client_to(server.tcp(), &format!("{mode} {words}")));
-            assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{mode} {words}: {:?}", ended.err);
-            assert!(ended.err[0].contains(&said), "{mode} {words}: {:?}", ended.err);
+    undisturbed(|| {
+        let server = server("-q");
+        let taken =
+            (TcpListener::bind((private_loopback(), 0)).unwrap(), UdpSocket::bind((private_loopback(), 0)).unwrap());
+        let (tcp, udp) = (taken.0.local_addr().unwrap(), taken.1.local_addr().unwrap());
+        let scenes = [
+            ("-t -I 192.0.2.77", "-I 192.0.2.77 is no address of this machine".to_owned()),
+            ("-u -I 192.0.2.77:5000", "-I 192.0.2.77 is no address of this machine".to_owned()),
+            ("-I ::1", "-I ::1 is an IPv6 address, and '127.0.0.1' has none of those".to_owned()),
+            ("-I ::1 -4", "-I ::1 is an IPv6 address, and -4 allows none of those".to_owned()),
+            ("-I 127.0.0.1 -6", "-I 127.0.0.1 is an IPv4 address, and -6 allows none of those".to_owned()),
+            ("-I fe80::1%no-such0", "no interface here is called 'no-such0'".to_owned()),
+            ("-I no-such0", "no interface here has that name".to_owned()),
+            ("-I 5000", "to leave from the port 5000 give :5000".to_owned()),
+            ("-I :0", "'0' is no port to leave from: give one from 1 to 65535".to_owned()),
+            (&format!("-t -I {tcp}"), format!("the tcp port {} is in use here", tcp.port())),
+            (&format!("-u -I {udp}"), format!("the udp port {} is in use here", udp.port())),
+            ("-Q 256", "give a byte (184 or 0xb8) or a DSCP name (EF, AF41, CS1)".to_owned()),
+            ("-Q AF44", "give a byte (184 or 0xb8) or a DSCP name (EF, AF41, CS1)".to_owned()),
+            ("--ttl 0", "give a number from 1 to 255".to_owned()),
+            ("--ttl 256", "give a number from 1 to 255".to_owned()),
+        ];
+        for (words, said) in scenes {
+            // A fixed port is refused there for another reason.
+            let modes = if words.contains(':') && words.contains('.') { &MODES[..3] } else { &MODES[..] };
+            for mode in modes {
+                let ended = run(client_to(server.tcp(), &format!("{mode} {words}")));
+                assert_eq!(
+                    (ended.code, ended.out.len(), ended.err.len()),
+                    (2, 0, 1),
+                    "{mode} {words}: {:?}",
+                    ended.err
+                );
+                assert!(ended.err[0].contains(&said), "{mode} {words}: {:?}", ended.err);
+            }
         }
-    }
-    let ended = run(client_to(server.tcp(), "-m x --format json -I 192.0.2.77"));
-    let error = last_object(&ended.out);
-    assert_eq!((ended.code, &error["event"]), (2, &"error".into()), "{error}");
-    assert_eq!(error["text"], "-I 192.0.2.77 is no address of this machine");
+        let ended = run(client_to(server.tcp(), "-m x --format json -I 192.0.2.77"));
+        let error = last_object(&ended.out);
+        assert_eq!((ended.code, &error["event"]), (2, &"error".into()), "{error}");
+        assert_eq!(error["text"], "-I 192.0.2.77 is no address of this machine");
+    });
 }
 
 #[test]
@@ -231,20 +244,24 @@ fn marked(family: &str, host: &str, words: &str, rule: &str) {
 
 #[test]
 fn packets_are_marked_and_counted_down_from_over_both_families() {
-    marked("ip dscp", "127.0.0.1", "-Q EF", "46");
-    marked("ip dscp", "127.0.0.1", "-Q 0x88", "34");
-    marked("ip ttl", "127.0.0.1", "--ttl 7", "7");
-    marked("ip6 dscp", "::1", "-Q CS1", "8");
-    marked("ip6 hoplimit", "::1", "--ttl 7", "7");
+    undisturbed(|| {
+        marked("ip dscp", "127.0.0.1", "-Q EF", "46");
+        marked("ip dscp", "127.0.0.1", "-Q 0x88", "34");
+        marked("ip ttl", "127.0.0.1", "--ttl 7", "7");
+        marked("ip6 dscp", "::1", "-Q CS1", "8");
+        marked("ip6 hoplimit", "::1", "--ttl 7", "7");
+    });
 }
 
 #[test]
 fn who_may_pass_no_router_is_told_that_he_was_thrown_away() {
-    let Some(namespace) = Namespace::behind_router("") else { return };
-    for (host, address) in [("10.78.0.1", "10.78.0.1:6666"), ("fd78::1", "[fd78::1]:6666")] {
-        let ended = run(namespace.client(&format!("{host} 6666 -zu -W 5 --ttl 1")));
-        assert_eq!((ended.code, ended.out), (1, vec![format!("udp {address} unreachable")]), "{:?}", ended.err);
-    }
+    undisturbed(|| {
+        let Some(namespace) = Namespace::behind_router("") else { return };
+        for (host, address) in [("10.78.0.1", "10.78.0.1:6666"), ("fd78::1", "[fd78::1]:6666")] {
+            let ended = run(namespace.client(&format!("{host} 6666 -zu -W 5 --ttl 1")));
+            assert_eq!((ended.code, ended.out), (1, vec![format!("udp {address} unreachable")]), "{:?}", ended.err);
+        }
+    });
 }
 
 /// What remembers a flow by its port sends it where the server was; who comes from another port finds the new one.

@@ -325,10 +325,12 @@ fn losses_up_to_a_share_are_no_failure() {
 
 #[test]
 fn it_is_one_thread() {
-    let server = server("");
-    for option in ["-t", "-u", "--flows 16", "-i 0"] {
-        let client = client_to(server.tcp(), &format!("--ping {option}")).start();
-        client.stdout.find("a reply", |line| line.contains("seq=1 "));
-        assert_eq!(client.proc().tasks(), 1, "{option}");
-    }
+    undisturbed(|| {
+        let server = server("");
+        for option in ["-t", "-u", "--flows 16", "-i 0"] {
+            let client = client_to(server.tcp(), &format!("--ping {option}")).start();
+            client.stdout.find("a reply", |line| line.contains("seq=1 "));
+            assert_eq!(client.proc().tasks(), 1, "{option}");
+        }
+    });
 }

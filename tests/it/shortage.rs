@@ -16,34 +16,38 @@ fn expect_shortage(mode: &str, ended: &Ended, what: &str) {
 
 #[test]
 fn a_low_descriptor_limit_is_named_in_every_mode_wherever_it_strikes() {
-    let server = server("-q");
-    for mode in MODES {
-        let mut enough = 0;
-        for limit in 4..12 {
-            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-            let ended = run(client_to(server.tcp(), mode).through_shell(&script));
-            match ended.code {
-                0 => enough += 1,
-                // All of them at once ask for more than one alone.
-                _ => expect_shortage(&format!("{mode} with {limit}"), &ended, "oo many open files"),
+    undisturbed(|| {
+        let server = server("-q");
+        for mode in MODES {
+            let mut enough = 0;
+            for limit in 4..12 {
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                let ended = run(client_to(server.tcp(), mode).through_shell(&script));
+                match ended.code {
+                    0 => enough += 1,
+                    // All of them at once ask for more than one alone.
+                    _ => expect_shortage(&format!("{mode} with {limit}"), &ended, "oo many open files"),
+                }
             }
+            assert!((1..8).contains(&enough), "{mode}: {enough} limits are enough");
         }
-        assert!((1..8).contains(&enough), "{mode}: {enough} limits are enough");
-    }
+    });
 }
 
 #[test]
 fn what_could_not_be_asked_has_no_verdict_and_the_rest_has() {
-    let server = server("-q");
-    let both = |limit| {
-        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-        run(client_to(server.tcp(), "-ztu").through_shell(&script))
-    };
-    let ended = (8..12).map(both).find(|ended| !ended.out.is_empty()).unwrap();
-    let open = format!("tcp {} open ", server.tcp());
-    assert!(ended.code == 2 && ended.out.len() == 1 && ended.out[0].starts_with(&open), "{:?}", ended.out);
-    let expected = format!("reactor-client: cannot try udp {}: too many open files", server.tcp());
-    assert_eq!(ended.err, [expected]);
+    undisturbed(|| {
+        let server = server("-q");
+        let both = |limit| {
+            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            run(client_to(server.tcp(), "-ztu").through_shell(&script))
+        };
+        let ended = (8..12).map(both).find(|ended| !ended.out.is_empty()).unwrap();
+        let open = format!("tcp {} open ", server.tcp());
+        assert!(ended.code == 2 && ended.out.len() == 1 && ended.out[0].starts_with(&open), "{:?}", ended.out);
+        let expected = format!("reactor-client: cannot try udp {}: too many open files", server.tcp());
+        assert_eq!(ended.err, [expected]);
+    });
 }
 
 /// A network in which every source port is taken.
@@ -58,31 +62,37 @@ fn without_source_ports() -> Option<Namespace> {
 
 #[test]
 fn exhausted_source_ports_are_named_in_every_mode() {
-    let Some(namespace) = without_source_ports() else { return };
-    for mode in MODES {
-        let ended = run(namespace.client(&format!("127.0.0.1 6666 {mode}")));
-        expect_shortage(mode, &ended, "no source port is left");
-    }
+    undisturbed(|| {
+        let Some(namespace) = without_source_ports() else { return };
+        for mode in MODES {
+            let ended = run(namespace.client(&format!("127.0.0.1 6666 {mode}")));
+            expect_shortage(mode, &ended, "no source port is left");
+        }
+    });
 }
 
 #[test]
 fn what_is_prohibited_here_is_named_in_every_mode() {
-    let Some(namespace) = Namespace::new("ip route add prohibit 10.9.9.9/32") else { return };
-    for mode in MODES {
-        expect_shortage(mode, &run(namespace.client(&format!("10.9.9.9 6666 {mode}"))), "not permitted");
-    }
+    undisturbed(|| {
+        let Some(namespace) = Namespace::new("ip route add prohibit 10.9.9.9/32") else { return };
+        for mode in MODES {
+            expect_shortage(mode, &run(namespace.client(&format!("10.9.9.9 6666 {mode}"))), "not permitted");
+        }
+    });
 }
 
 #[test]
 fn a_local_firewall_is_named() {
-    if !have("nft") {
-        return;
-    }
-    let rule = "nft 'table inet t { chain c { type filter hook output priority 0; udp dport 6666 drop; }; }'";
-    let Some(namespace) = Namespace::new(rule) else { return };
-    for mode in MODES.into_iter().filter(|mode| mode.contains('u')) {
-        expect_shortage(mode, &run(namespace.client(&format!("127.0.0.1 6666 {mode}"))), "not permitted");
-    }
+    undisturbed(|| {
+        if !have("nft") {
+            return;
+        }
+        let rule = "nft 'table inet t { chain c { type filter hook output priority 0; udp dport 6666 drop; }; }'";
+        let Some(namespace) = Namespace::new(rule) else { return };
+        for mode in MODES.into_iter().filter(|mode| mode.contains('u')) {
+            expect_shortage(mode, &run(namespace.client(&format!("127.0.0.1 6666 {mode}"))), "not permitted");
+        }
+    });
 }
 
 #[test]
@@ -107,13 +117,17 @@ fn a_family_that_this_machine_has_no_address_of_is_no_shortage() {
 
 #[test]
 fn a_udp_socket_never_talks_to_itself() {
-    let Some(namespace) = Namespace::new("echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range") else { return };
-    for host in ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"] {
-        // The one port that there is to leave from is the one to go to.
-        let ended = run(namespace.client(&format!("{host} 40000 -u -m check")));
-        assert_eq!(ended.code, 1, "{host}: {:?} {:?}", ended.out, ended.err);
-        assert!(ended.out.concat().ends_with("onnection refused"), "{host}: {:?}", ended.out);
-        let ended = run(namespace.client(&format!("{host} 40000 -zu")));
-        assert!(ended.code == 1 && ended.out.concat().ends_with(" refused"), "{host}: {:?}", ended.out);
-    }
+    undisturbed(|| {
+        let Some(namespace) = Namespace::new("echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range") else {
+            return;
+        };
+        for host in ["127.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"] {
+            // The one port that there is to leave from is the one to go to.
+            let ended = run(namespace.client(&format!("{host} 40000 -u -m check")));
+            assert_eq!(ended.code, 1, "{host}: {:?} {:?}", ended.out, ended.err);
+            assert!(ended.out.concat().ends_with("onnection refused"), "{host}: {:?}", ended.out);
+            let ended = run(namespace.client(&format!("{host} 40000 -zu")));
+            assert!(ended.code == 1 && ended.out.concat().ends_with(" refused"), "{host}: {:?}", ended.out);
+        }
+    });
 }

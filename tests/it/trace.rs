@@ -239,36 +239,40 @@ turn: slept S s, 1 event
 
 #[test]
 fn nothing_is_told_that_was_not_asked_for() {
-    let server = server("-t");
-    let mut client = server.client();
-    client.exchange("hello", "ACK");
-    assert!(server.stderr.so_far().is_empty());
+    undisturbed(|| {
+        let server = server("-t");
+        let mut client = server.client();
+        client.exchange("hello", "ACK");
+        assert!(server.stderr.so_far().is_empty());
+    });
 }
 
 #[test]
 fn the_client_tells_its_turns_in_every_mode() {
-    let server = server("");
-    for mode in [
-        "-m hello",
-        "-m hello -u",
-        "-ztu",
-        "--ping -c 2 -i 0.01",
-        "--ping -u -c 2 -i 0.01",
-        "--find-idle 0.1",
-        "--find-size -u",
-    ] {
-        let ended = end_of(&mut client_to(server.tcp(), &format!("{mode} --trace")).start());
-        assert_eq!(ended.code, 0, "{mode}: {:?}", ended.err);
-        let trace = ended.err.join("\n");
-        for words in ["turn 1: ", "  a socket (slot 0, generation 1) ", "    sent ", "; next deadline in "] {
-            assert!(trace.contains(words), "{mode}: no '{words}' in\n{trace}");
+    undisturbed(|| {
+        let server = server("");
+        for mode in [
+            "-m hello",
+            "-m hello -u",
+            "-ztu",
+            "--ping -c 2 -i 0.01",
+            "--ping -u -c 2 -i 0.01",
+            "--find-idle 0.1",
+            "--find-size -u",
+        ] {
+            let ended = end_of(&mut client_to(server.tcp(), &format!("{mode} --trace")).start());
+            assert_eq!(ended.code, 0, "{mode}: {:?}", ended.err);
+            let trace = ended.err.join("\n");
+            for words in ["turn 1: ", "  a socket (slot 0, generation 1) ", "    sent ", "; next deadline in "] {
+                assert!(trace.contains(words), "{mode}: no '{words}' in\n{trace}");
+            }
+            // What is told stays on stdout.
+            assert!(!ended.out.join("\n").contains("turn 1"), "{mode}: {:?}", ended.out);
         }
-        // What is told stays on stdout.
-        assert!(!ended.out.join("\n").contains("turn 1"), "{mode}: {:?}", ended.out);
-    }
-    let mut client = piped_to(server.tcp(), "--trace");
-    client.type_in("hello\n");
-    client.stderr.expect("  to be sent: a message of 5 bytes");
-    client.end_input();
-    assert_eq!(end_of(&mut client).code, 0);
+        let mut client = piped_to(server.tcp(), "--trace");
+        client.type_in("hello\n");
+        client.stderr.expect("  to be sent: a message of 5 bytes");
+        client.end_input();
+        assert_eq!(end_of(&mut client).code, 0);
+    });
 }

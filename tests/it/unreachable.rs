@@ -34,15 +34,17 @@ fn objects(ended: &Ended, event: &str) -> Vec<Value> {
 
 #[test]
 fn the_verdict_is_unreachable_where_a_router_says_so() {
-    let Some(namespace) = behind_router() else { return };
-    for (host, address, _) in PLACES {
-        let ended = run(namespace.client(&format!("{host} 6666 -zu -W 5")));
-        assert_eq!((ended.code, ended.out), (1, vec![format!("udp {address} unreachable")]), "{:?}", ended.err);
-        let ended = run(namespace.client(&format!("{host} 6666 -zu -W 5 --format json")));
-        let verdicts = objects(&ended, "verdict");
-        assert_eq!((ended.code, verdicts.len()), (1, 1), "{:?}", ended.out);
-        assert_eq!((&verdicts[0]["verdict"], &verdicts[0]["address"]), (&"unreachable".into(), &address.into()));
-    }
+    undisturbed(|| {
+        let Some(namespace) = behind_router() else { return };
+        for (host, address, _) in PLACES {
+            let ended = run(namespace.client(&format!("{host} 6666 -zu -W 5")));
+            assert_eq!((ended.code, ended.out), (1, vec![format!("udp {address} unreachable")]), "{:?}", ended.err);
+            let ended = run(namespace.client(&format!("{host} 6666 -zu -W 5 --format json")));
+            let verdicts = objects(&ended, "verdict");
+            assert_eq!((ended.code, verdicts.len()), (1, 1), "{:?}", ended.out);
+            assert_eq!((&verdicts[0]["verdict"], &verdicts[0]["address"]), (&"unreachable".into(), &address.into()));
+        }
+    });
 }
 
 #[test]
