@@ -15,21 +15,30 @@
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
-use log::Level;
+use log::{Level, LevelFilter};
 
 /// The target of the lines.
 pub const TARGET: &str = "turn";
 
-/// Whether anybody wants to know.
-#[inline]
+/// Whether anybody wants to know. No means one comparison.
+#[inline(always)]
 pub fn is_on() -> bool {
+    log::max_level() == LevelFilter::Trace && is_wanted()
+}
+
+/// Whether these lines are what is wanted of all there is.
+#[cold]
+#[inline(never)]
+fn is_wanted() -> bool {
     log::log_enabled!(target: TARGET, Level::Trace)
 }
 
 /// Tells a line of the trace, where anybody wants to know. What its words cost is paid then only.
 macro_rules! trace {
     ($($words:tt)+) => {
-        log::trace!(target: $crate::trace::TARGET, $($words)+)
+        if $crate::trace::is_on() {
+            log::trace!(target: $crate::trace::TARGET, $($words)+);
+        }
     };
 }
 pub(crate) use trace;

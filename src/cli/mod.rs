@@ -238,9 +238,8 @@ fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
 fn start_log(name: String, diagnostics: Diagnostics, traces: bool) {
     let mut log = env_logger::Builder::from_env(Env::default().default_filter_or("warn"));
     log.target(LogTarget::Pipe(Box::new(diagnostics)));
-    if traces {
-        log.filter_module(trace::TARGET, LevelFilter::Trace);
-    }
+    // Whoever asks for every line of the log does not ask for these.
+    log.filter_module(trace::TARGET, if traces { LevelFilter::Trace } else { LevelFilter::Off });
     log.format(move |out, record| {
         let text = record.args().to_string();
         let (priority, text) = (priority(record.level()), escape(text.as_bytes()));

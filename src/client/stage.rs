@@ -59,7 +59,7 @@ impl Stage {
 
     /// Tells the trace what a turn came to, before the next one, which is due at `deadline`.
     pub fn end_turn(&mut self, deadline: Option<Instant>) {
-        if trace::is_on() {
+        if trace::is_on() && self.reactor.is_traced() {
             let printed = Counted(self.journal.take_told(), "line");
             trace!("  printed {printed}; {}", NextDeadline(deadline));
         }
@@ -77,7 +77,8 @@ impl Stage {
                 Source::Signals => trace!("  the signals {readiness}"),
                 Source::Console => trace!("  stdin {readiness}"),
                 Source::Screen => trace!("  stdout {readiness}"),
-                Source::Diagnostics => trace!("  stderr {readiness}"),
+                // The trace goes out by it.
+                Source::Diagnostics => {}
                 Source::Alarm => trace!("  the alarm rang"),
                 Source::Lookup => trace!("  the resolver's pipe {readiness}"),
             }
@@ -130,6 +131,10 @@ impl reactor::Source for Source {
             | Source::Alarm
             | Source::Lookup => None,
         }
+    }
+
+    fn is_of_trace(self) -> bool {
+        self == Source::Diagnostics
     }
 
     fn is_urgent(self) -> bool {

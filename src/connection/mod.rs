@@ -14,7 +14,7 @@ use mio::{Interest, Registry, Token, event};
 pub use self::inbox::{Inbox, Prefaced, Pulled, Reading, buffer};
 use crate::escape::cause;
 use crate::reactor::Budget;
-use crate::trace::{Counted, trace};
+use crate::trace::{self, Counted, trace};
 use crate::wire::Output;
 
 /// What one read brought.
@@ -57,31 +57,28 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is broken; what was read before is not lost.
-    #[inline]
+    #[inline(always)]
     pub fn fill(&mut self, buffer: &mut [u8], budget: &mut Budget) -> io::Result<Fill> {
         let room = buffer.len().min(budget.bytes());
+        let outcome = self.read(&mut buffer[..room], budget);
+        if trace::is_on() {
+            trace_fill(outcome.as_ref().map_err(io::Error::kind).copied(), room);
+        }
+        outcome
+    }
+
+    #[inline(always)]
+    fn read(&mut self, buffer: &mut [u8], budget: &mut Budget) -> io::Result<Fill> {
         while budget.may_read() {
-            match self.stream.read(&mut buffer[..room]) {
-                Ok(0) => {
-                    trace!("    read the end of the stream");
-                    return Ok(Fill::Ended);
-                }
+            match self.stream.read(buffer) {
+                Ok(0) => return Ok(Fill::Ended),
                 Ok(len) => {
                     budget.spend_bytes(len);
-                    let more = !budget.drained_by(len, room);
-                    let then = if more { "there may be more" } else { "a short read: it is drained" };
-                    trace!("    read {len} of {room} bytes, {then}");
-                    return Ok(Fill::Data { len, more });
+                    return Ok(Fill::Data { len, more: !budget.drained_by(len, buffer.len()) });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    trace!("    read nothing: it is drained");
-                    return Ok(Fill::Drained);
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fill::Drained),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
-                Err(error) => {
-                    trace!("    read failed: {}", cause(&error));
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Fill::CutOff)
@@ -114,8 +111,8 @@ impl Connection {
                 }
             }
         }
-        if moved > 0 {
-            trace!("    sent {}", Counted(moved, "byte"));
+        if trace::is_on() {
+            trace_sent(moved);
         }
         Ok(moved)
     }
@@ -139,6 +136,30 @@ impl event::Source for Connection {
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         self.stream.deregister(registry)
+    }
+}
+
+// What is traced of each message stands apart, and takes values: a line that borrowed them would keep them out of
+// registers, traced or not.
+
+#[cold]
+#[inline(never)]
+fn trace_fill(outcome: Result<Fill, io::ErrorKind>, room: usize) {
+    match outcome {
+        Ok(Fill::Data { len, more: true }) => trace!("    read {len} of {room} bytes, there may be more"),
+        Ok(Fill::Data { len, more: false }) => trace!("    read {len} of {room} bytes, a short read: it is drained"),
+        Ok(Fill::Drained) => trace!("    read nothing: it is drained"),
+        Ok(Fill::CutOff) => trace!("    read no more: its slice is over"),
+        Ok(Fill::Ended) => trace!("    read the end of the stream"),
+        Err(kind) => trace!("    read failed: {kind}"),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn trace_sent(moved: usize) {
+    if moved > 0 {
+        trace!("    sent {}", Counted(moved, "byte"));
     }
 }
 

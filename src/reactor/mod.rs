@@ -86,6 +86,7 @@ pub struct Reactor<S> {
     /// For the trace: the turn's number, and what its events say.
     turn: u64,
     seen: Vec<(S, Readiness)>,
+    is_traced: bool,
 }
 
 impl<S: Source> Reactor<S> {
@@ -105,6 +106,7 @@ impl<S: Source> Reactor<S> {
             failing_since: None,
             turn: 0,
             seen: Vec::new(),
+            is_traced: true,
         })
     }
 
@@ -213,15 +215,27 @@ impl<S: Source> Reactor<S> {
         }
     }
 
+    /// Whether this turn is one to tell of.
+    pub fn is_traced(&self) -> bool {
+        self.is_traced
+    }
+
     /// What woke `source` in this turn, in words; known to the trace alone.
     pub fn readiness(&self, source: S) -> Readiness {
         self.seen.iter().find(|(seen, _)| *seen == source).map(|(_, readiness)| *readiness).unwrap_or_default()
     }
 
+    #[cold]
+    #[inline(never)]
     fn trace_turn(&mut self, slept: Duration) {
         self.turn += 1;
+        self.is_traced = true;
         let told = self.events.iter().filter_map(|event| Some((S::of(event.token())?, Readiness::of(event))));
         self.seen = told.collect();
+        if !self.seen.is_empty() && self.seen.iter().all(|(source, _)| source.is_of_trace()) {
+            self.is_traced = false;
+            return;
+        }
         let (turn, events) = (self.turn, Counted(self.seen.len(), "event"));
         match slept.is_zero() {
             true => trace!("turn {turn}: did not sleep, {events}"),

@@ -55,6 +55,11 @@ pub trait Source: Copy + Eq + Debug + 'static {
         false
     }
 
+    /// Whether the trace goes out by it: a turn for its sake alone is not told, or it would never rest.
+    fn is_of_trace(self) -> bool {
+        false
+    }
+
     /// The token to register it with.
     fn token(self) -> Token {
         match self.key() {

@@ -14,7 +14,7 @@ use crate::datagrams::clock::Clock;
 use crate::datagrams::{Datagram, Datagrams, Local, Received};
 use crate::escape::cause;
 use crate::reactor::{Budget, Slice, Source as _};
-use crate::trace::{Counted, trace};
+use crate::trace::{self, Counted, trace};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{CHATTY_PORTS, CHECK, Notice, Probe, STAMPED, Stamp, is_reply};
@@ -140,10 +140,8 @@ impl Answerer {
     }
 
     fn answer_batch(&mut self, desk: &mut Desk, journal: &mut Journal, budget: &mut Budget, now: Instant) {
-        let (mut came, mut bytes_in) = (0, 0);
+        let before = desk.stats.datagrams_in;
         while let Some(Datagram { peer, local, bytes, received }) = self.datagrams.next() {
-            came += 1;
-            bytes_in += bytes.len();
             let (reply, probe, length) = (is_reply(bytes), Probe::parse(bytes), bytes.len());
             budget.spend(1);
             budget.spend_bytes(bytes.len());
@@ -173,8 +171,9 @@ impl Answerer {
                 journal.tell(&Event::ReplyFailed { peer, error: &error });
             }
         });
-        let left = Counted(sent.sent, "answer");
-        trace!("    {} of {}; sent {left}", Counted(came, "datagram"), Counted(bytes_in, "byte"));
+        if trace::is_on() {
+            trace_batch(desk.stats.datagrams_in - before, sent.sent);
+        }
         desk.stats.datagrams_out += sent.sent as u64;
         desk.stats.unanswered += sent.dropped as u64;
     }
@@ -247,4 +246,11 @@ impl Answerer {
         }
         due
     }
+}
+
+#[cold]
+#[inline(never)]
+fn trace_batch(came: u64, sent: usize) {
+    let came = usize::try_from(came).unwrap_or(usize::MAX);
+    trace!("    {}; sent {}", Counted(came, "datagram"), Counted(sent, "answer"));
 }

@@ -8,7 +8,7 @@ use crate::connection::{Fill, Pulled, Reading, is_reset};
 use crate::escape::cause;
 use crate::reactor::{Budget, Key, Slice};
 use crate::roster::{Peer, State};
-use crate::trace::{Counted, trace};
+use crate::trace::{self, Counted, trace};
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{Count, Decoder, End, Framing, Message, Notice, Output, Reason, TooLong};
@@ -170,8 +170,8 @@ impl Desk {
     }
 
     fn owe(&mut self, peer: &mut Peer, taken: Count) {
-        if taken.messages > 0 {
-            trace!("    {}; owed {}", Counted(taken.messages, "message"), Counted(taken.messages, "ACK"));
+        if trace::is_on() {
+            trace_owed(taken.messages);
         }
         peer.owed.acknowledge(taken.messages);
         peer.messages += taken.messages as u64;
@@ -242,6 +242,14 @@ fn tell(
             Pulled::Ended => return Ok(Outcome::Ended),
             Pulled::TooLong => return Ok(Outcome::TooLong),
         }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn trace_owed(messages: usize) {
+    if messages > 0 {
+        trace!("    {}; owed {}", Counted(messages, "message"), Counted(messages, "ACK"));
     }
 }
 

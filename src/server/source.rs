@@ -63,6 +63,10 @@ impl reactor::Source for Source {
     }
 
     /// A signal may change what the rest of the turn should do.
+    fn is_of_trace(self) -> bool {
+        self == Source::Diagnostics
+    }
+
     fn is_urgent(self) -> bool {
         self == Source::Signals
     }

@@ -17,6 +17,8 @@ pub(super) struct TurnEnd {
 
 impl Server {
     /// Who has a slice now, and why.
+    #[cold]
+    #[inline(never)]
     pub(super) fn trace_source(&mut self, source: Source) {
         let readiness = self.process.reactor.readiness(source);
         match source {
@@ -31,7 +33,8 @@ impl Server {
             Source::Datagrams => trace!("  the UDP socket {readiness}"),
             Source::Console => trace!("  stdin {readiness}"),
             Source::Screen => trace!("  stdout {readiness}"),
-            Source::Diagnostics => trace!("  stderr {readiness}"),
+            // The trace goes out by it.
+            Source::Diagnostics => {}
             Source::Metrics => trace!("  the metrics' listener {readiness}"),
             Source::Visitor => trace!("  the metrics' visitor {readiness}"),
             Source::Alarm => trace!("  the alarm rang"),
@@ -39,7 +42,12 @@ impl Server {
     }
 
     /// What the turn came to, before the next one sleeps until `deadline`.
+    #[cold]
+    #[inline(never)]
     pub(super) fn trace_end(&mut self, TurnEnd { swept, reaped }: TurnEnd, deadline: Option<Instant>) {
+        if !self.process.reactor.is_traced() {
+            return;
+        }
         let printed = Counted(self.process.journal.take_told(), "line");
         let deadline = NextDeadline(deadline);
         trace!("  swept {swept}, reaped {reaped}, printed {printed}; {deadline}");

@@ -265,7 +265,7 @@ fn a_message_takes_few_instructions() {
         return;
     }
     let loads: [(&str, &str, Load, u64); 7] = [
-        ("tcp", "-t -q", one_connection, 1350),
+        ("tcp", "-t -q", one_connection, 1450),
         ("tcp, told", "-t", one_connection, 2750),
         ("tcp lines, by the hundred", "-t -q --framing lines", one_pipeline, 22),
         ("udp", "-u -q", one_source_port, 1750),

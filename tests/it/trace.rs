@@ -189,7 +189,7 @@ fn a_reset() {
             "\
 turn: slept S s, 1 event
   CLIENT (slot 0, generation 1) readable, writable, its end is there, takes nothing any more, failed
-    read failed: Connection reset by peer
+    read failed: connection reset
     parts: reset
   swept 0, reaped 1, printed 1 line; no deadline
 ",
