@@ -1,7 +1,6 @@
 //! The client's command line, and the mode that it asks for.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -176,14 +175,18 @@ impl ClientArgs {
         self.sort_words()?;
         self.refuse_strays()?;
         let (family, origin) = (self.family(), self.origin());
-        Ok(Settings {
-            target: Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?,
-            family: origin.family(family)?,
-            origin,
-            style: self.style.style()?,
-            quiet: self.quiet,
-            mode: self.mode()?,
-        })
+        let target = Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?;
+        let literal = target.literal().map(|ip| if ip.is_ipv4() { Family::V4 } else { Family::V6 });
+        let family = origin.family(family)?;
+        if let (Some(own), Some(literal)) = (origin.family(None)?, literal)
+            && own != literal
+        {
+            let own = if own == Family::V4 { "IPv4" } else { "IPv6" };
+            return Err(origin.is_of_another(&target.host, own));
+        }
+        // An address has but one family; who insists on the other is told so where it is resolved.
+        let family = family.or(literal);
+        Ok(Settings { target, family, origin, style: self.style.style()?, quiet: self.quiet, mode: self.mode()? })
     }
 
     /// What follows `--find-size` may be its number, or the host already.
@@ -322,7 +325,7 @@ impl ClientArgs {
         let family = origin.family(self.family())?;
         let deadline = self.deadline.and_then(Seconds::or_never);
         let target = Target::parse(self.host.as_deref(), self.port.as_deref(), self.port_option.as_deref())?;
-        let name = target.host.parse::<IpAddr>().is_err().then_some(target.host);
+        let name = target.literal().is_none().then_some(target.host);
         let port = origin.port();
         let settings = self.probes.settings(protocol, self.framing.into(), timeout, deadline, self.quiet, name)?;
         if let Some(port) = port.filter(|_| settings.flows > 1) {

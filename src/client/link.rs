@@ -349,6 +349,7 @@ fn udp(origin: &Origin, peer: SocketAddr) -> io::Result<UdpSocket> {
     socket.connect(peer).map_err(|error| match error.kind() {
         // It has a port already.
         io::ErrorKind::AddrNotAvailable => no_way("no address of this machine leads there"),
+        io::ErrorKind::InvalidInput if origin.has_address() => origin.leads_elsewhere(),
         // Who asks everybody asks nobody; anything else that is forbidden stays so.
         io::ErrorKind::PermissionDenied if may_broadcast() => no_way("a broadcast address is no server's"),
         _ => Shortage::name(error),

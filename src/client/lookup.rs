@@ -19,6 +19,9 @@ const MOST: usize = 64;
 /// # Errors
 /// The name does not resolve, or stdout cannot be written.
 pub fn print_addresses(target: &Target, family: Option<Family>) -> Result<(), Error> {
+    // Whoever asked may be gone without a word.
+    #[cfg(unix)]
+    nix::unistd::alarm::set(u32::try_from(PATIENCE.as_secs()).unwrap_or(u32::MAX) + 1);
     let addresses = target.resolve(family)?;
     let lines: String = addresses.iter().map(|address| format!("{address}\n")).collect();
     io::stdout().write_all(lines.as_bytes()).map_err(|error| Error::Setup("stdout", error))

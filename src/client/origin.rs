@@ -72,6 +72,20 @@ impl Origin {
         }
     }
 
+    /// The same without a port that was given.
+    pub fn from_any_port(&self) -> Origin {
+        let place = match &self.place {
+            Some(Place::Address(own)) => {
+                let mut own = *own;
+                own.set_port(0);
+                Some(Place::Address(own))
+            }
+            Some(Place::Port(_)) | None => None,
+            Some(Place::Interface(name)) => Some(Place::Interface(name.clone())),
+        };
+        Origin { place, ..*self }
+    }
+
     /// Whether sockets leave from one address.
     pub fn has_address(&self) -> bool {
         matches!(self.place, Some(Place::Address(_)))
@@ -86,7 +100,7 @@ impl Origin {
         Error::Usage(format!("-I {own} is an {family} address, and '{}' has none of those", escape(host.as_bytes())))
     }
 
-    /// Makes a socket as those to this family will be, and gives it up: what the system refuses is known before anything
+    /// Makes a socket as those to this family, or to one of both, will be, and gives it up: what the system refuses is known before anything
     /// was tried.
     ///
     /// # Errors
@@ -95,10 +109,16 @@ impl Origin {
         if *self == Origin::default() {
             return Ok(());
         }
-        let peer: IpAddr = match family {
-            Some(Family::V6) => Ipv6Addr::LOCALHOST.into(),
-            Some(Family::V4) | None => Ipv4Addr::LOCALHOST.into(),
-        };
+        let [four, six] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        match family {
+            Some(Family::V4) => self.rehearse_to(protocols, four),
+            Some(Family::V6) => self.rehearse_to(protocols, six),
+            // A name may have addresses of either.
+            None => self.rehearse_to(protocols, six).or_else(|_| self.rehearse_to(protocols, four)),
+        }
+    }
+
+    fn rehearse_to(&self, protocols: &[Protocol], peer: IpAddr) -> Result<(), Error> {
         for protocol in protocols {
             let kind = if *protocol == Protocol::Udp { Type::DGRAM } else { Type::STREAM };
             // A want that may pass, of descriptors, is named where it is met.
@@ -126,9 +146,21 @@ impl Origin {
                     format!("the port {port} has a connection to there, or the system remembers one for a minute");
                 Err(Shortage::for_a_while(what))
             }
+            (Err(error), _) if error.kind() == io::ErrorKind::InvalidInput && self.has_address() => {
+                Err(self.leads_elsewhere())
+            }
             (Err(error), _) if !is_begun(&error) => Err(error),
             _ => Ok(TcpStream::from_std(socket.into())),
         }
+    }
+
+    /// There is no way from our address to that one: from loopback to another machine, say.
+    pub fn leads_elsewhere(&self) -> io::Error {
+        let own = match &self.place {
+            Some(Place::Address(own)) => bare(*own).to_string(),
+            _ => String::new(),
+        };
+        Shortage::of(format!("from -I {own} no way leads there: give an address that the way there leaves from"))
     }
 
     /// A socket for datagrams, bound to a port and to nobody yet.

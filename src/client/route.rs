@@ -71,6 +71,17 @@ impl Route {
         self.left.push(std::mem::replace(&mut self.peer, address));
     }
 
+    /// Whether this address was in use before.
+    pub fn has_been_at(&self, address: SocketAddr) -> bool {
+        self.left.contains(&address)
+    }
+
+    /// The same way from any port of ours, for what is asked beside.
+    pub fn from_any_port(&self) -> Route {
+        let (rest, left) = (VecDeque::new(), Vec::new());
+        Route { origin: self.origin.from_any_port(), rest, left, ..*self }
+    }
+
     /// How many addresses were left for another.
     pub fn moves(&self) -> usize {
         self.left.len()

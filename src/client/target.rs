@@ -58,6 +58,11 @@ impl Target {
         Ok(Target { host: host.to_owned(), port })
     }
 
+    /// The address that the host is, where it is no name.
+    pub fn literal(&self) -> Option<IpAddr> {
+        self.host.split('%').next()?.parse().ok()
+    }
+
     /// Every address of the host, in the order in which the system prefers them, each once.
     ///
     /// # Errors

@@ -86,7 +86,30 @@ impl Verdict {
 
     fn ask_all(&mut self) {
         for index in 0..self.cases.len() {
-            self.try_again(index);
+            if !self.must_wait(index) {
+                self.try_again(index);
+            }
+        }
+    }
+
+    /// Whether the only port that datagrams leave from is another case's yet.
+    fn must_wait(&self, index: usize) -> bool {
+        let is_one_port = self.settings.origin.port().is_some() && self.cases[index].protocol == Protocol::Udp;
+        let uses = |case: &Case| case.protocol == Protocol::Udp && case.tries > 0 && !case.is_decided();
+        is_one_port && self.cases.iter().any(uses)
+    }
+
+    /// Begins with those that had to wait.
+    fn ask_waiting(&mut self) {
+        for index in 0..self.cases.len() {
+            let case = &mut self.cases[index];
+            if case.is_decided() {
+                if let Some(key) = case.link.take() {
+                    self.links.remove(key);
+                }
+            } else if case.tries == 0 && !self.must_wait(index) {
+                self.try_again(index);
+            }
         }
     }
 
@@ -112,6 +135,9 @@ impl Verdict {
             self.stage.reactor.put_back(slice);
         }
         self.expire(now);
+        if self.settings.origin.port().is_some() {
+            self.ask_waiting();
+        }
         Ok(())
     }
 
@@ -235,7 +261,7 @@ impl Verdict {
 
     /// When the next try is over.
     fn deadline(&self) -> Option<Instant> {
-        let open = self.cases.iter().filter(|case| !case.is_decided());
+        let open = self.cases.iter().filter(|case| !case.is_decided() && case.tries > 0);
         open.filter_map(|case| case.began.checked_add(self.settings.timeout?)).min()
     }
 
@@ -243,7 +269,7 @@ impl Verdict {
         for index in 0..self.cases.len() {
             let case = &self.cases[index];
             let due = self.settings.timeout.and_then(|timeout| case.began.checked_add(timeout));
-            if case.is_decided() || due.is_none_or(|due| due > now) {
+            if case.is_decided() || case.tries == 0 || due.is_none_or(|due| due > now) {
                 continue;
             }
             match case.tries >= TRIES {

@@ -34,6 +34,8 @@ pub struct Shortage {
     passes: bool,
 }
 
+const NO_BUFFER: &str = "no buffer space is left";
+
 impl Shortage {
     /// `error`, met while a client's socket was made, connected or sent by: a shortage of our own where it tells of
     /// one, otherwise as it is, news of the path.
@@ -67,6 +69,12 @@ impl Shortage {
         shortage.is_some_and(|shortage| shortage.passes)
     }
 
+    /// Whether the system had no room for what was to be sent.
+    pub fn is_of_room(error: &io::Error) -> bool {
+        let shortage = error.get_ref().and_then(|error| error.downcast_ref::<Shortage>());
+        shortage.is_some_and(|shortage| shortage.what == NO_BUFFER)
+    }
+
     /// Whether `error` was [named](Shortage::name) one.
     pub fn is(error: &io::Error) -> bool {
         error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Shortage>)
@@ -88,7 +96,7 @@ fn by_number(number: i32) -> Option<&'static str> {
     Some(match Errno::from_raw(number) {
         Errno::EMFILE => "too many open files",
         Errno::ENFILE => "too many open files on this machine",
-        Errno::ENOBUFS => "no buffer space is left",
+        Errno::ENOBUFS => NO_BUFFER,
         // The poll's: there is no disk here.
         Errno::ENOSPC => "too many descriptors are polled",
         _ => return None,
@@ -99,8 +107,8 @@ fn by_number(number: i32) -> Option<&'static str> {
 #[cfg(not(unix))]
 fn by_number(number: i32) -> Option<&'static str> {
     Some(match number {
-        10024 => "too many open files",     // WSAEMFILE
-        10055 => "no buffer space is left", // WSAENOBUFS
+        10024 => "too many open files", // WSAEMFILE
+        10055 => NO_BUFFER,             // WSAENOBUFS
         _ => return None,
     })
 }

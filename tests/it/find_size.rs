@@ -4,8 +4,8 @@ use ack_reactor::wire::{Probe, STAMPED};
 use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 
 use crate::harness::{
-    Ended, Input, Lab, client_to, closed_port, end_of, has_v6, last_object, private_loopback, run, server, stamp,
-    tcp_service, udp_service, undisturbed,
+    Ended, Input, Lab, Names, client_to, closed_port, end_of, has_v6, last_object, private_loopback, run, server,
+    stamp, tcp_service, udp_service, undisturbed,
 };
 
 /// A link to the server that takes less than the others.
@@ -392,4 +392,110 @@ fn the_host_may_follow_the_option() {
         let ended = run(crate::harness::Launch::client(&words));
         assert!(ended.code == 2 && ended.err[0].contains("a word too many"), "{:?}", ended.err);
     });
+}
+
+/// `several` and a port that is free at both of its addresses.
+fn two_addresses(test: &str) -> Option<(Names, [std::net::SocketAddr; 2])> {
+    let first = closed_port(private_loopback());
+    let both = [first, std::net::SocketAddr::new(private_loopback(), first.port())];
+    Some((Names::several(test, &both.map(|address| address.ip()))?, both))
+}
+
+/// What the first of two addresses says is its own, and what was passed over is said.
+#[test]
+fn of_several_addresses_each_has_its_own_answer() {
+    undisturbed(|| {
+        for (says, why) in [("server is full\n", "server is full"), ("NO\nACK\nACK\n", "a wrong answer")] {
+            let Some((names, [first, second])) = two_addresses("size-tcp") else { return };
+            let far = crate::harness::FarTcp::on(first);
+            let server = server(&format!("-t --framing lines --host {} -p {}", second.ip(), second.port()));
+            let mut client = names.client(&format!("--find-size --framing lines several {}", first.port())).start();
+            far.accept().close_with(says);
+            let ended = end_of(&mut client);
+            assert_eq!(ended.err, [format!("reactor-client: cannot connect to tcp {first}: {why}")]);
+            assert!(ended.code == 0 && ended.out[0].starts_with(&format!("tcp {second}: ")), "{:?}", ended.out);
+            drop(server);
+        }
+        let Some((names, [first, second])) = two_addresses("size-udp") else { return };
+        let server = server(&format!("-u --host {} -p {}", second.ip(), second.port()));
+        let ended = run(names.client(&format!("--find-size -u several {}", first.port())));
+        assert_eq!(ended.err, [format!("reactor-client: cannot connect to udp {first}: refused")]);
+        assert!(ended.code == 0 && ended.out[0].starts_with(&format!("udp {second} answers ")), "{:?}", ended.out);
+        server.stop();
+        let ended = run(names.client(&format!("--find-size -u -W 0.1 several {}", first.port())));
+        assert!(ended.code == 1 && ended.complaint().ends_with("is not open: silent"), "{:?}", ended.err);
+    });
+}
+
+#[test]
+fn an_acknowledgement_that_comes_before_its_message_is_a_wrong_answer() {
+    undisturbed(|| {
+        let far = crate::harness::FarTcp::new();
+        let mut client = client_to(far.address(), "--find-size 10000000 --framing lines").start();
+        let mut caller = far.accept();
+        caller.answer("x\n", "ACK\nACK\n");
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
+        assert!(ended.complaint().contains("a wrong answer"), "{:?}", ended.err);
+    });
+}
+
+/// A late plain answer to one size would be one to the next.
+#[test]
+fn plain_answers_to_one_port_tell_no_size() {
+    let far = udp_service(|socket, _, peer| drop(socket.send_to(b"check", peer)));
+    let own = closed_port(private_loopback());
+    let ended = run(client_to(far, &format!("--find-size 3000 -u -I {own}")));
+    assert_eq!((ended.code, ended.out.len()), (2, 0), "{:?}", ended.out);
+    assert!(ended.complaint().contains("do not say which size they are for"), "{:?}", ended.err);
+    let server = server("-u");
+    let ended = run(client_to(server.udp(), &format!("--find-size 3000 -u -I 127.0.0.1:{}", own.port())));
+    assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?}", ended.err);
+}
+
+/// The other end of our link takes less than ours: of what is longer the system says that it has no room for it.
+#[test]
+fn a_link_whose_other_end_takes_less_is_an_answer() {
+    undisturbed(|| {
+        expect(
+            &["ip link set west mtu 1280"],
+            &[(
+                "--find-size 1400 -u -W 0.2 10.78.0.2",
+                "udp 10.78.0.2:6666 answers up to 1252 bytes (path MTU 1280): larger ones vanish on the way back; \
+                 fragmented ones up to 1400 bytes do not",
+            )],
+        );
+    });
+}
+
+#[test]
+fn late_answers_are_no_matter_of_size_and_a_given_port_does_not_hide_it() {
+    undisturbed(|| {
+        let slow = udp_service(|socket, _, peer| {
+            std::thread::sleep(std::time::Duration::from_millis(150));
+            let _ = socket.send_to(b"check", peer);
+        });
+        let ended = run(client_to(slow, "--ping -u --plain -s 1400 -c 3 -i 0.4 -W 0.1"));
+        assert!(ended.code == 1 && !ended.out.join("\n").contains("find-size"), "{:?}", ended.out);
+        let words = [
+            "--ping -u -s 1400 -c 2 -i 0.1 -W 0.3 -I :5000 10.78.0.2",
+            "--ping --framing lines -s 1400 -c 2 -i 0.1 -W 0.3 -I :5001 10.78.0.2",
+        ];
+        let Some(ended) = across(&[NARROW, WITHOUT_A_WORD], &words) else { return };
+        for ended in ended {
+            let last = ended.out.last().unwrap();
+            assert_eq!(last, "a message of 5 bytes is answered: try --find-size", "{:?}", ended.out);
+        }
+    });
+}
+
+#[test]
+fn what_has_no_way_from_here_is_no_fault_of_the_path() {
+    let words = ["-z", "-zu", "-m x", "--ping -c 1", "--ping -u -c 1", "--find-size -u"];
+    let words = words.map(|words| format!("{words} --framing lines -I 127.0.0.1 10.78.0.2"));
+    let Some(ended) = across(&[], &words.each_ref().map(String::as_str)) else { return };
+    for (ended, words) in ended.iter().zip(words) {
+        let said = "from -I 127.0.0.1 no way leads there";
+        assert!(ended.code == 2 && ended.complaint().contains(said), "{words}: {} {:?}", ended.code, ended.err);
+    }
 }

@@ -1,13 +1,13 @@
 //! Where the client leaves from, by which port, and how its packets are marked: in every mode, over both protocols.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
 use crate::harness::{
-    FarUdp, Fate, Input, Namespace, Server, ServerBuilder, calm, client_to, closed_port, end_of, last_object,
-    private_loopback, run, server, server_under_test, stamping, undisturbed,
+    FarUdp, Fate, Input, Launch, Names, Namespace, Server, ServerBuilder, calm, client_to, closed_port, end_of, has_v6,
+    last_object, private_loopback, run, server, server_under_test, skipped, stamping, undisturbed,
 };
 
 /// Each mode, short.
@@ -294,4 +294,62 @@ fn a_stale_entry_of_a_nat_is_found_by_asking_from_one_port_and_from_another() {
         let words: Vec<_> = ended.out.iter().map(|line| line.split(' ').nth(2).unwrap_or_default()).collect();
         assert_eq!(words, ["open", "refused", "open"], "{:?} {:?}", ended.out, ended.err);
     });
+}
+
+/// The other family's port is another port; and what another program holds is named as such.
+#[test]
+fn a_port_that_is_taken_is_one_of_its_family() {
+    if !has_v6() {
+        return skipped("no IPv6 here");
+    }
+    let server = server("--host ::");
+    let port = server.tcp().port();
+    let six = UdpSocket::bind("[::1]:0").unwrap();
+    let taken = six.local_addr().unwrap().port();
+    let ended = run(Launch::client(&["-zu", "-I", &format!("[::1]:{taken}"), "::1", &port.to_string()]));
+    assert!(
+        ended.code == 2 && ended.err[0].contains(&format!("the udp port {taken} is in use here")),
+        "{:?}",
+        ended.err
+    );
+    let ended = run(Launch::client(&["-zu", "-I", &format!("127.0.0.1:{taken}"), "127.0.0.1", &port.to_string()]));
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    // Named without its address it is the host's family that counts.
+    let four = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let taken = four.local_addr().unwrap().port();
+    let ended = run(Launch::client(&["-zu", "-I", &format!(":{taken}"), "::1", &port.to_string()]));
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+}
+
+#[test]
+fn every_address_of_a_name_is_asked_from_one_port() {
+    undisturbed(|| {
+        let first = closed_port(private_loopback());
+        let second = SocketAddr::new(private_loopback(), first.port());
+        let Some(names) = Names::several("one-port", &[first.ip(), second.ip()]) else { return };
+        let own = closed_port(private_loopback()).port();
+        let servers = [first, second].map(|at| server(&format!("-q --host {} -p {}", at.ip(), at.port())));
+        let ended = run(names.client(&format!("several {} -ztu -I :{own}", first.port())));
+        assert_eq!((ended.code, ended.out.len()), (0, 4), "{:?} {:?}", ended.out, ended.err);
+        assert!(ended.out.iter().all(|line| line.contains(" open ")), "{:?}", ended.out);
+        drop(servers);
+    });
+}
+
+#[test]
+fn what_can_never_be_left_from_is_said_before_anything_is_tried() {
+    let server = far_server();
+    for (place, said) in [
+        ("224.0.0.1", "an address of many machines"),
+        ("255.255.255.255", "an address of many machines"),
+        ("lo:7115", "an interface has no ports"),
+    ] {
+        let ended = run(client_to(server.udp(), &format!("-zu -I {place}")));
+        assert!(ended.code == 2 && ended.err[0].contains(said), "{place}: {:?}", ended.err);
+    }
+    let ended = run(client_to(server.udp(), "-zu -I ::ffff:127.0.0.1"));
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    // An address stays what it is, however long one waits.
+    let ended = run(client_to(server.udp(), "-zu -w 2 -I ::1"));
+    assert!(ended.code == 2 && ended.err[0].contains("-I ::1 is an IPv6 address"), "{:?}", ended.err);
 }

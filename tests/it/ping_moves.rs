@@ -1,7 +1,7 @@
 //! `--ping` follows a name that moves, and no resolver stops its clock.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
@@ -161,4 +161,54 @@ fn the_child_prints_what_the_system_says() {
     assert_eq!((ended.code, ended.out), (0, vec![format!("{own}:7000")]), "{:?}", ended.err);
     let ended = run(names.client("--resolve -6 several 7000"));
     assert_eq!((ended.code, ended.out.len()), (2, 0), "{:?}", ended.err);
+}
+
+/// From one port all probes are stamped, until a server shows that it knows no stamps: each server for itself.
+#[test]
+fn a_plain_server_that_takes_over_is_understood_from_one_port_too() {
+    undisturbed(|| {
+        let [old, new] = two();
+        let Some(names) = Names::several("plain-port", &[old.ip()]) else { return };
+        let first = server_at(old, "-u");
+        let own = closed_port(private_loopback()).port();
+        let words = format!("several {} --ping -u -i 0.05 -W 0.3 -I :{own}", old.port());
+        let mut client = names.client(&words).start();
+        client.stdout.find("an answer of the first", |line| line.contains("time="));
+        let plain = UdpSocket::bind(new).unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            while let Ok((_, peer)) = plain.recv_from(&mut buffer) {
+                let _ = plain.send_to(b"check", peer);
+            }
+        });
+        names.move_to(&[new.ip()]);
+        drop(first);
+        let is_answer = |line: &str| line.starts_with(&format!("check from {new}: ")) && line.contains("time=");
+        client.stdout.find("an answer of the second", is_answer);
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        assert!(!ended.complaint().contains("no probe waited for it"), "{:?}", ended.err);
+    });
+}
+
+/// Of several new addresses the first may be dead.
+#[test]
+fn an_address_that_never_answers_gives_its_turn_to_the_next() {
+    undisturbed(|| {
+        let [old, new] = two();
+        let dead = private_loopback();
+        let Some(names) = Names::several("dead-first", &[old.ip()]) else { return };
+        let first = server_at(old, "-u");
+        let mut client = names.client(&format!("several {} --ping -u -i 0.1 -W 0.3", old.port())).start();
+        client.stdout.find("an answer of the first", |line| line.contains("time="));
+        let _second = server_at(new, "-u");
+        names.move_to(&[dead, new.ip()]);
+        drop(first);
+        let is_answer = |line: &str| line.starts_with(&format!("check from {new}: ")) && line.contains("time=");
+        client.stdout.find("an answer of the second", is_answer);
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        let news: Vec<_> = ended.err.iter().filter(|line| line.contains(" is now ")).collect();
+        assert_eq!(news.len(), 2, "{:?}", ended.err);
+    });
 }

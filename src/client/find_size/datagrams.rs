@@ -20,6 +20,7 @@ use crate::mtu::{Fragments, is_too_big};
 use crate::process::limits::Shortage;
 use crate::process::signals::Signal;
 use crate::reactor::{Key, Slice, Slots};
+use crate::transcript::address::Address;
 use crate::wire::{STAMPED, Stamp};
 
 /// What is tried in fragments, where nothing else was asked for.
@@ -186,6 +187,8 @@ impl Datagrams {
     /// Begins with an address of the route, or with the next one that can be.
     fn begin(&mut self) {
         self.search = sizes(&self.route, self.settings.most);
+        self.answers = Answers::AsLong;
+        (self.told, self.refused_here) = (Vec::new(), None);
         match self.open() {
             Ok(()) => {}
             Err(error) if Shortage::is(&error) => self.shortage = Some(error),
@@ -194,6 +197,16 @@ impl Datagrams {
                 self.search.fail(self.search.least());
             }
         }
+    }
+
+    /// Goes on to the next address, if there is one, and says why.
+    fn pass_over(&mut self) -> bool {
+        let peer = self.route.peer();
+        let goes_on = self.route.go_on();
+        if let Some(why) = self.trouble.take_if(|_| goes_on) {
+            self.stage.complain(format_args!("cannot connect to udp {}: {why}", Address::new(peer)));
+        }
+        goes_on
     }
 
     /// Opens a socket in place of the one before, whose late answers are nobody's then.
@@ -224,7 +237,7 @@ impl Datagrams {
             let Some(question) = self.question else {
                 match self.choose() {
                     Some((size, purpose)) => self.ask(size, purpose, now),
-                    None if self.search.passed().is_none() && self.route.go_on() => self.begin(),
+                    None if self.search.passed().is_none() && self.pass_over() => self.begin(),
                     None => return self.over = true,
                 }
                 continue;
@@ -291,12 +304,24 @@ impl Datagrams {
                 self.question = Some(Question { next: now + NO_ROOM, ..question });
             }
             Ok(false) => self.shortage = Some(Shortage::of("no room to send")),
-            Err(error) if is_too_big(&error) => {
-                self.refused_here = Some(self.refused_here.map_or(size, |least| least.min(size)));
-                self.decide(question, false);
+            // Some interfaces say so of what their other end does not take.
+            Err(error) if Shortage::is_of_room(&error) && self.search.passed().is_some() => {
+                match now < began + self.settings.timeout {
+                    true => self.question = Some(Question { next: now + NO_ROOM, ..question }),
+                    false => self.refuse_here(question),
+                }
             }
+            Err(error) if is_too_big(&error) => self.refuse_here(question),
             Err(error) => self.fail_to_send(error, purpose),
         }
+    }
+
+    /// It is too long for the interface that it would leave by.
+    fn refuse_here(&mut self, question: Question) {
+        let size = question.size;
+        self.refused_here = Some(self.refused_here.map_or(size, |least| least.min(size)));
+        self.trouble = Some(format!("the interface here takes no datagram of {size} bytes"));
+        self.decide(question, false);
     }
 
     /// The system does not take it: our own want, or there is no way.
@@ -316,7 +341,12 @@ impl Datagrams {
     fn meet_silence(&mut self, question: Question) {
         if question.purpose == Purpose::Size {
             self.vanished |= self.search.passed().is_some();
-            self.trouble.get_or_insert_with(|| "silent".to_owned());
+            let told = self.told.first().map(|told| {
+                let size = question.size;
+                let by = told.by.map_or_else(|| "a router".to_owned(), |by| by.to_string());
+                format!("silent; {by} says that {size} bytes are too long (MTU {})", told.mtu)
+            });
+            self.trouble.get_or_insert_with(|| told.unwrap_or_else(|| "silent".to_owned()));
         }
         self.decide(question, false);
     }
@@ -383,6 +413,13 @@ impl Datagrams {
                 } else {
                     self.learn(Answers::Plain, "the server knows no stamps");
                 }
+                if let Some(port) = self.settings.origin.port() {
+                    let what = format!(
+                        "answers without stamps that all come to one port, {port}, do not say which size they are for"
+                    );
+                    self.shortage = Some(Shortage::of(format!("{what}: give -I without it")));
+                    return;
+                }
                 self.decide(question, true);
             }
             (Datagram::Notice(notice), _) if is_open => self.broke = Some(notice.text().to_owned()),
@@ -423,6 +460,8 @@ impl Datagrams {
                 self.search.hint(payload(too_big.mtu, self.route.peer()));
             }
             match question {
+                // No link takes less than that. Whoever says so may be wrong: all tries are awaited.
+                _ if size == self.search.least() => {}
                 Some(question) if question.size == size && question.purpose == Purpose::Size => {
                     self.decide(question, false);
                 }

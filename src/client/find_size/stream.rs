@@ -169,7 +169,7 @@ impl Stream {
                 Ok(key) => return self.key = Some(key),
                 Err(error) => self.note(&error),
             }
-            if !self.route.go_on() {
+            if !self.pass_over() {
                 return self.enter(Step::Failed);
             }
         }
@@ -185,10 +185,21 @@ impl Stream {
     /// This address is not the one, or the only one was not.
     fn give_up(&mut self, why: &str) {
         self.trouble = Some(why.to_owned());
-        match self.step {
-            Step::Connecting | Step::Short if self.route.go_on() => self.begin(),
-            _ => self.enter(Step::Failed),
+        let is_begun = matches!(self.step, Step::Connecting | Step::Short);
+        match is_begun && self.pass_over() {
+            true => self.begin(),
+            false => self.enter(Step::Failed),
         }
+    }
+
+    /// Goes on to the next address, if there is one, and says why.
+    fn pass_over(&mut self) -> bool {
+        let peer = self.route.peer();
+        let goes_on = self.route.go_on();
+        if let Some(why) = self.trouble.take_if(|_| goes_on) {
+            self.stage.complain(format_args!("cannot connect to tcp {}: {why}", Address::new(peer)));
+        }
+        goes_on
     }
 
     fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
@@ -212,12 +223,18 @@ impl Stream {
             return;
         };
         let mut answers = Vec::new();
-        let heard = link.flush().and_then(|_| link.hear(&mut self.buffer, &mut slice.budget, &mut answers));
+        let flushed = link.flush();
+        let is_unsent = matches!(flushed, Ok(false));
+        let heard = flushed.and_then(|_| link.hear(&mut self.buffer, &mut slice.budget, &mut answers));
         self.other_framing = link.other_framing();
         self.is_mute = link.is_mute();
-        for answer in answers {
-            self.take(answer);
-            if matches!(self.step, Step::Over { .. } | Step::Failed) {
+        let mut answers = answers.into_iter().peekable();
+        while let Some(answer) = answers.next() {
+            // One ACK each, and none before all of it has left.
+            let is_early = answer == Answer::Ack && (is_unsent || answers.peek() == Some(&Answer::Ack));
+            self.take(if is_early { Answer::Wrong } else { answer });
+            // What else came here is of no address that is tried now.
+            if self.key != Some(key) || matches!(self.step, Step::Over { .. } | Step::Failed) {
                 return;
             }
         }

@@ -1,6 +1,6 @@
 //! The words of `-I` and `-Q`.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use super::Place;
 use crate::escape::escape;
@@ -28,6 +28,10 @@ impl Place {
             address.set_port(port.map_or(Ok(0), port_of)?);
             return Ok(Place::Address(address));
         }
+        // The system takes what follows the colon for an alias.
+        if port.is_some() && interface(host).is_some() {
+            return Err(format!("an interface has no ports: give {host} alone, or an address of it with the port"));
+        }
         match interface(word) {
             Some(_) => Ok(Place::Interface(word.to_owned())),
             None if word.parse::<u16>().is_ok() => {
@@ -50,6 +54,10 @@ fn port_of(word: &str) -> Result<u16, String> {
 /// The address that a word is, if it is one.
 fn address(word: &str) -> Result<Option<SocketAddr>, String> {
     if let Ok(ip) = word.parse::<IpAddr>() {
+        let ip = ip.to_canonical();
+        if ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            return Err(format!("{ip} is an address of many machines: {FORM}"));
+        }
         return Ok(Some((ip, 0).into()));
     }
     let Some((ip, zone)) = word.split_once('%') else {

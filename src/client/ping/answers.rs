@@ -167,6 +167,12 @@ impl Ping {
         }
     }
 
+    fn learn_if(&mut self, learns: bool, stamps: Stamps) {
+        if learns {
+            self.learn(stamps);
+        }
+    }
+
     /// The name has moved, and the socket with it: what it carries stays unanswered.
     pub(super) fn end_moved(&mut self, key: Key, now: Instant) {
         let Some(socket) = self.flows.close(key) else {
@@ -233,17 +239,19 @@ impl Ping {
             return;
         };
         let (is_port, is_retired) = (socket.is_settled, socket.state == Duty::Retired);
+        // One that is late from an address that was left says nothing of the server in use.
+        let learns = socket.link.peer() == self.route.peer();
         let only = socket.order.front().copied();
         match (datagram, only) {
             (Datagram::Stamp(stamp), _) => self.take_stamp(key, &stamp, receipt),
-            (Datagram::Check, _) if is_port && !self.stamps_known && self.settings.origin.port().is_some() => {
+            (Datagram::Check, _) if is_port && !self.stamps_here && self.settings.origin.port().is_some() => {
                 self.take_unmarked(key, receipt);
             }
             (Datagram::Check, _) if is_port => {
                 self.tally.strange += 1;
                 // What that one was sent is in no count.
-                self.several = true;
-                self.learn(Stamps::Refuted);
+                self.several |= learns;
+                self.learn_if(learns, Stamps::Refuted);
             }
             (Datagram::Check, Some(seq)) => {
                 let at = self.credit(seq, receipt, None).1;
@@ -251,7 +259,7 @@ impl Ping {
                     true => drop(self.flows.close(key)),
                     false => drop(self.flows.take_answered(key, at)),
                 }
-                self.learn(Stamps::Refuted);
+                self.learn_if(learns, Stamps::Refuted);
             }
             (Datagram::Check, None) => {
                 // Whose answer it is, nobody can tell: the next one here might be another probe's, too.
@@ -315,11 +323,12 @@ impl Ping {
             self.several |= port.legs.is_of_several();
         }
         let (is_alone, is_retired) = (!socket.is_settled, socket.state == Duty::Retired);
+        let learns = socket.link.peer() == self.route.peer();
         // By a port that was given nothing else could tell.
         if !is_alone && is_first && self.stamps == Stamps::Unknown {
-            self.learn(Stamps::Known);
+            self.learn_if(learns, Stamps::Known);
         }
-        if is_alone && is_first {
+        if is_alone && is_first && learns {
             self.learn(Stamps::Known);
             // The first one's port is the port from now on.
             if !is_retired && !self.flows.settle(key) {
@@ -339,7 +348,7 @@ impl Ping {
         let peer = self.route.after(moves);
         match meaning {
             Meaning::InTime(times, Via { key, flow, .. }) => {
-                self.name.is_answered();
+                self.name.is_answered(moves == self.route.moves());
                 let due = at.saturating_duration_since(self.began).saturating_sub(times.response);
                 if let Some(key) = key {
                     self.flows.come_back(key);

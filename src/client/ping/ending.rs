@@ -180,6 +180,7 @@ impl Ping {
         }
         let was = std::mem::replace(&mut self.stamps, stamps);
         self.stamps_known |= stamps == Stamps::Known;
+        self.stamps_here |= stamps == Stamps::Known;
         let news = match (was, stamps) {
             (Stamps::Unknown, Stamps::Refuted) => "the server knows no stamps",
             (_, Stamps::Refuted) => "the server knows no stamps any more",

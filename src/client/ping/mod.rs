@@ -161,8 +161,10 @@ pub struct Ping {
     /// For the plot, where one is asked for.
     timeline: Option<Timeline>,
     stamps: Stamps,
-    /// Whether any answer was stamped.
+    /// Whether any answer was stamped, ...
     stamps_known: bool,
+    /// ... and any of the server at the address in use.
+    stamps_here: bool,
     news: u32,
     /// Whether several servers answer from one port ...
     several: bool,
@@ -222,6 +224,7 @@ impl Ping {
             timeline: settings.plot.as_ref().map(|_| Timeline::new()),
             stamps: if stamped { Stamps::Unknown } else { Stamps::Off },
             stamps_known: false,
+            stamps_here: false,
             news: 0,
             several: false,
             said_several: false,

@@ -28,6 +28,8 @@ pub(super) struct Name {
     asked: Option<Instant>,
     /// That nobody answers was said.
     said_silent: bool,
+    /// Whether the address in use has answered.
+    is_good: bool,
 }
 
 impl Name {
@@ -36,9 +38,10 @@ impl Name {
         Name { family, ..Name::default() }
     }
 
-    /// A probe was acknowledged.
-    pub(super) fn is_answered(&mut self) {
+    /// A probe was acknowledged, by the address in use or by one that was left.
+    pub(super) fn is_answered(&mut self, by_this: bool) {
         self.losses = 0;
+        self.is_good |= by_this;
     }
 
     /// When the resolver is given up.
@@ -74,7 +77,13 @@ impl Ping {
         };
         self.name.lookup = None;
         let old = self.route.peer();
-        if let Some(&address) = addresses.first().filter(|_| !addresses.contains(&old)) {
+        let next = match addresses.iter().position(|&address| address == old) {
+            None => addresses.first(),
+            Some(_) if self.name.is_good => None,
+            // It has never answered: one of the others may.
+            Some(place) => addresses.iter().cycle().nth(place + 1).filter(|&&next| next != old),
+        };
+        if let Some(&address) = next {
             self.move_to(address);
         }
     }
@@ -94,14 +103,19 @@ impl Ping {
     fn move_to(&mut self, address: SocketAddr) {
         let now = Instant::now();
         let (old, new) = (Address::new(self.route.peer()), Address::new(address));
-        self.hide_progress();
-        self.stage.journal.flush();
-        self.stage.complain(format_args!("{} is now {}", old.parts().0, new.parts().0));
-        if let Some(name) = self.settings.name.take() {
-            self.tell(&Event::Resolved { name: &name, address });
-            self.settings.name = Some(name);
+        // Each new address is said once, however often its turn comes.
+        if !self.route.has_been_at(address) {
+            self.hide_progress();
+            self.stage.journal.flush();
+            self.stage.complain(format_args!("{} is now {}", old.parts().0, new.parts().0));
+            if let Some(name) = self.settings.name.take() {
+                self.tell(&Event::Resolved { name: &name, address });
+                self.settings.name = Some(name);
+            }
         }
         self.route.move_to(address);
+        self.name.is_good = false;
+        self.stamps_here = false;
         self.leave_sockets(now);
         if self.stamps != Stamps::Off {
             // Another server, of which nothing is known.

@@ -53,8 +53,7 @@ impl Ping {
         let is_suspect = self.account.acknowledged == 0 || self.scout.is_too_big;
         let is_done = self.scout.is_answered || self.scout.tries >= TRIES;
         let waits = self.scout.asked.is_some_and(|asked| now < asked + APART);
-        // A port that is given is taken by the probes.
-        if self.settings.size <= HARMLESS || !is_suspect || is_done || waits || self.settings.origin.port().is_some() {
+        if self.settings.size <= HARMLESS || !is_suspect || is_done || waits {
             return;
         }
         if let Some(earlier) = self.scout.key.take() {
@@ -62,7 +61,8 @@ impl Ping {
         }
         self.scout.asked = Some(now);
         self.scout.tries += 1;
-        let opened = self.flows.open(Choice::Beside, &self.route, &self.stage.reactor, now);
+        // A port that is given is taken by the probes.
+        let opened = self.flows.open(Choice::Beside, &self.route.from_any_port(), &self.stage.reactor, now);
         let Ok(key) = opened else {
             return;
         };
@@ -102,7 +102,8 @@ impl Ping {
         match self.hear_scout(key, slice) {
             Ok(false) => {}
             Ok(true) => {
-                self.scout.is_answered = true;
+                // It may take no longer than a probe.
+                self.scout.is_answered |= self.scout_ends().is_none_or(|end| slice.now() <= end);
                 self.dismiss_scout();
             }
             Err(_) => self.dismiss_scout(),
@@ -143,7 +144,7 @@ impl Ping {
 
     /// The bytes of the message that is answered, where probes are lost for nothing but their size.
     pub(super) fn short_answered(&self) -> Option<usize> {
-        let is_cause = self.account.acknowledged == 0 || self.scout.is_too_big;
+        let is_cause = (self.account.acknowledged == 0 && self.account.late == 0) || self.scout.is_too_big;
         (self.scout.is_answered && is_cause && self.account.lost > 0).then_some(SHORT.len())
     }
 }
