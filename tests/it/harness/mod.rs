@@ -27,7 +27,7 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::panic::Location;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -112,11 +112,14 @@ pub(crate) fn sooner_than(bound: Duration, mut round: impl FnMut() -> Duration) 
     });
 }
 
-/// A loopback address that no other test and no other run of the tests uses, for tests that need a fixed port.
+/// A loopback address that no other test and no other run of the tests uses, for tests that need a fixed port: of its
+/// 24 bits ten count, the others are the process's.
 pub(crate) fn private_loopback() -> IpAddr {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(127, high.max(1), low, NEXT.fetch_add(1, Ordering::Relaxed)))
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(number < 1024, "there are more tests than addresses");
+    let [_, high, middle, low] = (((std::process::id() % 16_383 + 1) << 10) | number).to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, high, middle, low))
 }
 
 /// Says on stderr that this test, or a part of it, is skipped, and why: what did not run must not pass for a success.
