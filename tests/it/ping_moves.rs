@@ -212,3 +212,24 @@ fn an_address_that_never_answers_gives_its_turn_to_the_next() {
         assert_eq!(news.len(), 2, "{:?}", ended.err);
     });
 }
+
+/// What was on its way when the name moved is lost by the old address, whoever answers meanwhile.
+#[test]
+fn each_line_names_whom_its_probe_went_to() {
+    undisturbed(|| {
+        let [old, new] = two();
+        let Some(names) = Names::several("each-line", &[old.ip()]) else { return };
+        let first = server_at(old, "-u");
+        let mut client = names.client(&format!("several {} --ping -u -i 0.05 -W 0.5", old.port())).start();
+        client.stdout.find("an answer of the first", |line| line.contains("time="));
+        let _second = server_at(new, "-u");
+        names.move_to(&[new.ip()]);
+        first.stop();
+        let begins = |line: &str, address: SocketAddr| line.contains(&format!("check from {address}: "));
+        client.stdout.find("an answer of the second", |line| begins(line, new));
+        let mark = client.stdout.count();
+        client.stdout.find_after(mark, "a loss by the first", |line| begins(line, old) && line.contains("lost"));
+        client.signal(SIGINT);
+        end_of(&mut client);
+    });
+}

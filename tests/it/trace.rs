@@ -237,6 +237,26 @@ turn: slept S s, 1 event
     });
 }
 
+/// A stderr that takes lines again is an event. If that were told, it would be the next line to wait for it.
+#[test]
+fn a_stderr_that_is_read_slowly_is_no_news() {
+    undisturbed(|| {
+        let server = traced("-q");
+        let mut client = server.quiet_client();
+        server.stderr.pause();
+        for _ in 0..2000 {
+            client.exchange("hello", "ACK");
+        }
+        server.stderr.resume();
+        client.exchange("hello", "ACK");
+        crate::harness::settled(std::time::Duration::from_millis(200), || server.stderr.count());
+        let lines = server.stderr.so_far();
+        let empty = lines.windows(2).find(|pair| pair[0].contains("1 event") && pair[1].starts_with("  swept"));
+        assert!(empty.is_none(), "a turn for nothing: {empty:?}");
+        assert!(lines.len() > 10_000, "it was never full: {} lines", lines.len());
+    });
+}
+
 #[test]
 fn nothing_is_told_that_was_not_asked_for() {
     undisturbed(|| {
