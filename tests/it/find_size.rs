@@ -468,13 +468,24 @@ fn a_link_whose_other_end_takes_less_is_an_answer() {
     });
 }
 
+/// A far end that takes its time for long messages.
+fn slow_with_long_ones() -> std::net::SocketAddr {
+    let socket = std::net::UdpSocket::bind((private_loopback(), 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((len, peer)) = socket.recv_from(&mut buffer) {
+            std::thread::sleep(std::time::Duration::from_millis(if len > 100 { 150 } else { 0 }));
+            let _ = socket.send_to(b"check", peer);
+        }
+    });
+    address
+}
+
 #[test]
 fn late_answers_are_no_matter_of_size_and_a_given_port_does_not_hide_it() {
     undisturbed(|| {
-        let slow = udp_service(|socket, _, peer| {
-            std::thread::sleep(std::time::Duration::from_millis(150));
-            let _ = socket.send_to(b"check", peer);
-        });
+        let slow = slow_with_long_ones();
         let ended = run(client_to(slow, "--ping -u --plain -s 1400 -c 3 -i 0.4 -W 0.1"));
         assert!(ended.code == 1 && !ended.out.join("\n").contains("find-size"), "{:?}", ended.out);
         let words = [
