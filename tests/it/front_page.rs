@@ -35,6 +35,53 @@ fn its_links_lead_to_files_of_this_repository() {
     }
 }
 
+/// A page as far as no language matters: what is fenced, the cells of each table with their code, the links.
+#[derive(Debug, PartialEq)]
+struct Bones {
+    fenced: Vec<String>,
+    rows: Vec<(usize, BTreeSet<String>)>,
+    headings: usize,
+    links: BTreeSet<String>,
+}
+
+impl Bones {
+    fn of(page: &str) -> Bones {
+        let text = read(page);
+        let (mut fenced, mut plain) = (Vec::new(), String::new());
+        for (index, part) in text.split("```").enumerate() {
+            match index % 2 {
+                0 => plain += part,
+                _ => fenced.push(part.to_owned()),
+            }
+        }
+        let code = |row: &str| row.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        let links = plain.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()));
+        Bones {
+            fenced,
+            rows: plain
+                .lines()
+                .filter(|line| line.starts_with('|'))
+                .map(|row| (row.matches('|').count(), code(row)))
+                .collect(),
+            headings: plain.lines().filter(|line| line.starts_with("## ")).count(),
+            links: links.filter(|link| !link.starts_with("README")).collect(),
+        }
+    }
+}
+
+#[test]
+fn the_chinese_one_is_in_step() {
+    let (english, chinese) = (Bones::of("README.md"), Bones::of("README.zh-CN.md"));
+    assert!(english.rows.len() > 40 && english.fenced.len() > 4, "{english:?}");
+    for (own, other) in english.rows.iter().zip(&chinese.rows) {
+        assert_eq!(own, other);
+    }
+    assert_eq!(english, chinese);
+    let (english, chinese) = (read("README.md"), read("README.zh-CN.md"));
+    assert_eq!(long_options(&english), long_options(&chinese));
+    assert!(english.contains("](README.zh-CN.md)") && chinese.contains("](README.md)"));
+}
+
 #[test]
 fn it_and_the_guide_name_every_chapter() {
     let (readme, guide) = (read("README.md"), read("src/guide/mod.rs"));
