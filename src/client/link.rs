@@ -12,7 +12,7 @@ use socket2::SockRef;
 pub use self::listening::{Last, Listening};
 use super::origin::Origin;
 use super::stage::Source;
-use crate::connection::{Connection, Inbox, Pulled};
+use crate::connection::{Connection, Inbox, Pulled, is_reset};
 use crate::datagrams::{Batch, Connected, Received, Refusal};
 use crate::escape::cause;
 use crate::mtu::{self, Fragments};
@@ -339,6 +339,16 @@ pub enum Heard {
     CutOff,
     /// The server has ended the stream.
     Ended,
+}
+
+/// Why something did not arrive, or a connection ended, in a few words.
+pub fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "closed".to_owned(),
+        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
+        _ if is_reset(error) => "reset".to_owned(),
+        _ => cause(error),
+    }
 }
 
 /// A socket of its own for datagrams to `peer`.

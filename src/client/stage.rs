@@ -86,6 +86,11 @@ impl Stage {
         Some(slice)
     }
 
+    /// Says why an address of several is not the one.
+    pub fn pass_over(&mut self, protocol: Protocol, address: SocketAddr, why: &str) {
+        self.complain(format_args!("cannot connect to {protocol} {}: {why}", Address::new(address)));
+    }
+
     /// Says that an address could not be tried for a [shortage](crate::process::limits::Shortage) of our own.
     pub fn cannot_try(&mut self, protocol: Protocol, address: SocketAddr, shortage: &io::Error) {
         self.fail(format_args!("cannot try {protocol} {}: {}", Address::new(address), cause(shortage)));

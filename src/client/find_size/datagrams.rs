@@ -9,26 +9,23 @@ use std::time::{Duration, Instant};
 
 use super::search::Search;
 use super::sent::{Purpose, Session};
-use super::{LIVE, Settings, TRIES};
-use crate::client::link::{Datagram, Link};
+use super::{Live, Settings, TRIES};
+use crate::client::link::Link;
 use crate::client::route::Route;
 use crate::client::stage::{Source, Stage};
-use crate::datagrams::{Batch, Received, Refusal, TooBig};
+use crate::datagrams::{Batch, TooBig};
 use crate::error::Error;
 use crate::escape::cause;
 use crate::mtu::{Fragments, is_too_big};
 use crate::process::limits::Shortage;
 use crate::process::signals::Signal;
-use crate::reactor::{Key, Slice, Slots};
-use crate::transcript::address::Address;
-use crate::wire::{STAMPED, Stamp};
+use crate::reactor::{Key, Slots};
+use crate::wire::{Protocol, STAMPED};
 
 /// What is tried in fragments, where nothing else was asked for.
 const IN_FRAGMENTS: usize = 4000;
 /// Where the system has no room to send, it is asked again so late.
 const NO_ROOM: Duration = Duration::from_millis(10);
-/// So many routers are named at most.
-const MOST_TOLD: usize = 4;
 
 /// What is known of the server's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +54,13 @@ pub(super) struct Datagrams {
     pub(super) stage: Stage,
     pub(super) settings: Settings,
     pub(super) route: Route,
-    links: Slots<Link>,
-    key: Option<Key>,
+    pub(super) links: Slots<Link>,
+    pub(super) key: Option<Key>,
     message: Vec<u8>,
     pub(super) session: Session,
     pub(super) search: Search,
     pub(super) answers: Answers,
-    question: Option<Question>,
+    pub(super) question: Option<Question>,
     /// The routers that said that something is too long for them, in the order in which they first did.
     pub(super) told: Vec<TooBig>,
     /// The smallest size that did not even leave.
@@ -80,15 +77,14 @@ pub(super) struct Datagrams {
     pub(super) broke: Option<String>,
     pub(super) shortage: Option<io::Error>,
     over: bool,
-    next_live: Option<Instant>,
-    batch: Batch,
+    live: Live,
+    pub(super) batch: Batch,
 }
 
 impl Datagrams {
     /// A search on the path to the first of `addresses` that answers.
     pub(super) fn new(stage: Stage, settings: Settings, addresses: Vec<SocketAddr>) -> Datagrams {
-        let now = Instant::now();
-        let next_live = stage.is_terminal_err().then_some(now + LIVE);
+        let live = Live::new(&stage);
         let route = Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses);
         Datagrams {
             search: sizes(&route, settings.most),
@@ -110,7 +106,7 @@ impl Datagrams {
             broke: None,
             shortage: None,
             over: false,
-            next_live,
+            live,
             batch: Batch::new(),
         }
     }
@@ -137,7 +133,10 @@ impl Datagrams {
             if !self.stage.reactor.has_ready() {
                 self.advance();
             }
-            self.show_progress();
+            if self.live.is_due() {
+                let progress = self.progress();
+                self.stage.show_live(&progress);
+            }
         }
         Ok(self.conclude())
     }
@@ -148,22 +147,13 @@ impl Datagrams {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.question.map(|question| question.next).into_iter().chain(self.next_live).min()
+        self.question.map(|question| question.next).into_iter().chain(self.live.0).min()
     }
 
     fn heed_signals(&mut self) {
         if self.stage.signals().contains(&Signal::Report) {
             let progress = self.progress();
             self.stage.complain(progress);
-        }
-    }
-
-    fn show_progress(&mut self) {
-        let now = Instant::now();
-        if self.next_live.is_some_and(|due| due <= now) {
-            self.next_live = Some(now + LIVE);
-            let progress = self.progress();
-            self.stage.show_live(&progress);
         }
     }
 
@@ -204,7 +194,7 @@ impl Datagrams {
         let peer = self.route.peer();
         let goes_on = self.route.go_on();
         if let Some(why) = self.trouble.take_if(|_| goes_on) {
-            self.stage.complain(format_args!("cannot connect to udp {}: {why}", Address::new(peer)));
+            self.stage.pass_over(Protocol::Udp, peer, &why);
         }
         goes_on
     }
@@ -352,7 +342,7 @@ impl Datagrams {
     }
 
     /// A question has its answer.
-    fn decide(&mut self, question: Question, passes: bool) {
+    pub(super) fn decide(&mut self, question: Question, passes: bool) {
         self.question = None;
         let Question { size, purpose, .. } = question;
         match (purpose, passes) {
@@ -361,123 +351,6 @@ impl Datagrams {
             (Purpose::Fragments, _) => self.fragments = Some((size, passes)),
             (Purpose::Closing, true) => self.stood = true,
             (Purpose::Closing, false) => self.broke = Some("small ones are not answered any more".to_owned()),
-        }
-    }
-
-    fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {
-        while self.key == Some(key)
-            && let Some(link) = self.links.get_mut(key)
-        {
-            let received = link.receive(false, &mut self.batch, &mut slice.budget);
-            match received {
-                Ok(received) => {
-                    while let Some((bytes, _)) = self.batch.next() {
-                        slice.budget.spend_bytes(bytes.len());
-                        let (length, stamp) = (bytes.len(), Stamp::parse_beginning(bytes));
-                        let datagram = Datagram::parse(bytes);
-                        match stamp {
-                            Some(stamp) => self.take_stamp(&stamp, length),
-                            None => self.take(datagram),
-                        }
-                    }
-                    if received != Received::More {
-                        return;
-                    }
-                }
-                Err(refusal) => self.take_refusal(&refusal),
-            }
-        }
-    }
-
-    fn take_stamp(&mut self, stamp: &Stamp, length: usize) {
-        let Some((size, purpose)) = self.session.answer(stamp) else {
-            return;
-        };
-        if purpose != Purpose::Fragments && length < size && self.answers == Answers::AsLong {
-            self.learn(Answers::Stamped, "the server does not answer at a probe's length");
-        }
-        match self.question {
-            Some(question) if (question.size, question.purpose) == (size, purpose) => self.decide(question, true),
-            // It comes late, and tells all the same.
-            _ if purpose == Purpose::Size => self.search.pass(size),
-            _ => {}
-        }
-    }
-
-    fn take(&mut self, datagram: Datagram) {
-        let is_open = self.search.passed().is_some();
-        match (datagram, self.question) {
-            (Datagram::Check, Some(question)) if !is_open || self.answers == Answers::Plain => {
-                if self.search.least() < STAMPED {
-                    self.learn(Answers::Plain, "less than 72 bytes carry no stamp");
-                } else {
-                    self.learn(Answers::Plain, "the server knows no stamps");
-                }
-                if let Some(port) = self.settings.origin.port() {
-                    let what = format!(
-                        "answers without stamps that all come to one port, {port}, do not say which size they are for"
-                    );
-                    self.shortage = Some(Shortage::of(format!("{what}: give -I without it")));
-                    return;
-                }
-                self.decide(question, true);
-            }
-            (Datagram::Notice(notice), _) if is_open => self.broke = Some(notice.text().to_owned()),
-            (Datagram::Notice(notice), Some(question)) => self.give_up(question, notice.text()),
-            (Datagram::Wrong, Some(question)) if !is_open => self.give_up(question, "a wrong answer"),
-            _ => {}
-        }
-    }
-
-    /// The address does not answer as it should.
-    fn give_up(&mut self, question: Question, why: &str) {
-        self.trouble = Some(why.to_owned());
-        self.decide(question, false);
-    }
-
-    /// What the answers are like, where that is news.
-    fn learn(&mut self, answers: Answers, why: &str) {
-        if std::mem::replace(&mut self.answers, answers) != answers {
-            self.stage.show_live("");
-            self.stage.complain(format_args!("{why}: what is found is the way there alone"));
-        }
-    }
-
-    /// The network's word on a probe.
-    fn take_refusal(&mut self, refusal: &Refusal) {
-        let question = self.question;
-        if let Some(too_big) = refusal.too_big {
-            let size = self.session.refused(refusal).or(question.map(|question| question.size));
-            let Some(size) = size.filter(|&size| payload(too_big.mtu, self.route.peer()) < size) else {
-                // Its link would have taken it.
-                return;
-            };
-            let is_news = self.told.iter().all(|told| told.by != too_big.by);
-            if is_news && self.told.len() < MOST_TOLD {
-                self.told.push(too_big);
-            }
-            if too_big.mtu > 0 {
-                self.search.hint(payload(too_big.mtu, self.route.peer()));
-            }
-            match question {
-                // No link takes less than that. Whoever says so may be wrong: all tries are awaited.
-                _ if size == self.search.least() => {}
-                Some(question) if question.size == size && question.purpose == Purpose::Size => {
-                    self.decide(question, false);
-                }
-                _ => self.search.fail(size),
-            }
-            return;
-        }
-        let why = match refusal.error.kind() {
-            io::ErrorKind::ConnectionRefused => "refused".to_owned(),
-            _ => cause(&refusal.error),
-        };
-        match (self.search.passed(), question) {
-            (None, Some(question)) => self.give_up(question, &why),
-            (Some(_), _) if refusal.error.kind() == io::ErrorKind::ConnectionRefused => self.broke = Some(why),
-            // Some router has no way for one of them: the tries will show.
-            _ => log::debug!("udp {}: {why}", self.route.peer()),
         }
     }
 }

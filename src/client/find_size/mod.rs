@@ -8,17 +8,19 @@
 //! | `search` | what passed and what failed in, the next size to ask for out |
 //! | `sent` | which probe was how long, and what its answer tells |
 //! | `datagrams` | asks over UDP, with the don't-fragment bit |
+//! | `hearing` | what comes back: answers, and the network's words |
 //! | `finding` | what the answers, the network and the silence come to |
 //! | `stream` | asks over TCP: a message of one byte, and a long one |
 
 mod datagrams;
 mod finding;
+mod hearing;
 mod search;
 mod sent;
 mod stream;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::datagrams::Datagrams;
 use self::stream::Stream;
@@ -47,6 +49,24 @@ pub struct Settings {
     pub most: Option<usize>,
     /// How long to wait for one answer.
     pub timeout: Duration,
+}
+
+/// The live line, where a person watches.
+#[derive(Clone, Copy, Debug)]
+struct Live(Option<Instant>);
+
+impl Live {
+    fn new(stage: &Stage) -> Live {
+        Live(stage.is_terminal_err().then(|| Instant::now() + LIVE))
+    }
+
+    /// Whether it is to be shown now; then it is due again in a while.
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.0.is_some_and(|due| due <= now);
+        self.0 = if is_due { Some(now + LIVE) } else { self.0 };
+        is_due
+    }
 }
 
 /// Searches on the path to the first of `addresses` that answers. Returns the exit code.

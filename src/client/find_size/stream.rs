@@ -7,11 +7,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{LIVE, Settings, TRIES};
-use crate::client::link::{Answer, Heard, Link};
+use super::{Live, Settings, TRIES};
+use crate::client::link::{Answer, Heard, Link, why};
 use crate::client::route::Route;
 use crate::client::stage::{Source, Stage};
-use crate::connection::{buffer, is_reset};
+use crate::connection::buffer;
 use crate::error::{Error, exit};
 use crate::escape::cause;
 use crate::process::limits::Shortage;
@@ -55,7 +55,7 @@ pub(super) struct Stream {
     /// Whether the short message was acknowledged.
     is_open: bool,
     shortage: Option<io::Error>,
-    next_live: Option<Instant>,
+    live: Live,
     buffer: Box<[u8]>,
 }
 
@@ -65,7 +65,7 @@ impl Stream {
         let now = Instant::now();
         Stream {
             route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
-            next_live: stage.is_terminal_err().then_some(now + LIVE),
+            live: Live::new(&stage),
             stage,
             settings,
             most,
@@ -102,7 +102,10 @@ impl Stream {
             if !self.stage.reactor.has_ready() && self.step_ends().is_some_and(|end| end <= now) {
                 self.meet_silence();
             }
-            self.show_progress();
+            if self.live.is_due() {
+                let progress = self.progress();
+                self.stage.show_live(&progress);
+            }
         }
         Ok(self.conclude())
     }
@@ -124,22 +127,13 @@ impl Stream {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.step_ends().into_iter().chain(self.next_live).min()
+        self.step_ends().into_iter().chain(self.live.0).min()
     }
 
     fn heed_signals(&mut self) {
         if self.stage.signals().contains(&Signal::Report) {
             let progress = self.progress();
             self.stage.complain(progress);
-        }
-    }
-
-    fn show_progress(&mut self) {
-        let now = Instant::now();
-        if self.next_live.is_some_and(|due| due <= now) {
-            self.next_live = Some(now + LIVE);
-            let progress = self.progress();
-            self.stage.show_live(&progress);
         }
     }
 
@@ -197,7 +191,7 @@ impl Stream {
         let peer = self.route.peer();
         let goes_on = self.route.go_on();
         if let Some(why) = self.trouble.take_if(|_| goes_on) {
-            self.stage.complain(format_args!("cannot connect to tcp {}: {why}", Address::new(peer)));
+            self.stage.pass_over(Protocol::Tcp, peer, &why);
         }
         goes_on
     }
@@ -319,14 +313,5 @@ impl Stream {
             self.stage.complain(framing::question(self.settings.framing));
         }
         exit::FAILED
-    }
-}
-
-/// Why there is no way, in a few words.
-fn why(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
-        _ if is_reset(error) => "reset".to_owned(),
-        _ => cause(error),
     }
 }

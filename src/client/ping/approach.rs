@@ -14,7 +14,6 @@ use crate::datagrams::Received;
 use crate::escape::cause;
 use crate::process::limits::Shortage;
 use crate::reactor::{Key, Slice};
-use crate::transcript::address::Address;
 use crate::transcript::instrument::Event;
 use crate::wire::Protocol;
 
@@ -104,10 +103,9 @@ impl Ping {
 
     /// No way to this address: the next is the one to try.
     fn leave_address(&mut self, error: &io::Error) {
-        let (protocol, peer) = (self.settings.protocol, Address::new(self.route.peer()));
         match Shortage::is(error) {
             true => self.tell_shortage(error),
-            false => self.stage.complain(format_args!("cannot connect to {protocol} {peer}: {}", cause(error))),
+            false => self.stage.pass_over(self.settings.protocol, self.route.peer(), &cause(error)),
         }
         if let Some(key) = self.approached.take() {
             self.flows.close(key);

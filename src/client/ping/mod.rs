@@ -39,7 +39,6 @@ mod scout;
 mod still;
 mod tally;
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -52,16 +51,15 @@ use self::schedule::Schedule;
 use self::scout::Scout;
 use self::still::Watch;
 use self::tally::Tally;
-use super::link::Answer;
+use super::link::{Answer, why};
 use super::origin::Origin;
 use super::route::Route;
 use super::stage::{Source, Stage};
 use super::target::Family;
-use crate::connection::{buffer, is_reset};
+use crate::connection::buffer;
 use crate::datagrams::Batch;
 use crate::datagrams::clock::Clock;
 use crate::error::Error;
-use crate::escape::cause;
 use crate::latency::Timeline;
 use crate::process::limits::raise_descriptor_limit;
 use crate::process::signals::Signal;
@@ -354,15 +352,5 @@ impl Ping {
             self.hide_progress();
             self.stage.journal.tell(event);
         }
-    }
-}
-
-/// Why a probe did not make it, in a few words.
-fn why(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => "closed".to_owned(),
-        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
-        _ if is_reset(error) => "reset".to_owned(),
-        _ => cause(error),
     }
 }
