@@ -132,6 +132,14 @@ stats           the server's counters, on one line
 close IP:PORT   close one client's connection
 shutdown        close all connections and end (also: quit, exit)";
 
+/// The same in Chinese: the commands are the same words.
+pub const HELP_ZH: &str = "\
+help            显示这个列表
+clients         有谁连接着
+stats           服务器的各项计数，在一行里
+close IP:PORT   关闭一个客户端的连接
+shutdown        关闭所有连接并结束（也可以用 quit、exit）";
+
 impl Render for Event<'_> {
     fn render(&self, style: Style, stamp: &Stamp, out: &mut String) {
         match style.format {
@@ -232,23 +240,38 @@ impl Event<'_> {
                 }
                 push_line!(out, " longest_turn_ms={:.3}", stats.longest_turn_ms());
             }
-            Event::Clients([]) => push_line!(out, "0 clients"),
+            Event::Clients([]) => match lang {
+                Lang::En => push_line!(out, "0 clients"),
+                Lang::Zh => push_line!(out, "0 个客户端"),
+            },
             Event::Clients(clients) => {
                 for client in clients {
                     let peer = Address::new(client.peer);
                     let connected = client.connected.as_secs_f64();
                     let silent = client.silent.as_secs_f64();
                     let (n, via) = (client.messages, Via(client.via));
-                    push_line!(out, "{peer}{via} connected {connected:.1} s, {n} messages, silent {silent:.1} s");
+                    match lang {
+                        Lang::En => {
+                            push_line!(
+                                out,
+                                "{peer}{via} connected {connected:.1} s, {n} messages, silent {silent:.1} s"
+                            );
+                        }
+                        Lang::Zh => {
+                            push_line!(out, "{peer}{via} 已连接 {connected:.1} 秒，{n} 条消息，已沉默 {silent:.1} 秒");
+                        }
+                    }
                 }
             }
-            Event::NoSuchClient(word) => {
-                push_line!(out, "no such client: {}", escape::shown(word));
-            }
-            Event::UnknownCommand(words) => {
-                push_line!(out, "unknown command: {}, try help", escape::shown(words));
-            }
-            Event::Help => push_line!(out, "{HELP}"),
+            Event::NoSuchClient(word) => match lang {
+                Lang::En => push_line!(out, "no such client: {}", escape::shown(word)),
+                Lang::Zh => push_line!(out, "没有这个客户端: {}", escape::shown(word)),
+            },
+            Event::UnknownCommand(words) => match lang {
+                Lang::En => push_line!(out, "unknown command: {}, try help", escape::shown(words)),
+                Lang::Zh => push_line!(out, "未知命令: {}，请输入 help", escape::shown(words)),
+            },
+            Event::Help => push_line!(out, "{}", if lang == Lang::Zh { HELP_ZH } else { HELP }),
         }
     }
 

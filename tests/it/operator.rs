@@ -205,3 +205,14 @@ fn an_operator_who_floods_does_not_disturb_the_clients() {
     drop(server);
     flood.join().unwrap();
 }
+
+#[test]
+fn who_reads_chinese_is_answered_in_chinese_and_commands_are_the_same_words() {
+    let mut server = operated("-t -q --lang zh");
+    server.type_in("clients\nclose 1.2.3.4:5\nnonsense\nhelp\nstats\n");
+    for line in ["0 个客户端", "没有这个客户端: 1.2.3.4:5", "未知命令: nonsense，请输入 help"] {
+        server.stdout.expect(line);
+    }
+    server.stdout.find("help", |line| line.starts_with("clients ") && line.contains("有谁连接着"));
+    server.stdout.find("the figures", |line| line.starts_with("uptime="));
+}

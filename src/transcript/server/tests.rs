@@ -269,7 +269,7 @@ fn the_operator_asks_for_stats() {
 
 #[test]
 fn the_operator_asks_for_clients() {
-    check(Event::Clients(&[]), "0 clients\n", "0 clients\n", json!({"event": "clients", "clients": []}));
+    check(Event::Clients(&[]), "0 个客户端\n", "0 clients\n", json!({"event": "clients", "clients": []}));
     let clients = [
         ClientLine {
             peer: at("10.0.0.5:4001"),
@@ -288,9 +288,11 @@ fn the_operator_asks_for_clients() {
     ];
     let lines = "10.0.0.5:4001 connected 12.3 s, 6 messages, silent 0.4 s\n\
                  [::1]:4002 via 10.0.0.2:51000 connected 0.0 s, 0 messages, silent 0.0 s\n";
+    let chinese = "10.0.0.5:4001 已连接 12.3 秒，6 条消息，已沉默 0.4 秒\n\
+                   [::1]:4002 via 10.0.0.2:51000 已连接 0.0 秒，0 条消息，已沉默 0.0 秒\n";
     check(
         Event::Clients(&clients),
-        lines,
+        chinese,
         lines,
         json!({"event": "clients", "clients": [
             {"peer": "10.0.0.5:4001", "seconds": 12.345, "messages": 6, "silent": 0.4},
@@ -303,13 +305,13 @@ fn the_operator_asks_for_clients() {
 fn the_operator_makes_a_mistake() {
     check(
         Event::NoSuchClient(b"10.0.0.5\x1b"),
-        "no such client: 10.0.0.5\\u{001b}\n",
+        "没有这个客户端: 10.0.0.5\\u{001b}\n",
         "no such client: 10.0.0.5\\u{001b}\n",
         json!({"event": "operator", "text": "no such client: 10.0.0.5\\u{001b}"}),
     );
     check(
         Event::UnknownCommand("clöse \u{202e}x".as_bytes()),
-        "unknown command: clöse \\u{202e}x, try help\n",
+        "未知命令: clöse \\u{202e}x，请输入 help\n",
         "unknown command: clöse \\u{202e}x, try help\n",
         json!({"event": "operator", "text": "unknown command: clöse \\u{202e}x, try help"}),
     );
@@ -317,9 +319,9 @@ fn the_operator_makes_a_mistake() {
 
 #[test]
 fn help_names_every_command() {
-    let text = format!("{HELP}\n");
-    check(Event::Help, &text, &text, json!({"event": "operator", "text": HELP}));
+    let (text, chinese) = (format!("{HELP}\n"), format!("{HELP_ZH}\n"));
+    check(Event::Help, &chinese, &text, json!({"event": "operator", "text": HELP}));
     for word in ["help", "clients", "stats", "close IP:PORT", "shutdown", "quit", "exit"] {
-        assert!(text.contains(word), "{word}");
+        assert!(text.contains(word) && chinese.contains(word), "{word}");
     }
 }
