@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 /// Each mode in a way that ends soon, quiet or not.
-const MODES: [&str; 12] = [
+const MODES: [&str; 14] = [
     "-m hello",
     "-u -m hello",
     "-q -m hello",
@@ -26,6 +26,8 @@ const MODES: [&str; 12] = [
     "--find-idle 0.1",
     "--find-idle 0.1 -u",
     "-q --find-idle 0.1",
+    "--find-size 100 -u",
+    "-q --find-size 100 -u",
 ];
 
 /// The sentences of the `error` events. Each line is an object with a time, and stderr has the sentence as well.
@@ -260,6 +262,8 @@ fn an_interrupt_is_no_error() {
             (udp.address(), "--ping -u -W 30"),
             (tcp.address(), "--find-idle 60 -W 30"),
             (udp.address(), "--find-idle 60 -u -W 30"),
+            (tcp.address(), "--find-size --framing lines -W 30"),
+            (udp.address(), "--find-size -u -W 30"),
         ] {
             let mut client = json_to(address, mode).start();
             wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));

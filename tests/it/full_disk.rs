@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 /// Each mode in a way that ends soon where stdout takes everything.
-const MODES: [&str; 7] = [
+const MODES: [&str; 8] = [
     "-m hello",
     "-u -m hello",
     "-ztu",
@@ -22,6 +22,7 @@ const MODES: [&str; 7] = [
     "--ping -q -c 3 -i 0.01",
     "--find-idle 0.1",
     "--find-idle 0.1 -u",
+    "--find-size -u",
 ];
 
 const NO_SPACE: &str = "reactor-client: cannot write to stdout: No space left on device";
@@ -176,7 +177,7 @@ fn a_sentence_for_a_file_that_may_not_grow_kills_nobody() {
 fn a_closed_stdout_ends_an_instrument_with_exit_1_though_it_has_nothing_to_say_yet() {
     undisturbed(|| {
         let silent = FarTcp::new();
-        for mode in ["-z -W 30", "--ping -W 30", "--find-idle 30 -W 30"] {
+        for mode in ["-z -W 30", "--ping -W 30", "--find-idle 30 -W 30", "--find-size --framing lines -W 30"] {
             let (reader, writer) = std::io::pipe().unwrap();
             let mut client = client_to(silent.address(), mode).stdout(Output::Given(writer.into())).start();
             let _caller = silent.accept();

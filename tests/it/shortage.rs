@@ -3,8 +3,17 @@
 use crate::harness::{Ended, Namespace, client_to, have, run, server, server_under_test, undisturbed};
 
 /// Each mode in a way that ends soon.
-const MODES: [&str; 8] =
-    ["-m hello", "-u -m hello", "-z", "-zu", "--ping -c 1", "--ping -c 1 -u", "--find-idle 0.1", "--find-idle 0.1 -u"];
+const MODES: [&str; 9] = [
+    "-m hello",
+    "-u -m hello",
+    "-z",
+    "-zu",
+    "--ping -c 1",
+    "--ping -c 1 -u",
+    "--find-idle 0.1",
+    "--find-idle 0.1 -u",
+    "--find-size 100 -u",
+];
 
 #[track_caller]
 fn expect_shortage(mode: &str, ended: &Ended, what: &str) {
@@ -108,7 +117,7 @@ fn a_family_that_this_machine_has_no_address_of_is_no_shortage() {
                 ended.err
             );
         }
-        for mode in ["-m hello", "-u -m hello", "--ping -c 1", "--ping -c 1 -u", "--find-idle 0.1"] {
+        for mode in ["-m hello", "-u -m hello", "--ping -c 1", "--ping -c 1 -u", "--find-idle 0.1", "--find-size -u"] {
             let ended = run(namespace.client(&format!("::1 6666 {mode}")));
             assert_eq!(ended.code, 1, "{mode}: {:?} {:?}", ended.out, ended.err);
         }

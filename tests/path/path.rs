@@ -245,7 +245,8 @@ impl Pair {
         let (line, way, len) = (&mut lines[side], &mut self.ways[side], read.unwrap_or(0));
         (way.bytes, way.reads, way.ended) = (way.bytes + len, way.reads + 1, len == 0);
         self.broken |= read.is_none();
-        let due = line.due_from(slice.now());
+        // Behind the reading: what came while the slice went on is not to leave early.
+        let due = line.due_from(Instant::now());
         line.push(due, (slice.source(), buffer[..len].into(), 1));
         true
     }
@@ -301,7 +302,11 @@ fn run(args: Args) -> io::Result<u8> {
                         let known = flows.iter().find(|(known, _)| *known == client).map(|(_, key)| *key);
                         let mut open = || peers.insert_with(|key| flow(key, reactor.registry(), client, args.target));
                         let key = known.or_else(|| open().inspect(|&key| flows.push_back((client, key))).ok());
-                        lines[0].send(now, key.map(Who::Peer).filter(|_| dead_until(now).is_none()), &buffer[..len]);
+                        lines[0].send(
+                            Instant::now(),
+                            key.map(Who::Peer).filter(|_| dead_until(now).is_none()),
+                            &buffer[..len],
+                        );
                         if flows.len() > FLOWS {
                             flows.pop_front().and_then(|(_, oldest)| peers.remove(oldest));
                         }
@@ -312,7 +317,11 @@ fn run(args: Args) -> io::Result<u8> {
                         while let Some((len, from)) = ask(&mut slice.budget, || socket.recv_from(&mut buffer)) {
                             // A stranger's may come here, to who had this port before.
                             if from == args.target {
-                                lines[1].send(now, Some(source).filter(|_| dead_until(now).is_none()), &buffer[..len]);
+                                lines[1].send(
+                                    Instant::now(),
+                                    Some(source).filter(|_| dead_until(now).is_none()),
+                                    &buffer[..len],
+                                );
                             }
                         }
                     }
