@@ -8,6 +8,7 @@
 //! | [`recipes`] | the two programs at work: in scripts, in checks, as instruments |
 //! | [`path`] | a path, question by question; what ping and nc say of it; a lab of your own |
 //! | [`production`] | restarts, balancers, who may come, figures |
+//! | [`glossary`] | the words, in English and Chinese, and where each lives |
 //!
 //! The README is the way in: exit codes, options by task, the wire, the limits. The [map of the crate](crate) says
 //! which room does what. This module holds nothing but its documentation.
@@ -56,5 +57,13 @@ pub mod production {
     #![doc = include_str!("production.md")]
 
     pub use crate::guide as contents;
+    pub use crate::guide::glossary as next;
     pub use crate::guide::path as previous;
+}
+
+pub mod glossary {
+    #![doc = include_str!("glossary.md")]
+
+    pub use crate::guide as contents;
+    pub use crate::guide::production as previous;
 }

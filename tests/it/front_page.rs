@@ -95,6 +95,22 @@ fn it_and_the_guide_name_every_chapter() {
 }
 
 #[test]
+fn the_files_that_the_guide_names_are_there() {
+    let mut named = 0;
+    for chapter in chapters() {
+        let text = read(&format!("src/guide/{chapter}.md"));
+        let code = text.split('`').skip(1).step_by(2);
+        for file in code.filter(|code| code.ends_with(".rs") && code.contains('/') && !code.contains(' ')) {
+            let is_there =
+                [format!("src/{file}"), file.to_owned()].iter().any(|file| Path::new(ROOT).join(file).is_file());
+            assert!(is_there, "{chapter} names {file}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named} files are named");
+}
+
+#[test]
 fn every_long_option_is_named_in_it_or_in_the_guide() {
     let chapters = chapters().into_iter().map(|chapter| read(&format!("src/guide/{chapter}.md")));
     let written: String = chapters.chain([read("README.md")]).collect();
