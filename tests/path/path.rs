@@ -135,7 +135,9 @@ impl Line {
     }
 
     /// A datagram; for nobody it is lost. All dice are thrown in any case: no fault changes whom another one hits.
-    fn send(&mut self, now: Instant, who: Option<Who>, bytes: &[u8]) {
+    fn send(&mut self, who: Option<Who>, bytes: &[u8]) {
+        // Behind the reading: what came while a slice went on is not to leave early.
+        let now = Instant::now();
         let [drop, duplicate, reorder] = self.odds.map(|odds| self.throw() < odds);
         let due = self.due_from(now);
         let fits = self.under_way.len() < DATAGRAMS && self.bytes + bytes.len() <= DATAGRAM_BYTES;
@@ -245,7 +247,6 @@ impl Pair {
         let (line, way, len) = (&mut lines[side], &mut self.ways[side], read.unwrap_or(0));
         (way.bytes, way.reads, way.ended) = (way.bytes + len, way.reads + 1, len == 0);
         self.broken |= read.is_none();
-        // Behind the reading: what came while the slice went on is not to leave early.
         let due = line.due_from(Instant::now());
         line.push(due, (slice.source(), buffer[..len].into(), 1));
         true
@@ -302,11 +303,7 @@ fn run(args: Args) -> io::Result<u8> {
                         let known = flows.iter().find(|(known, _)| *known == client).map(|(_, key)| *key);
                         let mut open = || peers.insert_with(|key| flow(key, reactor.registry(), client, args.target));
                         let key = known.or_else(|| open().inspect(|&key| flows.push_back((client, key))).ok());
-                        lines[0].send(
-                            Instant::now(),
-                            key.map(Who::Peer).filter(|_| dead_until(now).is_none()),
-                            &buffer[..len],
-                        );
+                        lines[0].send(key.map(Who::Peer).filter(|_| dead_until(now).is_none()), &buffer[..len]);
                         if flows.len() > FLOWS {
                             flows.pop_front().and_then(|(_, oldest)| peers.remove(oldest));
                         }
@@ -317,11 +314,7 @@ fn run(args: Args) -> io::Result<u8> {
                         while let Some((len, from)) = ask(&mut slice.budget, || socket.recv_from(&mut buffer)) {
                             // A stranger's may come here, to who had this port before.
                             if from == args.target {
-                                lines[1].send(
-                                    Instant::now(),
-                                    Some(source).filter(|_| dead_until(now).is_none()),
-                                    &buffer[..len],
-                                );
+                                lines[1].send(Some(source).filter(|_| dead_until(now).is_none()), &buffer[..len]);
                             }
                         }
                     }
