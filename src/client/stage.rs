@@ -27,9 +27,15 @@ impl Stage {
     /// is said.
     ///
     /// # Errors
-    /// It cannot begin; or something keeps it from that for longer than the system remembers, or until a signal asks to end.
-    pub fn as_soon_as_may_be<T>(&mut self, mut begin: impl FnMut(&Reactor<Source>) -> io::Result<T>) -> io::Result<T> {
-        let until = Instant::now() + REMEMBERED;
+    /// It cannot begin; or something keeps it from that for longer than the system remembers, beyond `until`, or until a
+    /// signal asks to end.
+    pub fn as_soon_as_may_be<T>(
+        &mut self,
+        until: Option<Instant>,
+        mut begin: impl FnMut(&Reactor<Source>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let remembered = Instant::now() + REMEMBERED;
+        let until = until.map_or(remembered, |until| until.min(remembered));
         let mut said = false;
         loop {
             let error = match begin(&self.reactor) {
@@ -59,16 +65,17 @@ impl Stage {
 
     /// Tells the trace what a turn came to, before the next one, which is due at `deadline`.
     pub fn end_turn(&mut self, deadline: Option<Instant>) {
-        if trace::is_on() && self.reactor.is_traced() {
+        if trace::is_on() && self.reactor.is_told() {
             let printed = Counted(self.journal.take_told(), "line");
-            trace!("  printed {printed}; {}", NextDeadline(deadline));
+            trace!("  printed {printed}; {}", NextDeadline(self.reactor.next_wake(deadline)));
         }
     }
 
     /// The next slice of this turn; the trace tells whose it is.
     pub fn next_slice(&mut self) -> Option<Slice<Source>> {
         let slice = self.reactor.next_slice()?;
-        if trace::is_on() {
+        if trace::is_on() && !reactor::Source::is_of_trace(slice.source()) {
+            self.reactor.tell_turn();
             let readiness = self.reactor.readiness(slice.source());
             match slice.source() {
                 Source::Link(key) => {
@@ -76,9 +83,7 @@ impl Stage {
                 }
                 Source::Signals => trace!("  the signals {readiness}"),
                 Source::Console => trace!("  stdin {readiness}"),
-                Source::Screen => trace!("  stdout {readiness}"),
-                // The trace goes out by it.
-                Source::Diagnostics => {}
+                Source::Screen | Source::Diagnostics => {}
                 Source::Alarm => trace!("  the alarm rang"),
                 Source::Lookup => trace!("  the resolver's pipe {readiness}"),
             }
@@ -138,8 +143,9 @@ impl reactor::Source for Source {
         }
     }
 
+    /// stdout may be the same terminal, or the same journal.
     fn is_of_trace(self) -> bool {
-        self == Source::Diagnostics
+        matches!(self, Source::Screen | Source::Diagnostics)
     }
 
     fn is_urgent(self) -> bool {

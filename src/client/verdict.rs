@@ -59,6 +59,8 @@ pub struct Verdict {
     links: Slots<(usize, Link)>,
     /// That the framing may be another one there was said.
     said_framing: bool,
+    /// When nothing more is asked.
+    until: Option<Instant>,
     buffer: Box<[u8]>,
 }
 
@@ -66,7 +68,7 @@ impl Verdict {
     /// A verdict on every address over every protocol.
     pub fn new(stage: Stage, settings: Settings, addresses: &[SocketAddr]) -> Verdict {
         let cases = cases(&settings.protocols, addresses);
-        Verdict { stage, settings, cases, links: Slots::new(), said_framing: false, buffer: buffer() }
+        Verdict { stage, settings, cases, links: Slots::new(), said_framing: false, until: None, buffer: buffer() }
     }
 
     /// Asks until every case is decided, or a signal ends it. Returns the exit code.
@@ -174,8 +176,6 @@ impl Verdict {
     /// Begins a try with a socket of its own, so that an answer to an earlier one is not taken for its.
     fn try_again(&mut self, index: usize) {
         let case = &mut self.cases[index];
-        case.tries += 1;
-        case.began = Instant::now();
         case.asked = None;
         if let Some(earlier) = case.link.take() {
             self.links.remove(earlier);
@@ -183,9 +183,12 @@ impl Verdict {
         let (protocol, address) = (case.protocol, case.address);
         let Settings { framing, ref origin, .. } = self.settings;
         let links = &mut self.links;
-        let opened = self.stage.as_soon_as_may_be(|reactor| {
+        let opened = self.stage.as_soon_as_may_be(self.until, |reactor| {
             links.insert_with(|key| Ok((index, Link::open(protocol, address, framing, origin, key, reactor)?)))
         });
+        // Behind the wait, which was for no answer.
+        case.tries += 1;
+        case.began = Instant::now();
         match opened {
             Ok(key) => case.link = Some(key),
             Err(error) => {

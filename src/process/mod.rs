@@ -28,7 +28,7 @@ use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
 use crate::stdio::typing::{self, Typing};
 use crate::stdio::{block_signals, is_io_failure};
-use crate::trace::trace;
+use crate::trace::{Counted, trace};
 use crate::transcript::client::Event;
 use crate::transcript::journal::{Journal, LAST_LINES};
 use crate::transcript::{Render, Style};
@@ -243,6 +243,8 @@ impl<S: Ends> Process<S> {
     /// Writes what is left, [patiently](Process::finish_patiently), and says where that cannot be. Returns the exit
     /// code: `code`, where all that was told could be read.
     pub fn conclude(&mut self, code: u8) -> u8 {
+        let printed = Counted(self.journal.take_told(), "line");
+        trace!("  printed {printed}; the end");
         self.finish_patiently();
         let code = self.judge_stdout().unwrap_or(code);
         let patience = self.patience();

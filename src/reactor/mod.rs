@@ -86,7 +86,8 @@ pub struct Reactor<S> {
     /// For the trace: the turn's number, and what its events say.
     turn: u64,
     seen: Vec<(S, Readiness)>,
-    is_traced: bool,
+    /// How long was slept before the turn that is not told yet.
+    untold: Option<Duration>,
 }
 
 impl<S: Source> Reactor<S> {
@@ -106,7 +107,7 @@ impl<S: Source> Reactor<S> {
             failing_since: None,
             turn: 0,
             seen: Vec::new(),
-            is_traced: true,
+            untold: None,
         })
     }
 
@@ -215,9 +216,17 @@ impl<S: Source> Reactor<S> {
         }
     }
 
-    /// Whether this turn is one to tell of.
-    pub fn is_traced(&self) -> bool {
-        self.is_traced
+    /// Whether this turn was told.
+    pub fn is_told(&self) -> bool {
+        self.untold.is_none()
+    }
+
+    /// When the next wait ends without an event, where the program's own deadline is this.
+    pub fn next_wake(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+        match self.has_ready() {
+            true => Some(self.turn_began),
+            false => self.pauses.iter().map(|pause| pause.0).chain(deadline).min(),
+        }
     }
 
     /// What woke `source` in this turn, in words; known to the trace alone.
@@ -228,15 +237,25 @@ impl<S: Source> Reactor<S> {
     #[cold]
     #[inline(never)]
     fn trace_turn(&mut self, slept: Duration) {
-        self.turn += 1;
-        self.is_traced = true;
         let told = self.events.iter().filter_map(|event| Some((S::of(event.token())?, Readiness::of(event))));
         self.seen = told.collect();
-        if !self.seen.is_empty() && self.seen.iter().all(|(source, _)| source.is_of_trace()) {
-            self.is_traced = false;
-            return;
+        self.untold = Some(slept);
+        if self.seen.is_empty() || self.seen.iter().any(|(source, _)| !source.is_of_trace()) {
+            self.tell_turn();
         }
-        let (turn, events) = (self.turn, Counted(self.seen.len(), "event"));
+    }
+
+    /// Tells the trace of a turn, unless that was done. One in which only the trace's own way out woke the loop is not
+    /// told, until it turns out that somebody else is served, too.
+    #[cold]
+    #[inline(never)]
+    pub fn tell_turn(&mut self) {
+        let Some(slept) = self.untold.take() else {
+            return;
+        };
+        self.turn += 1;
+        let others = self.seen.iter().filter(|(source, _)| !source.is_of_trace()).count();
+        let (turn, events) = (self.turn, Counted(others, "event"));
         match slept.is_zero() {
             true => trace!("turn {turn}: did not sleep, {events}"),
             false => trace!("turn {turn}: slept {:.3} s, {events}", slept.as_secs_f64()),

@@ -239,6 +239,9 @@ impl Server {
             self.notifier.show_life(now);
             self.recall_operator();
         }
+        if trace::is_on() {
+            self.trace_last(turn);
+        }
         self.conclude();
         Ok(())
     }

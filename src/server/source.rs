@@ -62,11 +62,12 @@ impl reactor::Source for Source {
         }
     }
 
-    /// A signal may change what the rest of the turn should do.
+    /// stdout may be the same terminal, or the same journal.
     fn is_of_trace(self) -> bool {
-        self == Source::Diagnostics
+        matches!(self, Source::Screen | Source::Diagnostics)
     }
 
+    /// A signal may change what the rest of the turn should do.
     fn is_urgent(self) -> bool {
         self == Source::Signals
     }

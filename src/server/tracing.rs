@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{Server, Source};
+use crate::reactor;
 use crate::trace::{Counted, NextDeadline, trace};
 use crate::transcript::address::Address;
 
@@ -20,6 +21,10 @@ impl Server {
     #[cold]
     #[inline(never)]
     pub(super) fn trace_source(&mut self, source: Source) {
+        if reactor::Source::is_of_trace(source) {
+            return;
+        }
+        self.process.reactor.tell_turn();
         let readiness = self.process.reactor.readiness(source);
         match source {
             Source::Peer(key) => {
@@ -32,9 +37,7 @@ impl Server {
             Source::Listener => trace!("  the listener {readiness}"),
             Source::Datagrams => trace!("  the UDP socket {readiness}"),
             Source::Console => trace!("  stdin {readiness}"),
-            Source::Screen => trace!("  stdout {readiness}"),
-            // The trace goes out by it.
-            Source::Diagnostics => {}
+            Source::Screen | Source::Diagnostics => {}
             Source::Metrics => trace!("  the metrics' listener {readiness}"),
             Source::Visitor => trace!("  the metrics' visitor {readiness}"),
             Source::Alarm => trace!("  the alarm rang"),
@@ -45,11 +48,23 @@ impl Server {
     #[cold]
     #[inline(never)]
     pub(super) fn trace_end(&mut self, TurnEnd { swept, reaped }: TurnEnd, deadline: Option<Instant>) {
-        if !self.process.reactor.is_traced() {
+        // What is swept is no event.
+        if swept + reaped > 0 {
+            self.process.reactor.tell_turn();
+        }
+        if !self.process.reactor.is_told() {
             return;
         }
         let printed = Counted(self.process.journal.take_told(), "line");
-        let deadline = NextDeadline(deadline);
+        let deadline = NextDeadline(self.process.reactor.next_wake(deadline));
         trace!("  swept {swept}, reaped {reaped}, printed {printed}; {deadline}");
+    }
+
+    /// What the last turn came to.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn trace_last(&mut self, TurnEnd { swept, reaped }: TurnEnd) {
+        let printed = Counted(self.process.journal.take_told(), "line");
+        trace!("  swept {swept}, reaped {reaped}, printed {printed}; the end");
     }
 }

@@ -1,6 +1,6 @@
 //! `--trace`: whole turns, in the words of the code.
 
-use crate::harness::{Client, Server, ServerBuilder, client_to, end_of, piped_to, server, undisturbed};
+use crate::harness::{Client, Input, Output, Server, ServerBuilder, client_to, end_of, piped_to, server, undisturbed};
 
 /// Digits where they differ from run to run: ports, and spans of time.
 fn normalized(line: &str) -> String {
@@ -163,7 +163,7 @@ turn: slept S s, 1 event
     its last word: idle timeout
     sent 12 bytes
     shut our side
-  swept 1, reaped 0, printed 1 line; next deadline in S s
+  swept 1, reaped 0, printed 1 line; next deadline now
 turn: slept S s, 1 event
   CLIENT (slot 0, generation 1) writable
     read nothing: it is drained
@@ -214,7 +214,7 @@ fn a_shutdown() {
 turn: slept S s, 1 event
   the signals readable
     SIGTERM
-  swept 0, reaped 0, printed 1 line; next deadline in S s
+  swept 0, reaped 0, printed 1 line; next deadline now
 turn: slept S s, 0 events
   the listener without an event
   the UDP socket without an event
@@ -224,7 +224,7 @@ turn: slept S s, 0 events
     its last word: server is shutting down
     sent 23 bytes
     shut our side
-  swept 0, reaped 0, printed 1 line; next deadline in S s
+  swept 0, reaped 0, printed 1 line; next deadline now
 turn: slept S s, 1 event
   CLIENT (slot 0, generation 1) writable
     read nothing: it is drained
@@ -232,6 +232,7 @@ turn: slept S s, 1 event
 turn: slept S s, 1 event
   CLIENT (slot 0, generation 1) readable, writable, its end is there, takes nothing any more
     read the end of the stream
+  swept 0, reaped 1, printed 0 lines; the end
 ",
         );
     });
@@ -255,6 +256,32 @@ fn a_stderr_that_is_read_slowly_is_no_news() {
         let empty = lines.windows(2).find(|pair| is_end(&pair[1]) && (is_end(&pair[0]) || pair[0].contains("1 event")));
         assert!(empty.is_none(), "a turn for nothing: {empty:?}");
         assert!(lines.len() > 10_000, "it was never full: {} lines", lines.len());
+    });
+}
+
+/// What is printed on one of two streams to one terminal makes the other one writable, too.
+#[test]
+fn on_a_terminal_it_rests_where_nothing_happens() {
+    undisturbed(|| {
+        let server = server("");
+        for mode in ["-m hello", "-ztu", "--ping -u -c 2 -i 0.3", "--find-size -u"] {
+            let launch = client_to(server.tcp(), &format!("{mode} --trace"));
+            let mut client = launch.stdout(Output::Terminal).stderr(Output::Terminal).start();
+            let code = client.wait_exit();
+            let lines = client.terminal.in_the_end().len();
+            assert!(code == 0 && (5..300).contains(&lines), "{mode}: {code} with {lines} lines");
+        }
+        // Nothing is typed.
+        let mut client = client_to(server.tcp(), "--trace").stdin(Input::Terminal);
+        client = client.stdout(Output::Terminal).stderr(Output::Terminal);
+        let client = client.start();
+        client.terminal.find("the prompt", |line| line.contains("type a message"));
+        assert!(crate::harness::settled(std::time::Duration::from_millis(300), || client.terminal.count()) < 60);
+        let launch = crate::harness::Launch::server(&["-p", "0", "--trace"]);
+        let server = launch.stdout(Output::Terminal).stderr(Output::Terminal).start();
+        server.terminal.find("its address", |line| line.contains("listening"));
+        let lines = crate::harness::settled(std::time::Duration::from_millis(300), || server.terminal.count());
+        assert!(lines < 30, "{lines} lines of a server that nobody asks");
     });
 }
 

@@ -103,6 +103,8 @@ pub struct Chat {
     answered_at: Instant,
     prompts: bool,
     first_prompt: bool,
+    /// stdout takes nothing, so nothing is read.
+    is_stalled: bool,
 }
 
 impl Chat {
@@ -132,6 +134,7 @@ impl Chat {
             progress: Instant::now(),
             answered_at: Instant::now(),
             first_prompt: true,
+            is_stalled: false,
             settings,
         })
     }
@@ -144,10 +147,10 @@ impl Chat {
         self.first_address(Instant::now());
         self.talk_on();
         while matches!(self.state, Phase::Connecting(_) | Phase::Talking) {
-            let stalled = !self.stage.has_room();
+            self.is_stalled = !self.stage.has_room();
             let deadline = self.deadline();
             let now = self.stage.next_turn(deadline)?;
-            if stalled {
+            if self.is_stalled {
                 // Nothing was read meanwhile, so nobody is late.
                 (self.progress, self.answered_at) = (now, now);
             }
@@ -179,7 +182,9 @@ impl Chat {
             // stdout takes lines again: what was left unread for that reason is read now.
             Source::Screen => {
                 self.stage.heed(Source::Screen);
-                self.ask_link();
+                if self.is_stalled {
+                    self.ask_link();
+                }
             }
             Source::Link(key) if Some(key) == self.link => match self.state {
                 Phase::Connecting(_) => self.check_connection(slice),

@@ -28,7 +28,7 @@ impl Chat {
             self.links.remove(key);
         }
         let (links, route) = (&mut self.links, &self.route);
-        match self.stage.as_soon_as_may_be(|reactor| links.insert_with(|key| route.open(key, reactor))) {
+        match self.stage.as_soon_as_may_be(None, |reactor| links.insert_with(|key| route.open(key, reactor))) {
             Ok(key) => self.link = Some(key),
             Err(error) => return self.no_way(&error, now),
         }

@@ -205,7 +205,7 @@ impl Datagrams {
             self.links.remove(key);
         }
         let (route, links) = (&self.route, &mut self.links);
-        let opened = self.stage.as_soon_as_may_be(|reactor| links.insert_with(|key| route.open(key, reactor)));
+        let opened = self.stage.as_soon_as_may_be(None, |reactor| links.insert_with(|key| route.open(key, reactor)));
         let key = opened?;
         self.key = Some(key);
         self.session = Session::new();

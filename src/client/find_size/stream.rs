@@ -156,9 +156,11 @@ impl Stream {
             if let Some(key) = self.key.take() {
                 self.links.remove(key);
             }
-            self.enter(Step::Connecting);
             let (route, links) = (&self.route, &mut self.links);
-            let opened = self.stage.as_soon_as_may_be(|reactor| links.insert_with(|key| route.open(key, reactor)));
+            let opened =
+                self.stage.as_soon_as_may_be(None, |reactor| links.insert_with(|key| route.open(key, reactor)));
+            // Behind the wait, which was for no answer.
+            self.enter(Step::Connecting);
             match opened {
                 Ok(key) => return self.key = Some(key),
                 Err(error) => self.note(&error),

@@ -83,8 +83,10 @@ impl Ping {
             // It has never answered: one of the others may.
             Some(place) => addresses.iter().cycle().nth(place + 1).filter(|&&next| next != old),
         };
+        // Among the addresses of one answer each is said once, however often its turn comes.
+        let is_news = !addresses.contains(&old) || next.is_some_and(|&next| !self.route.has_been_at(next));
         if let Some(&address) = next {
-            self.move_to(address);
+            self.move_to(address, is_news);
         }
     }
 
@@ -100,11 +102,10 @@ impl Ping {
     }
 
     /// The run goes on at another address; what is out may still be answered by the old one.
-    fn move_to(&mut self, address: SocketAddr) {
+    fn move_to(&mut self, address: SocketAddr, is_news: bool) {
         let now = Instant::now();
         let (old, new) = (Address::new(self.route.peer()), Address::new(address));
-        // Each new address is said once, however often its turn comes.
-        if !self.route.has_been_at(address) {
+        if is_news {
             self.hide_progress();
             self.stage.journal.flush();
             self.stage.complain(format_args!("{} is now {}", old.parts().0, new.parts().0));

@@ -39,6 +39,7 @@ pub fn wait(stage: Stage, settings: Settings, target: &Target, family: Option<Fa
         Asking::ForEver => None,
     };
     let mut verdict = Verdict::new(stage, settings, &[]);
+    verdict.until = until;
     let unresolved = verdict.rounds(target, family, until)?;
     verdict.stage.show_live("");
     match unresolved {
