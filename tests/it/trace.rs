@@ -312,7 +312,7 @@ fn the_client_tells_its_turns_in_every_mode() {
             let ended = end_of(&mut client_to(server.tcp(), &format!("{mode} --trace")).start());
             assert_eq!(ended.code, 0, "{mode}: {:?}", ended.err);
             let trace = ended.err.join("\n");
-            for words in ["turn 1: ", "  a socket (slot 0, generation 1) ", "    sent ", "; next deadline in "] {
+            for words in ["turn 1: ", "  a socket (slot 0, generation 1) ", "    sent ", "; next deadline "] {
                 assert!(trace.contains(words), "{mode}: no '{words}' in\n{trace}");
             }
             // What is told stays on stdout.
