@@ -183,12 +183,14 @@ impl Verdict {
         let (protocol, address) = (case.protocol, case.address);
         let Settings { framing, ref origin, .. } = self.settings;
         let links = &mut self.links;
+        let mut began = Instant::now();
         let opened = self.stage.as_soon_as_may_be(self.until, |reactor| {
+            // A wait for the port is none for an answer; the connecting is.
+            began = Instant::now();
             links.insert_with(|key| Ok((index, Link::open(protocol, address, framing, origin, key, reactor)?)))
         });
-        // Behind the wait, which was for no answer.
         case.tries += 1;
-        case.began = Instant::now();
+        case.began = began;
         match opened {
             Ok(key) => case.link = Some(key),
             Err(error) => {
