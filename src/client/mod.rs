@@ -6,6 +6,7 @@
 //! | [`stage`] | what every mode stands on: the process, and what can wake it |
 //! | [`input`] | the messages: from stdin or from the command line |
 //! | [`route`] | the addresses of a name, tried one after the other |
+//! | [`live`] | when the live line is written anew |
 //! | [`lookup`] | a name that is asked for again, by a child process |
 //! | [`origin`] | where sockets leave from, and how they are marked |
 //! | [`link`] | the way to one server address, TCP or UDP |
@@ -23,6 +24,7 @@ pub mod find_size;
 pub mod input;
 pub mod ledger;
 pub mod link;
+pub mod live;
 pub mod lookup;
 pub mod origin;
 pub mod ping;

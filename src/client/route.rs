@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::link::Link;
 use super::origin::Origin;
-use super::stage::Source;
-use crate::reactor::{Key, Reactor};
+use super::stage::{Source, Stage};
+use crate::reactor::{Key, Reactor, Slots};
 use crate::wire::{Framing, Protocol};
 
 /// Each address but the last gets so long to accept a connection ...
@@ -49,6 +49,14 @@ impl Route {
         Link::open(self.protocol, self.peer, self.framing, &self.origin, key, reactor)
     }
 
+    /// Opens a socket to that address among `links`, as soon as the system lets us.
+    ///
+    /// # Errors
+    /// As [`Stage::as_soon_as_may_be`].
+    pub fn open_soon(&self, links: &mut Slots<Link>, stage: &mut Stage) -> io::Result<Key> {
+        stage.as_soon_as_may_be(None, |reactor| links.insert_with(|key| self.open(key, reactor)))
+    }
+
     /// Whether there are other addresses to try.
     pub fn has_others(&self) -> bool {
         !self.rest.is_empty()
@@ -59,6 +67,16 @@ impl Route {
         let next = self.rest.pop_front();
         self.peer = next.unwrap_or(self.peer);
         next.is_some()
+    }
+
+    /// As [`go_on`](Route::go_on), and says why this address was not the one, where that is known.
+    pub fn pass_over(&mut self, why: &mut Option<String>, stage: &mut Stage) -> bool {
+        let passed = self.peer;
+        let goes_on = self.go_on();
+        if let Some(why) = why.take_if(|_| goes_on) {
+            stage.pass_over(self.protocol, passed, &why);
+        }
+        goes_on
     }
 
     /// This address is the one.

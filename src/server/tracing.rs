@@ -1,5 +1,6 @@
 //! The trace of a turn: who is served, and what it came to in the end.
 
+use std::fmt::Display;
 use std::time::Instant;
 
 use super::{Server, Source};
@@ -55,16 +56,19 @@ impl Server {
         if !self.process.reactor.is_told() {
             return;
         }
-        let printed = Counted(self.process.journal.take_told(), "line");
         let deadline = NextDeadline(self.process.reactor.next_wake(deadline));
-        trace!("  swept {swept}, reaped {reaped}, printed {printed}; {deadline}");
+        self.trace_sum(TurnEnd { swept, reaped }, deadline);
     }
 
     /// What the last turn came to.
     #[cold]
     #[inline(never)]
-    pub(super) fn trace_last(&mut self, TurnEnd { swept, reaped }: TurnEnd) {
+    pub(super) fn trace_last(&mut self, turn: TurnEnd) {
+        self.trace_sum(turn, "the end");
+    }
+
+    fn trace_sum(&mut self, TurnEnd { swept, reaped }: TurnEnd, next: impl Display) {
         let printed = Counted(self.process.journal.take_told(), "line");
-        trace!("  swept {swept}, reaped {reaped}, printed {printed}; the end");
+        trace!("  swept {swept}, reaped {reaped}, printed {printed}; {next}");
     }
 }

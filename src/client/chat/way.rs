@@ -27,8 +27,7 @@ impl Chat {
         if let Some(key) = self.link.take() {
             self.links.remove(key);
         }
-        let (links, route) = (&mut self.links, &self.route);
-        match self.stage.as_soon_as_may_be(None, |reactor| links.insert_with(|key| route.open(key, reactor))) {
+        match self.route.open_soon(&mut self.links, &mut self.stage) {
             Ok(key) => self.link = Some(key),
             Err(error) => return self.no_way(&error, now),
         }

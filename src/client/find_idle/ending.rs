@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::bracket::{Bracket, Outcome};
 use super::flow::{Flow, Trial};
-use super::{FLOWS, FindIdle, LIVE};
+use super::{FLOWS, FindIdle};
 use crate::error::exit;
 use crate::escape::cause;
 use crate::transcript::address::Address;
@@ -52,13 +52,10 @@ impl FindIdle {
     }
 
     pub(super) fn show_progress(&mut self) {
-        let now = Instant::now();
-        if self.next_live.is_none_or(|due| due > now) {
-            return;
+        if self.live.is_due(Instant::now()) {
+            let progress = self.progress();
+            self.stage.show_live(&progress);
         }
-        self.next_live = Some(now + LIVE);
-        let progress = self.progress();
-        self.stage.show_live(&progress);
     }
 
     /// The figures so far, where they are asked for.

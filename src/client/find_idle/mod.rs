@@ -25,6 +25,7 @@ use self::control::Control;
 use self::flow::{Flow, News, Trial};
 use super::ledger::MOST_SURPLUS;
 use super::link::Answer;
+use super::live::{self, Live};
 use super::origin::Origin;
 use super::route::Route;
 use super::stage::{Source, Stage};
@@ -42,8 +43,6 @@ const FLOWS: u32 = 64;
 /// With so many at once a flow is decided: the one that is awaited, and one more than may be in surplus.
 const MOST_ANSWERS: usize = 18;
 const _: () = assert!(MOST_ANSWERS as u64 == MOST_SURPLUS + 2);
-/// The live line is written anew so often.
-const LIVE: Duration = Duration::from_millis(500);
 
 /// What the command line asks of the search.
 #[derive(Clone, Debug)]
@@ -75,7 +74,7 @@ pub struct FindIdle {
     /// What we lacked for flows that could not be tried, one for each.
     shortages: Vec<io::Error>,
     began: Instant,
-    next_live: Option<Instant>,
+    live: Live,
     buffer: Box<[u8]>,
 }
 
@@ -84,7 +83,7 @@ impl FindIdle {
     pub fn new(stage: Stage, settings: Settings, addresses: Vec<SocketAddr>) -> FindIdle {
         raise_descriptor_limit();
         let now = Instant::now();
-        let next_live = stage.is_terminal_err().then_some(now + LIVE);
+        let live = Live::new(&stage, live::EVERY);
         FindIdle {
             stage,
             route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
@@ -95,7 +94,7 @@ impl FindIdle {
             trouble: None,
             shortages: Vec::new(),
             began: now,
-            next_live,
+            live,
             buffer: buffer(),
         }
     }

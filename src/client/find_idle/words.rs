@@ -107,6 +107,6 @@ impl FindIdle {
         // Where the last try is over the path's next sign of life is awaited: that wakes us.
         let waits = |flow: &&Flow| flow.state == Trial::Asking && flow.is_overdue(timeout, now);
         let due = self.each_flow().filter(|flow| !waits(flow)).filter_map(|flow| flow.due(timeout));
-        due.chain(self.next_word(now)).chain(self.next_live).min()
+        due.chain(self.next_word(now)).chain(self.live.due()).min()
     }
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::search::Search;
 use super::sent::{Purpose, Session};
-use super::{Live, Settings, TRIES};
+use super::{LONGEST_OF_V6, Settings, TRIES};
 use crate::client::link::Link;
+use crate::client::live::{self, Live};
 use crate::client::route::Route;
 use crate::client::stage::{Source, Stage};
 use crate::datagrams::{Batch, TooBig};
@@ -20,7 +21,7 @@ use crate::mtu::{Fragments, is_too_big};
 use crate::process::limits::Shortage;
 use crate::process::signals::Signal;
 use crate::reactor::{Key, Slots};
-use crate::wire::{Protocol, STAMPED};
+use crate::wire::{LONGEST_DATAGRAM, STAMPED};
 
 /// What is tried in fragments, where nothing else was asked for.
 const IN_FRAGMENTS: usize = 4000;
@@ -84,7 +85,7 @@ pub(super) struct Datagrams {
 impl Datagrams {
     /// A search on the path to the first of `addresses` that answers.
     pub(super) fn new(stage: Stage, settings: Settings, addresses: Vec<SocketAddr>) -> Datagrams {
-        let live = Live::new(&stage);
+        let live = Live::new(&stage, live::EVERY);
         let route = Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses);
         Datagrams {
             search: sizes(&route, settings.most),
@@ -133,7 +134,7 @@ impl Datagrams {
             if !self.stage.reactor.has_ready() {
                 self.advance();
             }
-            if self.live.is_due() {
+            if self.live.is_due(Instant::now()) {
                 let progress = self.progress();
                 self.stage.show_live(&progress);
             }
@@ -147,7 +148,7 @@ impl Datagrams {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.question.map(|question| question.next).into_iter().chain(self.live.0).min()
+        self.question.map(|question| question.next).into_iter().chain(self.live.due()).min()
     }
 
     fn heed_signals(&mut self) {
@@ -189,24 +190,12 @@ impl Datagrams {
         }
     }
 
-    /// Goes on to the next address, if there is one, and says why.
-    fn pass_over(&mut self) -> bool {
-        let peer = self.route.peer();
-        let goes_on = self.route.go_on();
-        if let Some(why) = self.trouble.take_if(|_| goes_on) {
-            self.stage.pass_over(Protocol::Udp, peer, &why);
-        }
-        goes_on
-    }
-
     /// Opens a socket in place of the one before, whose late answers are nobody's then.
     fn open(&mut self) -> io::Result<()> {
         if let Some(key) = self.key.take() {
             self.links.remove(key);
         }
-        let (route, links) = (&self.route, &mut self.links);
-        let opened = self.stage.as_soon_as_may_be(None, |reactor| links.insert_with(|key| route.open(key, reactor)));
-        let key = opened?;
+        let key = self.route.open_soon(&mut self.links, &mut self.stage)?;
         self.key = Some(key);
         self.session = Session::new();
         if let Some(link) = self.links.get(key) {
@@ -227,7 +216,11 @@ impl Datagrams {
             let Some(question) = self.question else {
                 match self.choose() {
                     Some((size, purpose)) => self.ask(size, purpose, now),
-                    None if self.search.passed().is_none() && self.pass_over() => self.begin(),
+                    None if self.search.passed().is_none()
+                        && self.route.pass_over(&mut self.trouble, &mut self.stage) =>
+                    {
+                        self.begin();
+                    }
                     None => return self.over = true,
                 }
                 continue;
@@ -364,7 +357,7 @@ fn sizes(route: &Route, most: Option<usize>) -> Search {
 /// The longest datagram to this address.
 pub(super) fn most_of(peer: SocketAddr) -> usize {
     // A length field of 16 bits, that counts the headers: all of them, or (IPv6) that of UDP alone.
-    if is_v4(peer) { 65_507 } else { 65_527 }
+    if is_v4(peer) { LONGEST_DATAGRAM } else { LONGEST_OF_V6 }
 }
 
 /// What headers take of a packet.

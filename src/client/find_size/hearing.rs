@@ -24,11 +24,10 @@ impl Datagrams {
                 Ok(received) => {
                     while let Some((bytes, _)) = self.batch.next() {
                         slice.budget.spend_bytes(bytes.len());
-                        let (length, stamp) = (bytes.len(), Stamp::parse_beginning(bytes));
-                        let datagram = Datagram::parse(bytes);
-                        match stamp {
-                            Some(stamp) => self.take_stamp(&stamp, length),
-                            None => self.take(datagram),
+                        let length = bytes.len();
+                        match Stamp::parse_beginning(bytes).ok_or_else(|| Datagram::parse(bytes)) {
+                            Ok(stamp) => self.take_stamp(&stamp, length),
+                            Err(datagram) => self.take(datagram),
                         }
                     }
                     if received != Received::More {

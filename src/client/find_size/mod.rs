@@ -20,7 +20,7 @@ mod sent;
 mod stream;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::datagrams::Datagrams;
 use self::stream::Stream;
@@ -31,10 +31,10 @@ use crate::wire::{Framing, LONGEST_MESSAGE, Protocol};
 
 /// Messages longer than that are not asked for over TCP.
 pub const LONGEST: usize = 16 << 20;
+/// No datagram is longer: IPv6 does not count its own header.
+pub const LONGEST_OF_V6: usize = 65_527;
 /// What a size is asked for before it counts as failed.
 const TRIES: u32 = 3;
-/// The live line is written anew so often.
-const LIVE: Duration = Duration::from_millis(500);
 
 /// What the command line asks of the search.
 #[derive(Clone, Debug)]
@@ -49,24 +49,6 @@ pub struct Settings {
     pub most: Option<usize>,
     /// How long to wait for one answer.
     pub timeout: Duration,
-}
-
-/// The live line, where a person watches.
-#[derive(Clone, Copy, Debug)]
-struct Live(Option<Instant>);
-
-impl Live {
-    fn new(stage: &Stage) -> Live {
-        Live(stage.is_terminal_err().then(|| Instant::now() + LIVE))
-    }
-
-    /// Whether it is to be shown now; then it is due again in a while.
-    fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let is_due = self.0.is_some_and(|due| due <= now);
-        self.0 = if is_due { Some(now + LIVE) } else { self.0 };
-        is_due
-    }
 }
 
 /// Searches on the path to the first of `addresses` that answers. Returns the exit code.

@@ -72,8 +72,7 @@ impl Session {
         if stamp.session != self.session {
             return None;
         }
-        let place = usize::try_from(stamp.seq.checked_sub(1)?).ok()?;
-        let sent = self.probes.get_mut(place)?;
+        let sent = self.probes.get_mut(place(stamp.seq)?)?;
         self.answered += u64::from(!std::mem::replace(&mut sent.is_answered, true));
         self.last = Some(*stamp);
         Some((sent.size, sent.purpose))
@@ -83,8 +82,7 @@ impl Session {
     pub(super) fn refused(&mut self, refusal: &Refusal) -> Option<usize> {
         self.refused += 1;
         let mark = refusal.mark.filter(|mark| mark.session == self.session)?;
-        let place = usize::try_from(mark.seq.checked_sub(1)?).ok()?;
-        self.probes.get(place).map(|sent| sent.size)
+        self.probes.get(place(mark.seq)?).map(|sent| sent.size)
     }
 
     /// Which way they vanished, as far as the last answer knows; `None` where the numbers do not fit one server.
@@ -96,6 +94,11 @@ impl Session {
         let there = highest.checked_sub(count)?.saturating_sub(self.refused);
         Some(Vanished { there, back: count.checked_sub(self.answered)? })
     }
+}
+
+/// Where the probe of this number stands, if it has been sent.
+fn place(seq: u64) -> Option<usize> {
+    usize::try_from(seq.checked_sub(1)?).ok()
 }
 
 #[cfg(test)]

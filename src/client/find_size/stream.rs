@@ -7,8 +7,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Live, Settings, TRIES};
+use super::{Settings, TRIES};
 use crate::client::link::{Answer, Heard, Link, why};
+use crate::client::live::{self, Live};
 use crate::client::route::Route;
 use crate::client::stage::{Source, Stage};
 use crate::connection::buffer;
@@ -65,7 +66,7 @@ impl Stream {
         let now = Instant::now();
         Stream {
             route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
-            live: Live::new(&stage),
+            live: Live::new(&stage, live::EVERY),
             stage,
             settings,
             most,
@@ -102,7 +103,7 @@ impl Stream {
             if !self.stage.reactor.has_ready() && self.step_ends().is_some_and(|end| end <= now) {
                 self.meet_silence();
             }
-            if self.live.is_due() {
+            if self.live.is_due(Instant::now()) {
                 let progress = self.progress();
                 self.stage.show_live(&progress);
             }
@@ -127,7 +128,7 @@ impl Stream {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.step_ends().into_iter().chain(self.live.0).min()
+        self.step_ends().into_iter().chain(self.live.due()).min()
     }
 
     fn heed_signals(&mut self) {
@@ -156,16 +157,14 @@ impl Stream {
             if let Some(key) = self.key.take() {
                 self.links.remove(key);
             }
-            let (route, links) = (&self.route, &mut self.links);
-            let opened =
-                self.stage.as_soon_as_may_be(None, |reactor| links.insert_with(|key| route.open(key, reactor)));
+            let opened = self.route.open_soon(&mut self.links, &mut self.stage);
             // Behind the wait, which was for no answer.
             self.enter(Step::Connecting);
             match opened {
                 Ok(key) => return self.key = Some(key),
                 Err(error) => self.note(&error),
             }
-            if !self.pass_over() {
+            if !self.route.pass_over(&mut self.trouble, &mut self.stage) {
                 return self.enter(Step::Failed);
             }
         }
@@ -182,20 +181,10 @@ impl Stream {
     fn give_up(&mut self, why: &str) {
         self.trouble = Some(why.to_owned());
         let is_begun = matches!(self.step, Step::Connecting | Step::Short);
-        match is_begun && self.pass_over() {
+        match is_begun && self.route.pass_over(&mut self.trouble, &mut self.stage) {
             true => self.begin(),
             false => self.enter(Step::Failed),
         }
-    }
-
-    /// Goes on to the next address, if there is one, and says why.
-    fn pass_over(&mut self) -> bool {
-        let peer = self.route.peer();
-        let goes_on = self.route.go_on();
-        if let Some(why) = self.trouble.take_if(|_| goes_on) {
-            self.stage.pass_over(Protocol::Tcp, peer, &why);
-        }
-        goes_on
     }
 
     fn serve(&mut self, key: Key, slice: &mut Slice<Source>) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::legs::Legs;
 use super::outages::{Outage, Outages};
-use super::{LIVE, Ping, Settings, Stamps};
+use super::{Ping, Settings, Stamps};
 use crate::error::exit;
 use crate::latency::Millis;
 use crate::transcript::address::Address;
@@ -61,18 +61,15 @@ impl Ping {
 
     /// Which way the lost ones were lost; `None` where the numbers cannot tell.
     fn legs(&self) -> Option<LostLegs> {
-        let mut sum = Legs::default();
         if self.several {
             return None;
         }
-        let Legs { there, back } = self.flows.past_legs();
-        sum = Legs { there: sum.there + there, back: sum.back + back };
+        let mut sum = self.flows.past_legs();
         for port in self.flows.iter().filter(|socket| socket.is_settled).filter_map(|socket| socket.port.as_ref()) {
             if port.is_open(&self.account) {
                 return None;
             }
-            let Legs { there, back } = port.legs.legs();
-            sum = Legs { there: sum.there + there, back: sum.back + back };
+            sum += port.legs.legs();
         }
         let Legs { there, back } = sum;
         let unknown = self.account.lost.checked_sub(there + back + self.account.late)?;
@@ -88,10 +85,9 @@ impl Ping {
 
     /// The live line, where a person watches a run that takes a while.
     pub(super) fn show_progress(&mut self, now: Instant) {
-        if self.next_live.is_none_or(|due| due > now) {
+        if !self.live.is_due(now) {
             return;
         }
-        self.next_live = Some(now + LIVE);
         let p50 = self.tally.rtt.latencies.summary().p50.map_or("-".to_owned(), |p50| Millis(p50).to_string());
         let (sent, acknowledged, lost) = (self.account.sent, self.account.acknowledged, self.account.lost);
         self.stage.show_live(&format!("{sent} sent, {acknowledged} acknowledged, {lost} lost, p50 {p50} ms"));
@@ -99,7 +95,7 @@ impl Ping {
 
     /// Makes room for a line on stdout, where that is the same terminal.
     pub(super) fn hide_progress(&mut self) {
-        if self.next_live.is_some() {
+        if self.live.is_watched() {
             self.stage.show_live("");
         }
     }

@@ -298,9 +298,7 @@ impl Flows {
     fn forget(&mut self, key: Key) -> Option<Socket> {
         let socket = self.sockets.remove(key)?;
         if let Some(port) = socket.port.as_ref().filter(|_| socket.is_settled) {
-            let Legs { there, back } = port.legs.legs();
-            self.past.there += there;
-            self.past.back += back;
+            self.past += port.legs.legs();
         }
         Some(socket)
     }

@@ -3,6 +3,8 @@
 //! A server counts the distinct probes of a session that arrived. Between the first and the highest of them those that
 //! it did not count were lost on the way there; those that it counted and we have no answer to, on the way back.
 
+use std::ops::AddAssign;
+
 use crate::wire::Stamp;
 
 /// Memories of one session that are kept apart; the oldest are added up beyond.
@@ -17,6 +19,13 @@ pub(super) struct Legs {
     pub(super) there: u64,
     /// On the way back.
     pub(super) back: u64,
+}
+
+impl AddAssign for Legs {
+    fn add_assign(&mut self, more: Legs) {
+        self.there += more.there;
+        self.back += more.back;
+    }
 }
 
 /// One session: what left one port.
@@ -71,9 +80,7 @@ impl Session {
         }
         self.several |= memory.answered > memory.count;
         if self.memories.len() > MEMORIES {
-            let Legs { there, back } = self.memories.remove(0).legs();
-            self.before.there += there;
-            self.before.back += back;
+            self.before += self.memories.remove(0).legs();
         }
     }
 
@@ -89,10 +96,9 @@ impl Session {
 
     /// What was lost on either way.
     pub(super) fn legs(&self) -> Legs {
-        self.memories
-            .iter()
-            .map(Memory::legs)
-            .fold(self.before, |sum, legs| Legs { there: sum.there + legs.there, back: sum.back + legs.back })
+        let mut sum = self.before;
+        self.memories.iter().for_each(|memory| sum += memory.legs());
+        sum
     }
 }
 

@@ -52,6 +52,7 @@ use self::scout::Scout;
 use self::still::Watch;
 use self::tally::Tally;
 use super::link::{Answer, why};
+use super::live::{self, Live};
 use super::origin::Origin;
 use super::route::Route;
 use super::stage::{Source, Stage};
@@ -70,8 +71,6 @@ use crate::wire::{Framing, Protocol, STAMPED};
 
 /// The most flows that one run spreads its probes over, and the most sockets that it has.
 pub const MOST_FLOWS: usize = 4096;
-/// The live line is written anew so often.
-const LIVE: Duration = Duration::from_millis(500);
 /// What is said of the server as it becomes known is said so often at most.
 const NEWS: u32 = 8;
 /// With no limit to the wait the last probes of a closed loop get so long.
@@ -184,7 +183,7 @@ pub struct Ping {
     is_stale: bool,
     /// ... and whether some of it waits for the next turn.
     unheard: bool,
-    next_live: Option<Instant>,
+    live: Live,
     /// The wall's clock, by which the kernel tells when datagrams came.
     clock: Clock,
     buffer: Box<[u8]>,
@@ -235,7 +234,7 @@ impl Ping {
             watch: Watch::new(now),
             is_stale: false,
             unheard: false,
-            next_live: (stage.is_terminal_err()).then_some(now + 2 * LIVE),
+            live: Live::new(&stage, 2 * live::EVERY),
             clock: Clock::default(),
             buffer: buffer(),
             batch: Batch::new(),
@@ -332,7 +331,7 @@ impl Ping {
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         let approached = if self.schedule.is_none() { self.patience_ends() } else { None };
         let (due, expiry) = (self.next_due(now), self.next_expiry());
-        let beside = [self.flows.next_farewell(), self.next_live, self.name.gives_up()];
+        let beside = [self.flows.next_farewell(), self.live.due(), self.name.gives_up()];
         [approached, due, expiry, self.last_wait_ends(), self.scout_ends().filter(|&end| end > now)]
             .into_iter()
             .chain(beside)
