@@ -7,6 +7,7 @@ use clap::Parser;
 
 use super::modes::{Asked, Special, refuse_strays};
 use super::ping::PingArgs;
+use super::size::{self, is_number};
 use super::{FramingWord, Seconds, StyleArgs, parse_count};
 use crate::client::chat::{self, Chat, longest_message};
 use crate::client::find_idle::{self, FindIdle};
@@ -128,10 +129,6 @@ Examples:
   reactor-client --find-idle 120 example.org  when is a silent connection cut?
   reactor-client --find-size -u example.org   how big may a datagram be?";
 
-fn is_number(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 fn parse_ttl(word: &str) -> Result<u8, String> {
     let ttl = word.parse().ok().filter(|&ttl| ttl > 0 && !word.starts_with('+'));
     ttl.ok_or_else(|| "give a number from 1 to 255".to_owned())
@@ -249,7 +246,8 @@ impl ClientArgs {
             return Err(Error::Usage("-t and -u together are for -z: elsewhere give one of them".to_owned()));
         }
         if let Some(most) = &self.find_size {
-            return Ok(Mode::FindSize(self.size_settings(most.as_deref())?));
+            let (protocol, framing, timeout) = (self.protocol(), self.framing.into(), self.instrument_timeout());
+            return size::settings(most.as_deref(), protocol, framing, self.origin(), timeout).map(Mode::FindSize);
         }
         match self.find_idle {
             _ if self.ping => self.ping_settings().map(Mode::Ping),
@@ -288,36 +286,6 @@ impl ClientArgs {
 
     fn instrument_timeout(&self) -> Option<Duration> {
         self.timeout.map_or(Some(Duration::from_secs(1)), Seconds::or_never)
-    }
-
-    fn size_settings(&self, most: Option<&str>) -> Result<find_size::Settings, Error> {
-        let (protocol, framing) = (self.protocol(), self.framing.into());
-        let longest = match (protocol, framing) {
-            (Protocol::Tcp, Framing::Bytes) => {
-                let what =
-                    "--find-size over TCP needs messages that have an end: give --framing lines on both sides, or -u";
-                return Err(Error::Usage(what.to_owned()));
-            }
-            (Protocol::Tcp, _) => find_size::LONGEST,
-            (Protocol::Udp, _) if cfg!(target_os = "linux") => 65_527,
-            (Protocol::Udp, _) => {
-                let what = "--find-size over UDP needs Linux, which sets the don't-fragment bit: elsewhere it asks over \
-                            TCP, with --framing lines on both sides";
-                return Err(Error::Usage(what.to_owned()));
-            }
-        };
-        let refused = |what: String| Err(Error::Usage(what));
-        let most = match most.map(|most| (most, most.parse())) {
-            None => None,
-            Some((_, Ok(most))) if (1..=longest).contains(&most) => Some(most),
-            Some((most, _)) => {
-                return refused(format!("--find-size {most}: give a number of bytes from 1 to {longest}"));
-            }
-        };
-        let Some(timeout) = self.instrument_timeout() else {
-            return refused("--find-size needs a wait that comes to an end: give -W more than 0".to_owned());
-        };
-        Ok(find_size::Settings { protocol, framing, origin: self.origin(), most, timeout })
     }
 
     fn ping_settings(self) -> Result<ping::Settings, Error> {

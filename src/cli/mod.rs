@@ -8,6 +8,7 @@ mod modes;
 mod ping;
 mod seconds;
 mod server;
+mod size;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
