@@ -31,6 +31,12 @@ impl FarTcp {
         FarTcp::on((Ipv4Addr::LOCALHOST, 0).into())
     }
 
+    /// At an address of its own: the same port of the other protocol is nobody's.
+    #[track_caller]
+    pub(crate) fn apart() -> FarTcp {
+        FarTcp::on((private_loopback(), 0).into())
+    }
+
     /// On this address.
     #[track_caller]
     pub(crate) fn on(address: SocketAddr) -> FarTcp {

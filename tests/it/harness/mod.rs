@@ -47,7 +47,7 @@ pub(crate) use path::{Counts, Path};
 pub(crate) use proc::Proc;
 use process::{Closing, HELD_UP, close, output};
 pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
-pub(crate) use server::{Server, ServerBuilder, server};
+pub(crate) use server::{Server, ServerBuilder, server, server_apart};
 #[allow(unused_imports, reason = "not every tree of tests pings")]
 pub(crate) use stamping::{Fate, stamp, stamping};
 pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};

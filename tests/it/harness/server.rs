@@ -8,12 +8,18 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::{Client, Input, Launch, Lines, Output, Peer, Process};
+use super::{Client, Input, Launch, Lines, Output, Peer, Process, private_loopback};
 
 /// Starts a server on a port of its own choosing, `/dev/null` as its stdin. Every argument is one word of `args`.
 #[track_caller]
 pub(crate) fn server(args: &str) -> Server {
     ServerBuilder::new(args).start()
+}
+
+/// A server like that, at an address of its own: what it does not listen on at its port's number, nobody else does.
+#[track_caller]
+pub(crate) fn server_apart(args: &str) -> Server {
+    server(&format!("{args} --host {}", private_loopback()))
 }
 
 /// A server about to be started.
