@@ -133,7 +133,7 @@ fn a_family_restricts_the_addresses() {
 
 #[test]
 fn a_localhost_name_is_resolved() {
-    let server = server("");
+    let server = server("--host localhost");
     let target = format!("localhost:{}", server.tcp().port());
     assert_eq!(run(Launch::client(&[&target, "-4", "-m", "hello"])).code, 0);
     assert_eq!(run(Launch::client(&[&target, "-m", "hello"])).code, 0);
@@ -251,7 +251,7 @@ fn the_language_follows_the_locale() {
 #[test]
 fn the_port_may_be_an_option_in_every_mode_but_not_be_given_twice() {
     undisturbed(|| {
-        let server = server("");
+        let server = server("--host 127.0.0.1");
         let port = server.tcp().port().to_string();
         for mode in ["-m hello", "-u -m hello", "-z", "--ping -c 1", "--find-idle 0.1"] {
             let ended = run(Launch::client(&["-p", &port].into_iter().chain(mode.split(' ')).collect::<Vec<_>>()));

@@ -58,7 +58,7 @@ fn words(mode: &str, option: &str) -> String {
 #[test]
 fn every_option_in_every_mode() {
     undisturbed(|| {
-        let (server, file) = (server(""), Scratch::path("modes.svg"));
+        let (server, file) = (server("--host 127.0.0.1"), Scratch::path("modes.svg"));
         let response = Scratch(format!("{}.response", file.0.display()).into());
         for (option, names, homes) in OPTIONS {
             let name = names.split(' ').next().unwrap();

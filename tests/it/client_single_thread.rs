@@ -41,7 +41,7 @@ fn while_it_waits() {
 
 #[test]
 fn with_a_name_to_resolve_and_diagnostics() {
-    let server = server("-t");
+    let server = server("-t --host localhost");
     let target = format!("localhost:{}", server.tcp().port());
     let launch = Launch::client(&[&target, "-4"]).env("RUST_LOG", "debug").stdin(crate::harness::Input::Pipe);
     let client = launch.start();

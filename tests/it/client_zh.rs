@@ -77,7 +77,7 @@ fn a_client_is_cut_for_idleness() {
 #[test]
 fn two_messages_by_udp() {
     let server = server("-u --lang zh");
-    let check = format!("收到('127.0.0.1', {}) 处返回数据: check", server.udp().port());
+    let check = format!("收到('{}', {}) 处返回数据: check", server.udp().ip(), server.udp().port());
     let mut piped = piped_to(server.udp(), "-u --lang zh");
     piped.type_in("hello\n你好\n");
     piped.end_input();

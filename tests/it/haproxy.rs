@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 
 use crate::harness::{
     Client, FarTcp, Launch, Process, Scratch, ServerBuilder, client_to, closed_port, have, private_loopback, run,
-    server, server_apart, undisturbed, wait_until,
+    server, undisturbed, wait_until,
 };
 
 /// HAProxy in front of `listen`, once it has started; `None` where it is not installed.
@@ -95,7 +95,7 @@ fn the_checks_of_haproxy_are_not_told_where_it_is_quiet() {
 #[test]
 fn an_external_check_asks_both_protocols() {
     undisturbed(|| {
-        let (both, tcp_alone) = (server("-q"), server_apart("-t -q"));
+        let (both, tcp_alone) = (server("-q"), server("-t -q"));
         let client = env!("CARGO_BIN_EXE_reactor-client");
         let script = Scratch::file("ack-check", format!("#!/bin/sh\nexec {client} -ztuq -W 0.2 \"$3\" \"$4\"\n"));
         fs::set_permissions(&script.0, fs::Permissions::from_mode(0o755)).unwrap();

@@ -120,7 +120,7 @@ fn it_leaves_by_the_interface_that_it_is_given() {
 #[test]
 fn what_cannot_be_left_from_is_one_sentence_and_exit_2_in_every_mode() {
     undisturbed(|| {
-        let server = server("-q");
+        let server = server("-q --host 127.0.0.1");
         let taken =
             (TcpListener::bind((private_loopback(), 0)).unwrap(), UdpSocket::bind((private_loopback(), 0)).unwrap());
         let (tcp, udp) = (taken.0.local_addr().unwrap(), taken.1.local_addr().unwrap());

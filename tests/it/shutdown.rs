@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{self, SIGHUP, SIGINT, SIGTERM};
 
 use crate::harness::{
-    Client, Input, Launch, Output, Server, ServerBuilder, hang_ups_arrive, private_loopback, server, server_apart,
-    undisturbed, wait_until,
+    Client, Input, Launch, Output, Server, ServerBuilder, hang_ups_arrive, private_loopback, server, undisturbed,
+    wait_until,
 };
 
 const NOTICE: &str = "server is shutting down";
@@ -145,7 +145,7 @@ fn connections_in_the_backlog_are_served() {
 
 #[test]
 fn who_comes_during_the_grace_is_refused() {
-    let mut server = server_apart("-t --grace 60");
+    let mut server = server("-t --grace 60");
     let mut lingering = server.client();
     server.signal(SIGTERM);
     lingering.expect_last(NOTICE);

@@ -9,9 +9,7 @@ use crate::harness::{Server, ServerBuilder, server, undisturbed};
 fn expect_transcript(mut server: Server, scene: &[String]) {
     server.signal(SIGTERM);
     assert_eq!(server.wait_exit(), 0);
-    let port = server.tcp().port();
-    let listening =
-        [format!("TCP server listening on 127.0.0.1:{port}"), format!("UDP server listening on 127.0.0.1:{port}")];
+    let listening = ["TCP", "UDP"].map(|protocol| format!("{protocol} server listening on {}", server.tcp()));
     let end = ["server is shutting down".to_owned()];
     assert_eq!(server.stdout.to_end(), [&listening, scene, &end].concat());
     assert_eq!(server.stderr.to_end(), [""; 0], "diagnostics where nothing went wrong");
@@ -55,7 +53,7 @@ fn the_server_shuts_down_under_a_client() {
     drop(client);
     assert_eq!(server.wait_exit(), 0);
     let scene = [
-        format!("TCP server listening on 127.0.0.1:{}", server.tcp().port()),
+        format!("TCP server listening on {}", server.tcp()),
         format!("{name} connected"),
         format!("{name} sent: hello"),
         "server is shutting down".to_owned(),

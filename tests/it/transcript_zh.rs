@@ -21,8 +21,8 @@ fn said(client: &Client, text: &str) -> String {
 fn expect_transcript(mut server: Server, scene: &[String]) {
     server.signal(SIGTERM);
     assert_eq!(server.wait_exit(), 0);
-    let port = server.tcp().port();
-    let listening = ["TCP", "UDP"].map(|protocol| format!("{protocol} Server正在监听: Host: 127.0.0.1 Port: {port}"));
+    let (ip, port) = (server.tcp().ip(), server.tcp().port());
+    let listening = ["TCP", "UDP"].map(|protocol| format!("{protocol} Server正在监听: Host: {ip} Port: {port}"));
     let end = ["server is shutting down !".to_owned()];
     assert_eq!(server.stdout.to_end(), [&listening, scene, &end].concat());
 }
@@ -53,7 +53,7 @@ fn the_server_shuts_down_under_a_client() {
     // What goes over the wire is the same in every language.
     client.expect_last("server is shutting down");
     let scene = [
-        format!("TCP Server正在监听: Host: 127.0.0.1 Port: {}", server.tcp().port()),
+        format!("TCP Server正在监听: Host: {} Port: {}", server.tcp().ip(), server.tcp().port()),
         came(&client),
         said(&client, "hello"),
         "server is shutting down !".to_owned(),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::client_names::several;
 use crate::harness::{
     Ended, FarTcp, FarUdp, Launch, Mute, Process, client_to, closed_port, end_of, have, private_loopback, run, server,
-    server_apart, shape, sooner_than, timed, undisturbed, wait_until,
+    shape, sooner_than, timed, undisturbed, wait_until,
 };
 
 /// The verdict must be this one line and this code, with nothing on stderr.
@@ -269,7 +269,7 @@ fn a_name_that_does_not_resolve_is_dns_and_exit_2() {
 #[test]
 fn every_protocol_asked_for_must_be_open() {
     for (only, code) in [("-t", 1), ("-u", 1), ("", 0)] {
-        let server = server_apart(only);
+        let server = server(only);
         let address = if only == "-u" { server.udp() } else { server.tcp() };
         let ended = run(client_to(address, "-ztu"));
         assert_eq!((ended.code, ended.out.len()), (code, 2), "{:?}", ended.out);
@@ -377,7 +377,7 @@ fn in_json_it_is_an_event_with_its_times() {
 
 #[test]
 fn quiet_it_says_it_by_its_code_alone() {
-    let server = server_apart("-t");
+    let server = server("-t");
     let ended = run(client_to(server.tcp(), "-zq"));
     assert_eq!((ended.code, ended.out.len(), ended.err.len()), (0, 0, 0));
     let ended = run(client_to(server.tcp(), "-zqu"));

@@ -8,8 +8,8 @@ use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 
 use crate::client_names::several;
 use crate::harness::{
-    FarTcp, FarUdp, Launch, Output, client_to, closed_port, end_of, private_loopback, run, server, server_apart,
-    sooner_than, timed, undisturbed, wait_until,
+    FarTcp, FarUdp, Launch, Output, client_to, closed_port, end_of, private_loopback, run, server, sooner_than, timed,
+    undisturbed, wait_until,
 };
 
 #[test]
@@ -106,7 +106,7 @@ fn it_asks_once_a_second() {
 #[test]
 fn every_protocol_must_be_open() {
     undisturbed(|| {
-        let server = server_apart("-t");
+        let server = server("-t");
         let ended = run(client_to(server.tcp(), "-ztu -w 1.2"));
         assert_eq!((ended.code, ended.out.len()), (1, 2), "{:?}", ended.out);
         assert!(ended.out[0].contains(" open ") && ended.out[1].ends_with(" refused"), "{:?}", ended.out);

@@ -47,7 +47,7 @@ pub(crate) use path::{Counts, Path};
 pub(crate) use proc::Proc;
 use process::{Closing, HELD_UP, close, output};
 pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
-pub(crate) use server::{Server, ServerBuilder, server, server_apart};
+pub(crate) use server::{Server, ServerBuilder, server};
 #[allow(unused_imports, reason = "not every tree of tests pings")]
 pub(crate) use stamping::{Fate, stamp, stamping};
 pub(crate) use talker::{Ended, Scratch, client_to, end_of, expect_end, piped_to, run, typed_to};
@@ -113,12 +113,12 @@ pub(crate) fn sooner_than(bound: Duration, mut round: impl FnMut() -> Duration) 
 }
 
 /// A loopback address that no other test and no other run of the tests uses, for tests that need a fixed port: of its
-/// 24 bits ten count, the others are the process's.
+/// 24 bits twelve count, the others are the process's.
 pub(crate) fn private_loopback() -> IpAddr {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(number < 1024, "there are more tests than addresses");
-    let [_, high, middle, low] = (((std::process::id() % 16_383 + 1) << 10) | number).to_be_bytes();
+    assert!(number < 4096, "there are more tests than addresses");
+    let [_, high, middle, low] = (((std::process::id() % 4095 + 1) << 12) | number).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(127, high, middle, low))
 }
 

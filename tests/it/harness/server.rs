@@ -10,16 +10,10 @@ use std::time::Duration;
 
 use super::{Client, Input, Launch, Lines, Output, Peer, Process, private_loopback};
 
-/// Starts a server on a port of its own choosing, `/dev/null` as its stdin. Every argument is one word of `args`.
+/// Starts a server at an address and on a port of its own, `/dev/null` as its stdin. Every argument is one word of `args`.
 #[track_caller]
 pub(crate) fn server(args: &str) -> Server {
     ServerBuilder::new(args).start()
-}
-
-/// A server like that, at an address of its own: what it does not listen on at its port's number, nobody else does.
-#[track_caller]
-pub(crate) fn server_apart(args: &str) -> Server {
-    server(&format!("{args} --host {}", private_loopback()))
 }
 
 /// A server about to be started.
@@ -29,11 +23,17 @@ pub(crate) struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// `-p 0` and the words of `args`.
+    /// The words of `args`, and where they do not say it `-p 0` at an address that is nobody else's: what others send
+    /// to those who have gone finds no server that was given their port, and the same number of the other protocol
+    /// is free.
     pub(crate) fn new(args: &str) -> ServerBuilder {
+        let host = private_loopback().to_string();
         let mut words: Vec<&str> = args.split_whitespace().collect();
         if !words.iter().any(|word| matches!(*word, "-p" | "--port")) {
             words.extend(["-p", "0"]);
+        }
+        if !words.contains(&"--host") {
+            words.extend(["--host", &host]);
         }
         let one = |short, long| words.iter().any(|&word| word == short || word == long);
         let sockets = if one("-t", "--tcp") == one("-u", "--udp") { 2 } else { 1 };

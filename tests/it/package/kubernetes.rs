@@ -58,10 +58,10 @@ fn kubectl_knows_every_word_of_them() {
 #[test]
 fn the_probes_tell_the_well_from_the_full_and_the_dead() {
     undisturbed(|| {
-        let well = server("-q");
+        let well = server("-q --host 127.0.0.1");
         assert_eq!((asked("livenessProbe", well.tcp().port()), asked("readinessProbe", well.tcp().port())), (0, 0));
         // Full is not dead: it must not be started anew, and gets no newcomers.
-        let full = server("-q --max-connections 1");
+        let full = server("-q --max-connections 1 --host 127.0.0.1");
         let _guest = full.quiet_client();
         assert_eq!((asked("livenessProbe", full.tcp().port()), asked("readinessProbe", full.tcp().port())), (0, 1));
         well.signal(SIGSTOP);
