@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{ServerBuilder, can_be_shut_in, client_under_test, have, server, server_under_test, wait_until};
+use crate::harness::{
+    ServerBuilder, can_be_shut_in, client_under_test, have, output, server, server_under_test, wait_until,
+};
 
 #[test]
 fn forged_senders_start_no_loop_and_harm_nobody() {
@@ -48,7 +50,7 @@ fn play(script: &str, program: &str, scenes: &[&str]) {
         return;
     }
     let script = format!("{}/tests/faults/{script}", env!("CARGO_MANIFEST_DIR"));
-    let forged = Command::new("unshare").args(["-Urn", "python3", &script, program]).args(scenes).output().unwrap();
+    let forged = output(Command::new("unshare").args(["-Urn", "python3", &script, program]).args(scenes)).unwrap();
     let (said, complained) = (String::from_utf8_lossy(&forged.stdout), String::from_utf8_lossy(&forged.stderr));
     print!("{said}");
     assert!(forged.status.success(), "{said}{complained}");

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::crowd::{Member, listen_to_the_end, listen_until};
-use crate::harness::{Client, ServerBuilder, have, server, skipped};
+use crate::harness::{Client, ServerBuilder, have, output, server, skipped};
 use crate::tools::Scratch;
 
 /// What a busy machine may add to a promise.
@@ -129,8 +129,9 @@ fn a_wall_clock_that_leaps_means_nothing() {
     }
     let (source, library) = (Scratch::new("clock.c"), Scratch::new("clock.so"));
     fs::write(&source.0, LEAPING_CLOCK).unwrap();
-    let compiler = Command::new("gcc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library.0).arg(&source.0).status();
-    assert!(compiler.unwrap().success());
+    let mut compiler = Command::new("gcc");
+    let compiled = output(compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library.0).arg(&source.0)).unwrap();
+    assert!(compiled.status.success(), "{compiled:?}");
     let mut server = ServerBuilder::new("-t --format json --framing lines --idle-timeout 1")
         .operated()
         .with(|launch| launch.env("LD_PRELOAD", library.0.to_str().unwrap()))
@@ -171,7 +172,7 @@ fn date(line: &str) -> String {
 #[test]
 fn a_machine_that_has_run_for_68_years_is_served_in_time() {
     let namespace = ["-Ur", "-T", "--monotonic", "2147483647", "--fork"];
-    let possible = Command::new("unshare").args(namespace).arg("true").output();
+    let possible = output(Command::new("unshare").args(namespace).arg("true"));
     if !possible.is_ok_and(|output| output.status.success()) {
         skipped("no time namespace can be made here");
         return;

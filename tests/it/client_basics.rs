@@ -142,21 +142,23 @@ fn a_localhost_name_is_resolved() {
 
 #[test]
 fn one_message_is_outstanding_at_a_time() {
-    for (framing, end) in [("bytes", ""), ("lines", "\n")] {
-        let far = FarTcp::new();
-        let mut client = piped_to(far.address(), &format!("--framing {framing}"));
-        client.type_in("one\ntwo\nthree\n");
-        client.end_input();
-        let mut caller = far.accept();
-        for message in ["one", "two", "three"] {
-            caller.expect(format!("{message}{end}"));
-            if message != "three" {
-                caller.expect_nothing();
+    undisturbed(|| {
+        for (framing, end) in [("bytes", ""), ("lines", "\n")] {
+            let far = FarTcp::new();
+            let mut client = piped_to(far.address(), &format!("--framing {framing}"));
+            client.type_in("one\ntwo\nthree\n");
+            client.end_input();
+            let mut caller = far.accept();
+            for message in ["one", "two", "three"] {
+                caller.expect(format!("{message}{end}"));
+                if message != "three" {
+                    caller.expect_nothing();
+                }
+                caller.say(format!("ACK{end}"));
             }
-            caller.say(format!("ACK{end}"));
+            assert_eq!(client.wait_exit(), 0);
         }
-        assert_eq!(client.wait_exit(), 0);
-    }
+    });
 }
 
 #[test]
@@ -174,21 +176,23 @@ fn a_message_is_sent_at_once() {
 
 #[test]
 fn the_window_says_how_many_may_be_outstanding() {
-    let far = FarTcp::new();
-    let mut client = piped_to(far.address(), "--framing lines --window 3");
-    client.type_in("1\n2\n3\n4\n5\n");
-    client.end_input();
-    let mut caller = far.accept();
-    caller.expect("1\n2\n3\n");
-    caller.expect_nothing();
-    caller.say("ACK\n");
-    caller.expect("4\n");
-    caller.expect_nothing();
-    caller.say("ACK\nACK\n");
-    caller.expect("5\n");
-    caller.say("ACK\nACK\n");
-    let ack = "last message: ACK";
-    expect_end(&mut client, 0, &[&format!("connected to {}", far.address()), ack, ack, ack, ack, ack]);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let mut client = piped_to(far.address(), "--framing lines --window 3");
+        client.type_in("1\n2\n3\n4\n5\n");
+        client.end_input();
+        let mut caller = far.accept();
+        caller.expect("1\n2\n3\n");
+        caller.expect_nothing();
+        caller.say("ACK\n");
+        caller.expect("4\n");
+        caller.expect_nothing();
+        caller.say("ACK\nACK\n");
+        caller.expect("5\n");
+        caller.say("ACK\nACK\n");
+        let ack = "last message: ACK";
+        expect_end(&mut client, 0, &[&format!("connected to {}", far.address()), ack, ack, ack, ack, ack]);
+    });
 }
 
 #[test]

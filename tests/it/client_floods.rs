@@ -155,20 +155,22 @@ fn replies_that_answer_nothing_are_told_once_and_counted_at_the_end() {
 
 #[test]
 fn a_ping_keeps_its_count_and_says_once_what_it_was_not_waiting_for() {
-    for scene in scenes() {
-        let ended = calm(|| scene.client("--ping -c 3 -i 0.2 -W 0.5"));
-        expect_few_diagnostics(&ended, &scene.name());
-        let summary = ended.out.iter().find(|line| line.starts_with("3 sent")).unwrap();
-        assert_eq!(number(summary, "3 sent, ") > 0.0, scene.acknowledges, "{}: {summary}", scene.name());
-        if scene.acknowledges {
-            // Who repeats the acknowledgement loses its socket at once; the rest is read and counted.
-            let kind = if scene.repeats { "no probe waited for: " } else { "is no acknowledgement: " };
-            let sentence = ended.err.iter().find(|line| line.contains(kind)).unwrap();
-            // More than a chat would read.
-            let least = if scene.repeats { 1.0 } else { 18.0 };
-            assert!(number(&sentence.replace(';', " "), kind) >= least, "{}: {sentence}", scene.name());
+    undisturbed(|| {
+        for scene in scenes() {
+            let ended = calm(|| scene.client("--ping -c 3 -i 0.2 -W 0.5"));
+            expect_few_diagnostics(&ended, &scene.name());
+            let summary = ended.out.iter().find(|line| line.starts_with("3 sent")).unwrap();
+            assert_eq!(number(summary, "3 sent, ") > 0.0, scene.acknowledges, "{}: {summary}", scene.name());
+            if scene.acknowledges {
+                // Who repeats the acknowledgement loses its socket at once; the rest is read and counted.
+                let kind = if scene.repeats { "no probe waited for: " } else { "is no acknowledgement: " };
+                let sentence = ended.err.iter().find(|line| line.contains(kind)).unwrap();
+                // More than a chat would read.
+                let least = if scene.repeats { 1.0 } else { 18.0 };
+                assert!(number(&sentence.replace(';', " "), kind) >= least, "{}: {sentence}", scene.name());
+            }
         }
-    }
+    });
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGINT;
 
-use crate::harness::{FarTcp, Input, Output, Scratch, client_to, end_of, run, server, sooner_than, timed, undisturbed};
+use crate::harness::{
+    FarTcp, Input, Output, Scratch, client_to, end_of, run, server, sooner_than, start, timed, undisturbed,
+};
 
 #[test]
 fn a_burst_of_replies_into_a_file_is_written_whole() {
@@ -28,7 +30,7 @@ fn endless(script: &str) -> Input {
     let mut source = Command::new("sh");
     source.args(["-c", script]).stdout(std::process::Stdio::piped());
     // It ends with its pipe.
-    Input::Given(source.spawn().unwrap().stdout.unwrap().into())
+    Input::Given(start(&mut source).unwrap().stdout.unwrap().into())
 }
 
 #[test]

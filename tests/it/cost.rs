@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Scratch, Server, ServerBuilder, installed, server_under_test, skipped};
+use crate::harness::{Scratch, Server, ServerBuilder, installed, output, server_under_test, skipped};
 use crate::stamps::{SESSION, ask, probe, stamp_of};
 
 /// System calls of a server that starts, takes one client in and ends.
@@ -85,7 +85,7 @@ fn run(tool: &str, args: &str, load: Load, messages: u64) {
 /// Says why a test does nothing here; true where it has to.
 #[track_caller]
 fn cannot(tool: &str, probe: &[&str]) -> bool {
-    let works = installed(tool) && Command::new(tool).args(probe).output().is_ok_and(|output| output.status.success());
+    let works = installed(tool) && output(Command::new(tool).args(probe)).is_ok_and(|output| output.status.success());
     if !works {
         skipped(&format!("{tool} is not installed, or may not trace here"));
     }

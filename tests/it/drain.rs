@@ -112,31 +112,33 @@ fn with_sockets_of_its_own_it_lasts_the_whole_time_though_nobody_is_there() {
 
 #[test]
 fn with_passed_sockets_it_lasts_until_nobody_is_left() {
-    // Far beyond the patience of a test.
-    let held = Held::at("127.0.0.1:0");
-    let mut server = held.server("--drain 600 --idle-timeout 0 --grace 600").start();
-    let (mut client, mut silent, peer) = (server.client(), server.client(), held.peer());
-    client.exchange("hello", "ACK");
-    peer.check("hello");
-    terminate(&server);
-    // The sockets are somebody else's at once.
-    let mut next = held.client();
-    next.send("for the next one");
-    peer.send("for the next one");
-    client.send("the last");
-    client.expect_last(["ACK", NOTICE].concat());
-    drop(client);
-    assert!(server.is_running());
-    silent.send("not silent any more");
-    silent.expect_last(["ACK", NOTICE].concat());
-    next.expect_nothing_yet();
-    drop(silent);
-    assert_eq!(server.wait_exit(), 0);
-    next.expect_nothing_yet();
-    peer.expect_nothing_yet();
-    let _second = held.server("").start();
-    next.expect("ACK");
-    peer.expect("check");
+    undisturbed(|| {
+        // Far beyond the patience of a test.
+        let held = Held::at("127.0.0.1:0");
+        let mut server = held.server("--drain 600 --idle-timeout 0 --grace 600").start();
+        let (mut client, mut silent, peer) = (server.client(), server.client(), held.peer());
+        client.exchange("hello", "ACK");
+        peer.check("hello");
+        terminate(&server);
+        // The sockets are somebody else's at once.
+        let mut next = held.client();
+        next.send("for the next one");
+        peer.send("for the next one");
+        client.send("the last");
+        client.expect_last(["ACK", NOTICE].concat());
+        drop(client);
+        assert!(server.is_running());
+        silent.send("not silent any more");
+        silent.expect_last(["ACK", NOTICE].concat());
+        next.expect_nothing_yet();
+        drop(silent);
+        assert_eq!(server.wait_exit(), 0);
+        next.expect_nothing_yet();
+        peer.expect_nothing_yet();
+        let _second = held.server("").start();
+        next.expect("ACK");
+        peer.expect("check");
+    });
 }
 
 #[test]
@@ -168,25 +170,27 @@ fn nothing_but_sigterm_drains() {
 
 #[test]
 fn the_operator_ends_a_drain_and_a_second_signal_ends_all() {
-    let mut server = ServerBuilder::new("--drain 600").operated().start();
-    let mut client = server.client();
-    terminate(&server);
-    client.expect_nothing_yet();
-    assert_eq!(server.stat("connections"), 1.0);
-    server.type_in("shutdown\n");
-    client.expect_last(NOTICE);
-    drop(client);
-    assert_eq!(server.wait_exit(), 0);
-    let told = server.stdout.to_end().iter().filter(|line| *line == NOTICE).count();
-    assert_eq!(told, 1, "the end is told once");
-
-    for (second, code) in [(SIGTERM, 143), (SIGINT, 130)] {
-        let mut server = crate::harness::server("--drain 600");
-        let _client = server.client();
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("--drain 600").operated().start();
+        let mut client = server.client();
         terminate(&server);
-        server.signal(second);
-        assert_eq!(server.wait_exit(), code);
-    }
+        client.expect_nothing_yet();
+        assert_eq!(server.stat("connections"), 1.0);
+        server.type_in("shutdown\n");
+        client.expect_last(NOTICE);
+        drop(client);
+        assert_eq!(server.wait_exit(), 0);
+        let told = server.stdout.to_end().iter().filter(|line| *line == NOTICE).count();
+        assert_eq!(told, 1, "the end is told once");
+
+        for (second, code) in [(SIGTERM, 143), (SIGINT, 130)] {
+            let mut server = crate::harness::server("--drain 600");
+            let _client = server.client();
+            terminate(&server);
+            server.signal(second);
+            assert_eq!(server.wait_exit(), code);
+        }
+    });
 }
 
 #[test]
@@ -331,26 +335,28 @@ fn several_processes_share_a_port_where_they_all_say_so() {
 /// The header says who it is, and is no message: what it comes in pieces of is heard on in a drain.
 #[test]
 fn a_client_whose_proxy_is_slow_to_name_it_has_its_last_ack() {
-    for with_message in [false, true] {
-        let server = server("-t --drain 60 --framing lines --proxy-protocol 127.0.0.1");
-        let mut early = server.quiet_client();
-        early.send("PROXY TCP4 203.0.113.7 ");
-        // The server has read that: a second client, whose header is whole, is told.
-        let mut told = server.quiet_client();
-        told.send("PROXY TCP4 203.0.113.8 127.0.0.1 40001 6666\r\n");
-        server.stdout.find("the second", |line| line.starts_with("203.0.113.8:40001 via "));
-        terminate(&server);
-        let mut late = server.quiet_client();
-        late.send("PROXY TCP4 203.0.113.7 ");
-        for client in [&mut early, &mut late] {
-            client.expect_nothing_yet();
-            if with_message {
-                client.send("127.0.0.1 40001 6666\r\nhello\n");
-            } else {
-                client.send("127.0.0.1 40001 6666\r\n");
-                client.send("hello\n");
+    undisturbed(|| {
+        for with_message in [false, true] {
+            let server = server("-t --drain 60 --framing lines --proxy-protocol 127.0.0.1");
+            let mut early = server.quiet_client();
+            early.send("PROXY TCP4 203.0.113.7 ");
+            // The server has read that: a second client, whose header is whole, is told.
+            let mut told = server.quiet_client();
+            told.send("PROXY TCP4 203.0.113.8 127.0.0.1 40001 6666\r\n");
+            server.stdout.find("the second", |line| line.starts_with("203.0.113.8:40001 via "));
+            terminate(&server);
+            let mut late = server.quiet_client();
+            late.send("PROXY TCP4 203.0.113.7 ");
+            for client in [&mut early, &mut late] {
+                client.expect_nothing_yet();
+                if with_message {
+                    client.send("127.0.0.1 40001 6666\r\nhello\n");
+                } else {
+                    client.send("127.0.0.1 40001 6666\r\n");
+                    client.send("hello\n");
+                }
+                client.expect_last("ACK\nserver is shutting down\n");
             }
-            client.expect_last("ACK\nserver is shutting down\n");
         }
-    }
+    });
 }

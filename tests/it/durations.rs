@@ -49,17 +49,19 @@ fn the_server_takes_units() {
 
 #[test]
 fn the_client_takes_units_in_every_mode() {
-    let server = server("-t");
-    for options in [
-        "-m hello -W 1h30m",
-        "-m hello -W 500ms",
-        "-z -W 1.5s -w 2m",
-        "--ping -c 3 -i 10ms -w 1m -W 1500ms",
-        "--find-idle 100ms -W 1s",
-    ] {
-        let ended = calm(|| client_to(server.tcp(), options));
-        assert_eq!(ended.code, 0, "{options}: {:?}", ended.err);
-    }
+    undisturbed(|| {
+        let server = server("-t");
+        for options in [
+            "-m hello -W 1h30m",
+            "-m hello -W 500ms",
+            "-z -W 1.5s -w 2m",
+            "--ping -c 3 -i 10ms -w 1m -W 1500ms",
+            "--find-idle 100ms -W 1s",
+        ] {
+            let ended = calm(|| client_to(server.tcp(), options));
+            assert_eq!(ended.code, 0, "{options}: {:?}", ended.err);
+        }
+    });
 }
 
 #[test]

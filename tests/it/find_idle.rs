@@ -40,18 +40,20 @@ fn expect_cut(far: SocketAddr, args: &str, protocol: &str, cause: &str) {
 
 #[test]
 fn our_server_announces_its_cut() {
-    let server = server("-t --idle-timeout 0.6");
-    one_of_five(|| {
-        let (ended, took) = timed(|| run(client_to(server.tcp(), "--find-idle 2")));
-        assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
-        let line = &ended.out[0];
-        assert_eq!(shape(line), "tcp idle timeout between 0 and 0 s: announced by the server");
-        // The server is never early, and half a second late at most.
-        let (from, to) = (number(line, "between "), number(line, "and "));
-        assert!(to >= 0.6 && from < to, "{line:?}");
-        // It need not wait for longer silences.
-        let soon = from <= 1.1 && to <= 1.3 && took < Duration::from_secs(2);
-        if soon { Ok(()) } else { Err(format!("{line} after {took:?}")) }
+    undisturbed(|| {
+        let server = server("-t --idle-timeout 0.6");
+        one_of_five(|| {
+            let (ended, took) = timed(|| run(client_to(server.tcp(), "--find-idle 2")));
+            assert_eq!((ended.code, ended.err.len()), (0, 0), "{:?}", ended.err);
+            let line = &ended.out[0];
+            assert_eq!(shape(line), "tcp idle timeout between 0 and 0 s: announced by the server");
+            // The server is never early, and half a second late at most.
+            let (from, to) = (number(line, "between "), number(line, "and "));
+            assert!(to >= 0.6 && from < to, "{line:?}");
+            // It need not wait for longer silences.
+            let soon = from <= 1.1 && to <= 1.3 && took < Duration::from_secs(2);
+            if soon { Ok(()) } else { Err(format!("{line} after {took:?}")) }
+        });
     });
 }
 
@@ -148,22 +150,24 @@ fn a_path_that_never_cuts() {
 
 #[test]
 fn behind_a_proxy_it_is_the_proxys_timeout() {
-    if !have("socat") {
-        return;
-    }
-    let server = server("-t");
-    let here = closed_port(private_loopback());
-    let listen = format!("TCP4-LISTEN:{},bind={},fork,backlog=128", here.port(), here.ip());
-    let socat =
-        Launch::program("socat", &["-d", "-d", "-T", "0.6", &listen, &format!("TCP4:{}", server.tcp())]).start();
-    socat.stderr.find("its socket", |line| line.contains("listening"));
-    one_of_five(|| {
-        let ended = run(client_to(here, "--find-idle 2 "));
-        assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
-        let line = &ended.out[0];
-        assert_eq!(shape(line), "tcp idle timeout between 0 and 0 s: closed");
-        assert!(number(line, "and ") >= 0.6, "{line:?}");
-        if number(line, "between ") < 0.9 { Ok(()) } else { Err(line.clone()) }
+    undisturbed(|| {
+        if !have("socat") {
+            return;
+        }
+        let server = server("-t");
+        let here = closed_port(private_loopback());
+        let listen = format!("TCP4-LISTEN:{},bind={},fork,backlog=128", here.port(), here.ip());
+        let socat =
+            Launch::program("socat", &["-d", "-d", "-T", "0.6", &listen, &format!("TCP4:{}", server.tcp())]).start();
+        socat.stderr.find("its socket", |line| line.contains("listening"));
+        one_of_five(|| {
+            let ended = run(client_to(here, "--find-idle 2 "));
+            assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+            let line = &ended.out[0];
+            assert_eq!(shape(line), "tcp idle timeout between 0 and 0 s: closed");
+            assert!(number(line, "and ") >= 0.6, "{line:?}");
+            if number(line, "between ") < 0.9 { Ok(()) } else { Err(line.clone()) }
+        });
     });
 }
 

@@ -60,44 +60,48 @@ fn idle(ended: &Ended) -> Value {
 
 #[test]
 fn the_bracket_holds_the_true_timeout_whatever_is_late() {
-    let closes = |answer: &'static [u8]| tcp_service(move |mut stream| cut_at_idle(&mut stream, answer));
-    for (far, options, cause) in [
-        (closes(b"ACK"), "", "closed"),
-        (closes(b"ACK\n"), "--framing lines", "closed"),
-        (closes(b"\0\0\0\x03ACK"), "--framing length", "closed"),
-        (forget_at_idle(), "-u -W 0.2", "silent"),
-    ] {
-        one_of_five(|| {
-            let ended = run(client_to(far, &format!("--find-idle 1 --format json {options}")));
-            let found = idle(&ended);
-            if found["cause"] != cause {
-                // A far end that is held up for so long that it cuts who talked.
-                return Err(found);
-            }
-            let (survived, cut) = (found["survived_s"].as_f64().unwrap(), found["cut_s"].as_f64().unwrap());
-            assert!(survived <= 0.6 && 0.6 <= cut, "{options}: {found}");
-            assert_eq!(ended.code, 0, "{:?}", ended.err);
-            if survived > 0.4 && cut < 0.8 { Ok(()) } else { Err(found) }
-        });
-    }
+    undisturbed(|| {
+        let closes = |answer: &'static [u8]| tcp_service(move |mut stream| cut_at_idle(&mut stream, answer));
+        for (far, options, cause) in [
+            (closes(b"ACK"), "", "closed"),
+            (closes(b"ACK\n"), "--framing lines", "closed"),
+            (closes(b"\0\0\0\x03ACK"), "--framing length", "closed"),
+            (forget_at_idle(), "-u -W 0.2", "silent"),
+        ] {
+            one_of_five(|| {
+                let ended = run(client_to(far, &format!("--find-idle 1 --format json {options}")));
+                let found = idle(&ended);
+                if found["cause"] != cause {
+                    // A far end that is held up for so long that it cuts who talked.
+                    return Err(found);
+                }
+                let (survived, cut) = (found["survived_s"].as_f64().unwrap(), found["cut_s"].as_f64().unwrap());
+                assert!(survived <= 0.6 && 0.6 <= cut, "{options}: {found}");
+                assert_eq!(ended.code, 0, "{:?}", ended.err);
+                if survived > 0.4 && cut < 0.8 { Ok(()) } else { Err(found) }
+            });
+        }
+    });
 }
 
 #[test]
 fn our_server_is_never_seen_to_cut_early() {
-    for framing in ["bytes", "lines", "length"] {
-        let server = server(&format!("-q -t --idle-timeout 0.5 --framing {framing}"));
-        one_of_five(|| {
-            let ended = run(client_to(server.tcp(), &format!("--find-idle 0.8 --format json --framing {framing}")));
-            let found = idle(&ended);
-            if found["cause"] != "announced" {
-                // A server that is held up finds what came meanwhile, and cuts nobody.
-                return Err(found);
-            }
-            assert_eq!(ended.code, 0, "{found} {:?}", ended.err);
-            assert!(found["cut_s"].as_f64().unwrap() >= 0.5, "{framing}: {found}");
-            Ok(())
-        });
-    }
+    undisturbed(|| {
+        for framing in ["bytes", "lines", "length"] {
+            let server = server(&format!("-q -t --idle-timeout 0.5 --framing {framing}"));
+            one_of_five(|| {
+                let ended = run(client_to(server.tcp(), &format!("--find-idle 0.8 --format json --framing {framing}")));
+                let found = idle(&ended);
+                if found["cause"] != "announced" {
+                    // A server that is held up finds what came meanwhile, and cuts nobody.
+                    return Err(found);
+                }
+                assert_eq!(ended.code, 0, "{found} {:?}", ended.err);
+                assert!(found["cut_s"].as_f64().unwrap() >= 0.5, "{framing}: {found}");
+                Ok(())
+            });
+        }
+    });
 }
 
 /// A server that acknowledges all flows of a search by now: 64 that are silent, and one that has talked for a while.
@@ -164,27 +168,29 @@ fn a_server_that_shuts_down_has_no_idle_timeout() {
 
 #[test]
 fn a_far_end_that_drops_all_and_goes_on_has_none_either() {
-    one_of_five(|| {
-        let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
-        let ours = Arc::clone(&streams);
-        let far = tcp_service(move |mut stream| {
-            ours.lock().unwrap().push(stream.try_clone().unwrap());
-            while stream.read(&mut [0; 64]).is_ok_and(|len| len > 0) {
-                let _ = stream.write_all(b"ACK");
+    undisturbed(|| {
+        one_of_five(|| {
+            let streams: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+            let ours = Arc::clone(&streams);
+            let far = tcp_service(move |mut stream| {
+                ours.lock().unwrap().push(stream.try_clone().unwrap());
+                while stream.read(&mut [0; 64]).is_ok_and(|len| len > 0) {
+                    let _ = stream.write_all(b"ACK");
+                }
+            });
+            let mut client = client_to(far, "--find-idle 20 --format json").start();
+            wait_until("the flows", || (streams.lock().unwrap().len() == 65).then_some(()));
+            thread::sleep(Duration::from_millis(1200));
+            // Who comes anew is served.
+            streams.lock().unwrap().drain(..).for_each(|stream| _ = stream.shutdown(Shutdown::Both));
+            let ended = end_of(&mut client);
+            // A client that was held up for as long cannot tell.
+            if idle(&ended)["cause"] != "broken" {
+                return Err(ended.out);
             }
+            expect_broken(&ended, "closed");
+            Ok(())
         });
-        let mut client = client_to(far, "--find-idle 20 --format json").start();
-        wait_until("the flows", || (streams.lock().unwrap().len() == 65).then_some(()));
-        thread::sleep(Duration::from_millis(1200));
-        // Who comes anew is served.
-        streams.lock().unwrap().drain(..).for_each(|stream| _ = stream.shutdown(Shutdown::Both));
-        let ended = end_of(&mut client);
-        // A client that was held up for as long cannot tell.
-        if idle(&ended)["cause"] != "broken" {
-            return Err(ended.out);
-        }
-        expect_broken(&ended, "closed");
-        Ok(())
     });
 }
 
@@ -265,20 +271,22 @@ fn a_timeout_shorter_than_anything_that_is_tried_is_no_broken_path() {
 
 #[test]
 fn one_flow_keeps_talking_and_no_other_does() {
-    let words: Arc<Mutex<std::collections::HashMap<SocketAddr, u32>>> = Arc::default();
-    let ours = Arc::clone(&words);
-    let far = udp_service(move |socket, _, from| {
-        *ours.lock().unwrap().entry(from).or_default() += 1;
-        socket.send_to(b"check", from).unwrap();
-    });
-    one_of_five(|| {
-        words.lock().unwrap().clear();
-        let ended = run(client_to(far, "--find-idle 1 -u -W 10"));
-        assert_eq!((ended.code, ended.out.as_slice()), (0, &["no idle timeout up to 1 s".to_owned()][..]));
-        let mut counts: Vec<u32> = words.lock().unwrap().values().copied().collect();
-        counts.sort_unstable();
-        // Eight words, then one whenever it has talked for an eighth longer.
-        let expected = counts.len() == 65 && counts[63] == 2 && (12..60).contains(&counts[64]);
-        if expected { Ok(()) } else { Err(counts) }
+    undisturbed(|| {
+        let words: Arc<Mutex<std::collections::HashMap<SocketAddr, u32>>> = Arc::default();
+        let ours = Arc::clone(&words);
+        let far = udp_service(move |socket, _, from| {
+            *ours.lock().unwrap().entry(from).or_default() += 1;
+            socket.send_to(b"check", from).unwrap();
+        });
+        one_of_five(|| {
+            words.lock().unwrap().clear();
+            let ended = run(client_to(far, "--find-idle 1 -u -W 10"));
+            assert_eq!((ended.code, ended.out.as_slice()), (0, &["no idle timeout up to 1 s".to_owned()][..]));
+            let mut counts: Vec<u32> = words.lock().unwrap().values().copied().collect();
+            counts.sort_unstable();
+            // Eight words, then one whenever it has talked for an eighth longer.
+            let expected = counts.len() == 65 && counts[63] == 2 && (12..60).contains(&counts[64]);
+            if expected { Ok(()) } else { Err(counts) }
+        });
     });
 }

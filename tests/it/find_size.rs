@@ -443,14 +443,16 @@ fn an_acknowledgement_that_comes_before_its_message_is_a_wrong_answer() {
 /// A late plain answer to one size would be one to the next.
 #[test]
 fn plain_answers_to_one_port_tell_no_size() {
-    let far = udp_service(|socket, _, peer| drop(socket.send_to(b"check", peer)));
-    let own = closed_port(private_loopback());
-    let ended = run(client_to(far, &format!("--find-size 3000 -u -I {own}")));
-    assert_eq!((ended.code, ended.out.len()), (2, 0), "{:?}", ended.out);
-    assert!(ended.complaint().contains("do not say which size they are for"), "{:?}", ended.err);
-    let server = server("-u");
-    let ended = run(client_to(server.udp(), &format!("--find-size 3000 -u -I 127.0.0.1:{}", own.port())));
-    assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?}", ended.err);
+    undisturbed(|| {
+        let far = udp_service(|socket, _, peer| drop(socket.send_to(b"check", peer)));
+        let own = closed_port(private_loopback());
+        let ended = run(client_to(far, &format!("--find-size 3000 -u -I {own}")));
+        assert_eq!((ended.code, ended.out.len()), (2, 0), "{:?}", ended.out);
+        assert!(ended.complaint().contains("do not say which size they are for"), "{:?}", ended.err);
+        let server = server("-u");
+        let ended = run(client_to(server.udp(), &format!("--find-size 3000 -u -I 127.0.0.1:{}", own.port())));
+        assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?}", ended.err);
+    });
 }
 
 /// The other end of our link takes less than ours: of what is longer the system says that it has no room for it.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
-    FarTcp, Input, Launch, Namespace, Output, Peer, Process, Scratch, ServerBuilder, client_to, have, private_loopback,
-    server, timed, undisturbed, wait_until,
+    FarTcp, Input, Launch, Namespace, Output, Peer, Process, Scratch, ServerBuilder, client_to, have, output,
+    private_loopback, server, timed, undisturbed, wait_until,
 };
 
 /// Each mode in a way that ends soon where stdout takes everything.
@@ -258,8 +258,8 @@ fn a_limit_that_is_raised_lets_the_transcript_go_on() {
             peer.check("x".repeat(100));
         }
         let (id, whole) = (server.id().to_string(), |text: &str| account(text, " sent a datagram: xxx"));
-        let raised = Command::new("prlimit").args(["--pid", &id, "--fsize=1000000:"]).status().unwrap();
-        assert!(raised.success());
+        let raised = output(Command::new("prlimit").args(["--pid", &id, "--fsize=1000000:"])).unwrap();
+        assert!(raised.status.success());
         wait_until("the gap", || {
             let (printed, dropped) = whole(&fs::read_to_string(&log.0).unwrap());
             (printed as u64 + dropped == 100 && dropped > 0).then_some(())

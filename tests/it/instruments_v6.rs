@@ -72,18 +72,20 @@ fn closed_and_silent_ports_have_their_words() {
 
 #[test]
 fn probes_are_answered_and_counted() {
-    if !has_v6() {
-        return;
-    }
-    let server = server_v6("");
-    for (option, word) in [("-t", "ACK"), ("-u", "check")] {
-        let ended = calm(|| client_to(server.tcp(), &format!("--ping -c 12 -i 0.01 --flows 3 {option}")));
-        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-        let first = format!("{word} from {}: seq=1 time=", server.tcp());
-        assert!(ended.out.iter().any(|line| line.starts_with(&first)), "{:?}", ended.out);
-        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
-        assert!(figures.starts_with("12 sent, 12 acknowledged, 0 lost (0%), 0 late, "), "{figures:?}");
-    }
+    undisturbed(|| {
+        if !has_v6() {
+            return;
+        }
+        let server = server_v6("");
+        for (option, word) in [("-t", "ACK"), ("-u", "check")] {
+            let ended = calm(|| client_to(server.tcp(), &format!("--ping -c 12 -i 0.01 --flows 3 {option}")));
+            assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+            let first = format!("{word} from {}: seq=1 time=", server.tcp());
+            assert!(ended.out.iter().any(|line| line.starts_with(&first)), "{:?}", ended.out);
+            let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+            assert!(figures.starts_with("12 sent, 12 acknowledged, 0 lost (0%), 0 late, "), "{figures:?}");
+        }
+    });
 }
 
 #[test]

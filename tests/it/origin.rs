@@ -181,13 +181,15 @@ fn a_port_that_no_server_answers_is_warned_of() {
 
 #[test]
 fn from_one_port_all_probes_are_stamped_and_the_legs_are_told() {
-    let fate = |number| if number % 10 == 3 { Fate::LostThere } else { Fate::Answered };
-    let far = stamping(fate);
-    let own = closed_port(private_loopback());
-    let ended = calm(|| client_to(far, &format!("--ping -u -c 20 -i 0.01 -W 0.3 --format json -I {own}")));
-    let summary = last_object(&ended.out);
-    let figures = ["sent", "acknowledged", "lost", "lost_there", "unsent"].map(|name| summary[name].as_u64());
-    assert_eq!(figures, [20, 18, 2, 2, 0].map(Some), "{summary} {:?}", ended.err);
+    undisturbed(|| {
+        let fate = |number| if number % 10 == 3 { Fate::LostThere } else { Fate::Answered };
+        let far = stamping(fate);
+        let own = closed_port(private_loopback());
+        let ended = calm(|| client_to(far, &format!("--ping -u -c 20 -i 0.01 -W 0.3 --format json -I {own}")));
+        let summary = last_object(&ended.out);
+        let figures = ["sent", "acknowledged", "lost", "lost_there", "unsent"].map(|name| summary[name].as_u64());
+        assert_eq!(figures, [20, 18, 2, 2, 0].map(Some), "{summary} {:?}", ended.err);
+    });
 }
 
 /// They cannot be told apart by a port: where several were out before it was known, nobody says how long each took.

@@ -93,18 +93,20 @@ fn datagrams_of_all_sizes_pass_unchanged_and_answers_find_their_way_back() {
 /// On a busy machine ports find new owners all the time, and what was meant for the old ones comes to the new.
 #[test]
 fn what_comes_from_strangers_is_nobody_s_answer() {
-    let (far, stranger) = (FarUdp::new(), FarUdp::new());
-    let Some(path) = Path::to(far.address(), "") else { return };
-    let peer = Peer::connect(path.address());
-    peer.send("hello");
-    let name = far.expect("hello");
-    let name = SocketAddr::new([127, 0, 0, 1].into(), name.port());
-    stranger.say(name, "server is shutting down");
-    far.say(name, "check");
-    peer.expect("check");
-    peer.expect_nothing_yet();
-    let [_, back] = path.counts();
-    assert_eq!(back, Counts { passed: 1, ..Counts::default() });
+    undisturbed(|| {
+        let (far, stranger) = (FarUdp::new(), FarUdp::new());
+        let Some(path) = Path::to(far.address(), "") else { return };
+        let peer = Peer::connect(path.address());
+        peer.send("hello");
+        let name = far.expect("hello");
+        let name = SocketAddr::new([127, 0, 0, 1].into(), name.port());
+        stranger.say(name, "server is shutting down");
+        far.say(name, "check");
+        peer.expect("check");
+        peer.expect_nothing_yet();
+        let [_, back] = path.counts();
+        assert_eq!(back, Counts { passed: 1, ..Counts::default() });
+    });
 }
 
 #[test]
@@ -150,26 +152,28 @@ fn half_closes_and_resets_are_passed_on() {
 
 #[test]
 fn where_nobody_listens_the_connection_is_reset_and_later_datagrams_pass() {
-    let target = closed_port([127, 0, 0, 1].into());
-    let Some(path) = Path::to(target, "") else { return };
-    // It may be reset before it knows that it stands.
-    let outcome = TcpStream::connect(path.address()).and_then(|mut client| client.read(&mut [0; 8]));
-    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionReset);
-    let peer = Peer::connect(path.address());
-    (0..3).for_each(|_| peer.send("anybody there?"));
-    peer.expect_nothing_yet();
-    let far = UdpSocket::bind(target).unwrap();
-    peer.send("now?");
-    // Some of those before may not have been refused.
-    let mut buffer = [0; 64];
-    let name = loop {
-        let (len, name) = far.recv_from(&mut buffer).unwrap();
-        if buffer[..len] == *b"now?" {
-            break name;
-        }
-    };
-    far.send_to(b"yes", name).unwrap();
-    peer.expect("yes");
+    undisturbed(|| {
+        let target = closed_port([127, 0, 0, 1].into());
+        let Some(path) = Path::to(target, "") else { return };
+        // It may be reset before it knows that it stands.
+        let outcome = TcpStream::connect(path.address()).and_then(|mut client| client.read(&mut [0; 8]));
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        let peer = Peer::connect(path.address());
+        (0..3).for_each(|_| peer.send("anybody there?"));
+        peer.expect_nothing_yet();
+        let far = UdpSocket::bind(target).unwrap();
+        peer.send("now?");
+        // Some of those before may not have been refused.
+        let mut buffer = [0; 64];
+        let name = loop {
+            let (len, name) = far.recv_from(&mut buffer).unwrap();
+            if buffer[..len] == *b"now?" {
+                break name;
+            }
+        };
+        far.send_to(b"yes", name).unwrap();
+        peer.expect("yes");
+    });
 }
 
 #[test]
@@ -262,49 +266,53 @@ fn jitter_reorders_nothing() {
 
 #[test]
 fn in_an_outage_datagrams_are_lost_both_ways() {
-    let far = FarUdp::new();
-    let Some(path) = Path::to(far.address(), "--outage 60m@0s") else { return };
-    let peer = Peer::connect(path.address());
-    (0..3).for_each(|_| peer.send("anybody there?"));
-    far.expect_nothing();
-    assert_eq!(path.counts(), [Counts { dropped: 3, ..Counts::default() }, Counts::default()]);
+    undisturbed(|| {
+        let far = FarUdp::new();
+        let Some(path) = Path::to(far.address(), "--outage 60m@0s") else { return };
+        let peer = Peer::connect(path.address());
+        (0..3).for_each(|_| peer.send("anybody there?"));
+        far.expect_nothing();
+        assert_eq!(path.counts(), [Counts { dropped: 3, ..Counts::default() }, Counts::default()]);
 
-    // Its clock starts with the first that comes.
-    one_of_five(|| {
-        let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
-        sink.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-        let Some(path) = Path::to(sink.local_addr().unwrap(), "--outage 400ms@200ms") else { return Ok(()) };
-        thread::sleep(Duration::from_millis(300));
-        let (peer, start) = (Peer::connect(path.address()), Instant::now());
-        let mut arrivals = Vec::new();
-        while start.elapsed() < Duration::from_millis(800) {
-            peer.send("are you there?");
-            arrivals.extend(sink.recv(&mut [0; 64]).map(|_| start.elapsed()));
-        }
-        let mut gaps = arrivals.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
-        let gap = gaps.by_ref().max().unwrap();
-        let fits = |time: Duration, wanted: u64| time.abs_diff(Duration::from_millis(wanted)).as_millis() < 150;
-        if fits(gap.0, 400) && fits(gap.1, 200) { Ok(()) } else { Err(gap) }
+        // Its clock starts with the first that comes.
+        one_of_five(|| {
+            let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
+            sink.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            let Some(path) = Path::to(sink.local_addr().unwrap(), "--outage 400ms@200ms") else { return Ok(()) };
+            thread::sleep(Duration::from_millis(300));
+            let (peer, start) = (Peer::connect(path.address()), Instant::now());
+            let mut arrivals = Vec::new();
+            while start.elapsed() < Duration::from_millis(800) {
+                peer.send("are you there?");
+                arrivals.extend(sink.recv(&mut [0; 64]).map(|_| start.elapsed()));
+            }
+            let mut gaps = arrivals.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
+            let gap = gaps.by_ref().max().unwrap();
+            let fits = |time: Duration, wanted: u64| time.abs_diff(Duration::from_millis(wanted)).as_millis() < 150;
+            if fits(gap.0, 400) && fits(gap.1, 200) { Ok(()) } else { Err(gap) }
+        });
     });
 }
 
 #[test]
 fn in_an_outage_streams_stand_still_and_lose_nothing() {
-    const OUTAGE: Duration = Duration::from_millis(400);
-    let Some((server, path)) = path_to_server("--outage 400ms@0s") else { return };
-    let ((), took) = timed(|| Client::connect(path.address()).exchange("hello\n", "ACK\n"));
-    assert!(took >= OUTAGE, "{took:?}");
+    undisturbed(|| {
+        const OUTAGE: Duration = Duration::from_millis(400);
+        let Some((server, path)) = path_to_server("--outage 400ms@0s") else { return };
+        let ((), took) = timed(|| Client::connect(path.address()).exchange("hello\n", "ACK\n"));
+        assert!(took >= OUTAGE, "{took:?}");
 
-    one_of_five(|| {
-        let Some(path) = Path::to(server.tcp(), "--outage 400ms@100ms") else { return Ok(()) };
-        let mut client = Client::connect(path.address());
-        let mut longest = Duration::ZERO;
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(600) {
-            longest = longest.max(timed(|| client.exchange("hello\n", "ACK\n")).1);
-        }
-        let fits = longest.abs_diff(OUTAGE).as_millis() < 150;
-        if fits { Ok(()) } else { Err(longest) }
+        one_of_five(|| {
+            let Some(path) = Path::to(server.tcp(), "--outage 400ms@100ms") else { return Ok(()) };
+            let mut client = Client::connect(path.address());
+            let mut longest = Duration::ZERO;
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(600) {
+                longest = longest.max(timed(|| client.exchange("hello\n", "ACK\n")).1);
+            }
+            let fits = longest.abs_diff(OUTAGE).as_millis() < 150;
+            if fits { Ok(()) } else { Err(longest) }
+        });
     });
 }
 

@@ -149,24 +149,26 @@ fn a_delay_is_the_round_trip_s_alone() {
 /// Nothing that the numbers do not tell is blamed on one way: what went to the server's death is unknown.
 #[test]
 fn a_server_that_is_started_anew_behind_the_path_makes_no_false_leg() {
-    let ip = private_loopback();
-    let first = server(&format!("-u --host {ip}"));
-    let address = first.udp();
-    let Some(path) = Path::to(address, "--drop-there 4%") else { return };
-    let mut client = client_to(path.address(), "--ping --format json -u -i 0.02 -c 100 -W 0.5").start();
-    client.stdout.find("a reply", |line| line.contains("\"seq\":30,"));
-    first.signal(SIGTERM);
-    drop(first);
-    thread::sleep(OUTAGE);
-    let _second = server(&format!("-u --host {ip} -p {}", address.port()));
-    let ended = end_of(&mut client);
-    let run = Crossing { summary: last_object(&ended.out), ended, counts: path.counts() };
-    let Told { there, back, unknown, .. } = Told::of(&run);
-    assert!(there.unwrap() <= run.counts[0].dropped as u64, "{} {:?}", run.summary, run.counts);
-    assert_eq!(back, Some(0), "{}", run.summary);
-    let decided = there.unwrap() + unknown.unwrap() + run.figure("late").unwrap();
-    assert!(unknown.unwrap() > 0 && run.figure("lost") == Some(decided), "{}", run.summary);
-    run.tell("--drop-there 4%, the server started anew");
+    undisturbed(|| {
+        let ip = private_loopback();
+        let first = server(&format!("-u --host {ip}"));
+        let address = first.udp();
+        let Some(path) = Path::to(address, "--drop-there 4%") else { return };
+        let mut client = client_to(path.address(), "--ping --format json -u -i 0.02 -c 100 -W 0.5").start();
+        client.stdout.find("a reply", |line| line.contains("\"seq\":30,"));
+        first.signal(SIGTERM);
+        drop(first);
+        thread::sleep(OUTAGE);
+        let _second = server(&format!("-u --host {ip} -p {}", address.port()));
+        let ended = end_of(&mut client);
+        let run = Crossing { summary: last_object(&ended.out), ended, counts: path.counts() };
+        let Told { there, back, unknown, .. } = Told::of(&run);
+        assert!(there.unwrap() <= run.counts[0].dropped as u64, "{} {:?}", run.summary, run.counts);
+        assert_eq!(back, Some(0), "{}", run.summary);
+        let decided = there.unwrap() + unknown.unwrap() + run.figure("late").unwrap();
+        assert!(unknown.unwrap() > 0 && run.figure("lost") == Some(decided), "{}", run.summary);
+        run.tell("--drop-there 4%, the server started anew");
+    });
 }
 
 /// A port behind which two servers take turns.

@@ -116,99 +116,109 @@ fn a_server_that_is_started_anew_is_found_again() {
 
 #[test]
 fn the_worst_flow_is_named_with_the_port_that_was_dropped() {
-    let dropped = Arc::new(Mutex::new(None));
-    let theirs = Arc::clone(&dropped);
-    let far = udp_service(move |socket, _, from| {
-        let bad = *theirs.lock().unwrap().get_or_insert(from);
-        if bad != from {
-            socket.send_to(b"check", from).unwrap();
-        }
+    undisturbed(|| {
+        let dropped = Arc::new(Mutex::new(None));
+        let theirs = Arc::clone(&dropped);
+        let far = udp_service(move |socket, _, from| {
+            let bad = *theirs.lock().unwrap().get_or_insert(from);
+            if bad != from {
+                socket.send_to(b"check", from).unwrap();
+            }
+        });
+        let ended = calm(|| {
+            *dropped.lock().unwrap() = None;
+            client_to(far, "--ping -u -q -c 40 -i 0.04 -W 0.8 --flows 4")
+        });
+        let port = dropped.lock().unwrap().unwrap().port();
+        let worst = ended.out.last().unwrap();
+        assert!(worst.starts_with(&format!("worst flow: source port {port}, ")), "{worst:?} is not about {port}");
+        assert!(worst.contains(" sent, 1 lost, p50 0."), "{worst:?}");
+        assert!(ended.out[2].starts_with("40 sent, 39 acknowledged, 1 lost (2.5%)"), "{:?}", ended.out);
     });
-    let ended = calm(|| {
-        *dropped.lock().unwrap() = None;
-        client_to(far, "--ping -u -q -c 40 -i 0.04 -W 0.8 --flows 4")
-    });
-    let port = dropped.lock().unwrap().unwrap().port();
-    let worst = ended.out.last().unwrap();
-    assert!(worst.starts_with(&format!("worst flow: source port {port}, ")), "{worst:?} is not about {port}");
-    assert!(worst.contains(" sent, 1 lost, p50 0."), "{worst:?}");
-    assert!(ended.out[2].starts_with("40 sent, 39 acknowledged, 1 lost (2.5%)"), "{:?}", ended.out);
 }
 
 #[test]
 fn where_none_loses_the_worst_flow_is_the_slowest() {
-    let slow = Arc::new(Mutex::new(None));
-    let theirs = Arc::clone(&slow);
-    let far = tcp_service(move |mut stream| {
-        let bad = *theirs.lock().unwrap().get_or_insert(stream.peer_addr().unwrap());
-        while heard(&mut stream) {
-            if stream.peer_addr().is_ok_and(|peer| peer == bad) {
-                std::thread::sleep(Duration::from_millis(30));
+    undisturbed(|| {
+        let slow = Arc::new(Mutex::new(None));
+        let theirs = Arc::clone(&slow);
+        let far = tcp_service(move |mut stream| {
+            let bad = *theirs.lock().unwrap().get_or_insert(stream.peer_addr().unwrap());
+            while heard(&mut stream) {
+                if stream.peer_addr().is_ok_and(|peer| peer == bad) {
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+                ack(&mut stream);
             }
-            ack(&mut stream);
-        }
-    });
-    one_of_five(|| {
-        let ended = calm(|| {
-            *slow.lock().unwrap() = None;
-            client_to(far, "--ping -q -c 40 -i 0.02 --flows 4")
         });
-        let port = slow.lock().unwrap().unwrap().port();
-        let worst = ended.out.last().unwrap();
-        assert_eq!(ended.code, 0);
-        let is_named = worst.starts_with(&format!("worst flow: source port {port}, "));
-        let is_slow = worst.contains(" 0 lost, p50 ") && number(worst, "p50 ") > 30.0;
-        // Another one may be held up for as long.
-        if is_named && is_slow { Ok(()) } else { Err(worst.clone()) }
+        one_of_five(|| {
+            let ended = calm(|| {
+                *slow.lock().unwrap() = None;
+                client_to(far, "--ping -q -c 40 -i 0.02 --flows 4")
+            });
+            let port = slow.lock().unwrap().unwrap().port();
+            let worst = ended.out.last().unwrap();
+            assert_eq!(ended.code, 0);
+            let is_named = worst.starts_with(&format!("worst flow: source port {port}, "));
+            let is_slow = worst.contains(" 0 lost, p50 ") && number(worst, "p50 ") > 30.0;
+            // Another one may be held up for as long.
+            if is_named && is_slow { Ok(()) } else { Err(worst.clone()) }
+        });
     });
 }
 
 #[test]
 fn flows_are_connections_or_source_ports_of_their_own() {
-    let sources = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
-    let theirs = Arc::clone(&sources);
-    let far = udp_service(move |socket, _, from| {
-        theirs.lock().unwrap().push(from);
-        socket.send_to(b"check", from).unwrap();
-    });
-    one_of_five(|| {
-        sources.lock().unwrap().clear();
-        assert_eq!(calm(|| client_to(far, "--ping -u -q -c 12 -i 0.02 --flows 4")).code, 0);
-        let mut sources = std::mem::take(&mut *sources.lock().unwrap());
-        // An answer that takes longer than four intervals finds another port in the place of its own.
-        let in_turn = sources.len() == 12 && sources[..4] == sources[4..8];
-        sources.sort_unstable();
-        sources.dedup();
-        if in_turn && sources.len() == 4 { Ok(()) } else { Err(sources) }
-    });
+    undisturbed(|| {
+        let sources = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
+        let theirs = Arc::clone(&sources);
+        let far = udp_service(move |socket, _, from| {
+            theirs.lock().unwrap().push(from);
+            socket.send_to(b"check", from).unwrap();
+        });
+        one_of_five(|| {
+            sources.lock().unwrap().clear();
+            assert_eq!(calm(|| client_to(far, "--ping -u -q -c 12 -i 0.02 --flows 4")).code, 0);
+            let mut sources = std::mem::take(&mut *sources.lock().unwrap());
+            // An answer that takes longer than four intervals finds another port in the place of its own.
+            let in_turn = sources.len() == 12 && sources[..4] == sources[4..8];
+            sources.sort_unstable();
+            sources.dedup();
+            if in_turn && sources.len() == 4 { Ok(()) } else { Err(sources) }
+        });
 
-    // The same of an ACK and another connection.
-    one_of_five(|| {
-        let server = server("-t");
-        assert_eq!(calm(|| client_to(server.tcp(), "--ping -q -c 12 -i 0.02 --flows 4")).code, 0);
-        match server.stdout.so_far().iter().filter(|line| line.ends_with(" connected")).count() {
-            4 => Ok(()),
-            other => Err(other),
-        }
+        // The same of an ACK and another connection.
+        one_of_five(|| {
+            let server = server("-t");
+            assert_eq!(calm(|| client_to(server.tcp(), "--ping -q -c 12 -i 0.02 --flows 4")).code, 0);
+            match server.stdout.so_far().iter().filter(|line| line.ends_with(" connected")).count() {
+                4 => Ok(()),
+                other => Err(other),
+            }
+        });
     });
 }
 
 #[test]
 fn many_flows_raise_the_limit_on_descriptors_themselves() {
-    let server = server("-u");
-    let launch = || client_to(server.udp(), "--ping -u -q -c 400 -i 0.001 --flows 400");
-    let ended = calm(|| launch().through_shell("ulimit -S -n 256; exec \"$0\" \"$@\""));
-    assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+    undisturbed(|| {
+        let server = server("-u");
+        let launch = || client_to(server.udp(), "--ping -u -q -c 400 -i 0.001 --flows 400");
+        let ended = calm(|| launch().through_shell("ulimit -S -n 256; exec \"$0\" \"$@\""));
+        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+    });
 }
 
 #[test]
 fn tcp_goes_on_to_the_address_that_accepts() {
-    let Some((names, addresses)) = several("ping-tcp", 2) else { return };
-    let server = server(&format!("-t --host {} -p {}", addresses[1].ip(), addresses[1].port()));
-    let ended = calm(|| names.client(&format!("several {} --ping -c 2 -i 0.01", server.tcp().port())));
-    assert_eq!((ended.code, told(&ended, "cannot connect")), (0, 1), "{:?}", ended.err);
-    assert!(ended.err[0].contains(&addresses[0].to_string()), "{:?}", ended.err);
-    assert!(ended.out[1].starts_with(&format!("ACK from {}: seq=1 ", addresses[1])), "{:?}", ended.out);
+    undisturbed(|| {
+        let Some((names, addresses)) = several("ping-tcp", 2) else { return };
+        let server = server(&format!("-t --host {} -p {}", addresses[1].ip(), addresses[1].port()));
+        let ended = calm(|| names.client(&format!("several {} --ping -c 2 -i 0.01", server.tcp().port())));
+        assert_eq!((ended.code, told(&ended, "cannot connect")), (0, 1), "{:?}", ended.err);
+        assert!(ended.err[0].contains(&addresses[0].to_string()), "{:?}", ended.err);
+        assert!(ended.out[1].starts_with(&format!("ACK from {}: seq=1 ", addresses[1])), "{:?}", ended.out);
+    });
 }
 
 #[test]
@@ -233,11 +243,13 @@ fn udp_goes_on_to_the_address_that_answers() {
 
 #[test]
 fn the_first_of_several_udp_addresses_that_answers_is_the_one() {
-    let Some((names, addresses)) = several("ping-one", 2) else { return };
-    let server = server(&format!("-u --host {} -p {}", addresses[0].ip(), addresses[0].port()));
-    let ended = calm(|| names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port())));
-    assert_eq!((ended.code, told(&ended, "connect")), (0, 0), "{:?}", ended.err);
-    assert!(ended.out[1].starts_with(&format!("check from {}: seq=1 ", addresses[0])), "{:?}", ended.out);
+    undisturbed(|| {
+        let Some((names, addresses)) = several("ping-one", 2) else { return };
+        let server = server(&format!("-u --host {} -p {}", addresses[0].ip(), addresses[0].port()));
+        let ended = calm(|| names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port())));
+        assert_eq!((ended.code, told(&ended, "connect")), (0, 0), "{:?}", ended.err);
+        assert!(ended.out[1].starts_with(&format!("check from {}: seq=1 ", addresses[0])), "{:?}", ended.out);
+    });
 }
 
 #[test]
@@ -285,22 +297,26 @@ fn an_answer_that_nothing_asked_for_ends_its_flow_so_that_it_is_nobody_elses() {
 
 #[test]
 fn a_probe_whose_connection_never_stands_is_lost() {
-    // The backlog takes one: the second flow's attempt is never answered.
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener.bind(&SocketAddr::new(private_loopback(), 0).into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
-    let ended = calm(|| client_to(address, "--ping -c 2 -i 0.4 -W 0.3 --flows 2"));
-    assert_eq!(ended.code, 1);
-    assert!(ended.out.iter().any(|line| line.ends_with("seq=2 lost (no connection in time)")), "{:?}", ended.out);
+    undisturbed(|| {
+        // The backlog takes one: the second flow's attempt is never answered.
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::new(private_loopback(), 0).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let ended = calm(|| client_to(address, "--ping -c 2 -i 0.4 -W 0.3 --flows 2"));
+        assert_eq!(ended.code, 1);
+        assert!(ended.out.iter().any(|line| line.ends_with("seq=2 lost (no connection in time)")), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn a_full_server_is_why_each_probe_is_lost() {
-    let server = server("-t --max-connections 1");
-    let _client = server.client();
-    // It may say so before the client has looked at its connection, or after.
-    let ended = calm(|| client_to(server.tcp(), "--ping -c 20 -i 0"));
-    let lost = ended.out.iter().filter(|line| line.ends_with(" lost (server is full)")).count();
-    assert_eq!((ended.code, lost), (1, 20), "{:?} {:?}", ended.out, ended.err);
+    undisturbed(|| {
+        let server = server("-t --max-connections 1");
+        let _client = server.client();
+        // It may say so before the client has looked at its connection, or after.
+        let ended = calm(|| client_to(server.tcp(), "--ping -c 20 -i 0"));
+        let lost = ended.out.iter().filter(|line| line.ends_with(" lost (server is full)")).count();
+        assert_eq!((ended.code, lost), (1, 20), "{:?} {:?}", ended.out, ended.err);
+    });
 }

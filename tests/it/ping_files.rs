@@ -36,34 +36,36 @@ impl Drop for Folder {
 
 #[test]
 fn the_distributions_of_both_times_are_written() {
-    let server = server("-t");
-    let (hgrm, plot) = (Scratch::path("times.hgrm"), Scratch::path("times.svg"));
-    let response = Scratch(format!("{}.response", hgrm.0.display()).into());
-    let options = format!("--ping -q -c 200 -i 0.001 --hgrm {} --plot {}", hgrm.0.display(), plot.0.display());
-    let ended = calm(|| client_to(server.tcp(), &options));
-    assert_eq!(ended.code, 0, "{:?}", ended.err);
-    let mut totals = Vec::new();
-    for file in [&hgrm, &response] {
-        let text = fs::read_to_string(&file.0).unwrap();
-        assert!(text.starts_with("       Value     Percentile TotalCount 1/(1-Percentile)\n"), "{text}");
-        assert!(text.contains("Total count    =          200]"), "{text}");
-        let max = text.lines().find(|line| line.starts_with("#[Max")).unwrap().to_owned();
-        totals.push(max.split(['=', ',']).nth(1).unwrap().trim().parse::<f64>().unwrap());
-    }
-    assert!(totals[1] >= totals[0], "a response takes no less than its round trip: {totals:?}");
-    let printed = |name: &str| {
-        let line = ended.out.iter().find(|line| line.starts_with(name)).unwrap();
-        line.split(" ms").next().unwrap().rsplit('/').next().unwrap().parse::<f64>().unwrap()
-    };
-    assert!(
-        (printed("rtt") - totals[0]).abs() < 0.002 && (printed("response") - totals[1]).abs() < 0.002,
-        "{totals:?}"
-    );
-    let svg = fs::read_to_string(&plot.0).unwrap();
-    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-    for text in ["rtt (n = 200)", "response (n = 200)", "latency (ms)", "percentile", &server.tcp().to_string()] {
-        assert!(svg.contains(text), "no {text} in the plot");
-    }
+    undisturbed(|| {
+        let server = server("-t");
+        let (hgrm, plot) = (Scratch::path("times.hgrm"), Scratch::path("times.svg"));
+        let response = Scratch(format!("{}.response", hgrm.0.display()).into());
+        let options = format!("--ping -q -c 200 -i 0.001 --hgrm {} --plot {}", hgrm.0.display(), plot.0.display());
+        let ended = calm(|| client_to(server.tcp(), &options));
+        assert_eq!(ended.code, 0, "{:?}", ended.err);
+        let mut totals = Vec::new();
+        for file in [&hgrm, &response] {
+            let text = fs::read_to_string(&file.0).unwrap();
+            assert!(text.starts_with("       Value     Percentile TotalCount 1/(1-Percentile)\n"), "{text}");
+            assert!(text.contains("Total count    =          200]"), "{text}");
+            let max = text.lines().find(|line| line.starts_with("#[Max")).unwrap().to_owned();
+            totals.push(max.split(['=', ',']).nth(1).unwrap().trim().parse::<f64>().unwrap());
+        }
+        assert!(totals[1] >= totals[0], "a response takes no less than its round trip: {totals:?}");
+        let printed = |name: &str| {
+            let line = ended.out.iter().find(|line| line.starts_with(name)).unwrap();
+            line.split(" ms").next().unwrap().rsplit('/').next().unwrap().parse::<f64>().unwrap()
+        };
+        assert!(
+            (printed("rtt") - totals[0]).abs() < 0.002 && (printed("response") - totals[1]).abs() < 0.002,
+            "{totals:?}"
+        );
+        let svg = fs::read_to_string(&plot.0).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+        for text in ["rtt (n = 200)", "response (n = 200)", "latency (ms)", "percentile", &server.tcp().to_string()] {
+            assert!(svg.contains(text), "no {text} in the plot");
+        }
+    });
 }
 
 #[test]
@@ -223,10 +225,12 @@ fn permissions_are_kept_and_a_link_stays_one() {
 
 #[test]
 fn a_plot_tells_of_the_lost_which_no_curve_shows() {
-    let (far, plot) = (FarUdp::new(), Scratch::path("lost.svg"));
-    let ended =
-        calm(|| client_to(far.address(), &format!("--ping -u -q -c 2 -i 0 -W 0.05 --plot {}", plot.0.display())));
-    assert_eq!(ended.code, 1);
-    let svg = fs::read_to_string(&plot.0).unwrap();
-    assert!(svg.contains(&format!("{} udp acknowledgement, 2 of 2 lost", far.address())), "{svg}");
+    undisturbed(|| {
+        let (far, plot) = (FarUdp::new(), Scratch::path("lost.svg"));
+        let ended =
+            calm(|| client_to(far.address(), &format!("--ping -u -q -c 2 -i 0 -W 0.05 --plot {}", plot.0.display())));
+        assert_eq!(ended.code, 1);
+        let svg = fs::read_to_string(&plot.0).unwrap();
+        assert!(svg.contains(&format!("{} udp acknowledgement, 2 of 2 lost", far.address())), "{svg}");
+    });
 }

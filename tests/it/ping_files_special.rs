@@ -35,14 +35,16 @@ fn a_name_that_does_not_fit_is_refused() {
 
 #[test]
 fn a_device_is_written_directly() {
-    let server = server("-u");
-    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/full"));
-    assert_eq!(ended.code, 1);
-    assert!(ended.out[2].starts_with("2 sent, 2 acknowledged"), "{:?}", ended.out);
-    assert!(ended.complaint().contains("'/dev/full': No space left on device"), "{:?}", ended.err);
-    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/null --hgrm /dev/null"));
-    assert_eq!(ended.code, 0, "{:?}", ended.err);
-    assert!(!Path::new("/dev/null.response").exists(), "a device takes both distributions");
+    undisturbed(|| {
+        let server = server("-u");
+        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/full"));
+        assert_eq!(ended.code, 1);
+        assert!(ended.out[2].starts_with("2 sent, 2 acknowledged"), "{:?}", ended.out);
+        assert!(ended.complaint().contains("'/dev/full': No space left on device"), "{:?}", ended.err);
+        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2 -i 0.01 --plot /dev/null --hgrm /dev/null"));
+        assert_eq!(ended.code, 0, "{:?}", ended.err);
+        assert!(!Path::new("/dev/null.response").exists(), "a device takes both distributions");
+    });
 }
 
 #[test]

@@ -44,39 +44,43 @@ fn expect_late(ended: &Ended, delayed: u64) {
 
 #[test]
 fn late_answers_over_udp() {
-    let ended = calm(|| {
-        let far = udp_service(|socket, number, from| {
-            if number % 10 == 3 && number < 90 {
-                let socket = socket.try_clone().unwrap();
-                thread::spawn(move || {
-                    thread::sleep(LATE);
-                    let _ = socket.send_to(b"check", from);
-                });
-            } else {
-                socket.send_to(b"check", from).unwrap();
-            }
+    undisturbed(|| {
+        let ended = calm(|| {
+            let far = udp_service(|socket, number, from| {
+                if number % 10 == 3 && number < 90 {
+                    let socket = socket.try_clone().unwrap();
+                    thread::spawn(move || {
+                        thread::sleep(LATE);
+                        let _ = socket.send_to(b"check", from);
+                    });
+                } else {
+                    socket.send_to(b"check", from).unwrap();
+                }
+            });
+            client_to(far, "--ping -u -c 200 -i 0.02 -W 0.5 --flows 3 --format json")
         });
-        client_to(far, "--ping -u -c 200 -i 0.02 -W 0.5 --flows 3 --format json")
+        expect_late(&ended, 9);
     });
-    expect_late(&ended, 9);
 }
 
 #[test]
 fn late_answers_over_tcp() {
-    let ended = calm(|| {
-        let count = Arc::new(AtomicU64::new(0));
-        let far = tcp_service(move |mut stream| {
-            while heard(&mut stream) {
-                let number = count.fetch_add(1, Ordering::Relaxed) + 1;
-                if number % 10 == 3 && number < 90 {
-                    thread::sleep(LATE);
+    undisturbed(|| {
+        let ended = calm(|| {
+            let count = Arc::new(AtomicU64::new(0));
+            let far = tcp_service(move |mut stream| {
+                while heard(&mut stream) {
+                    let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+                    if number % 10 == 3 && number < 90 {
+                        thread::sleep(LATE);
+                    }
+                    ack(&mut stream);
                 }
-                ack(&mut stream);
-            }
+            });
+            client_to(far, "--ping -c 200 -i 0.02 -W 0.5 --flows 3 --format json")
         });
-        client_to(far, "--ping -c 200 -i 0.02 -W 0.5 --flows 3 --format json")
+        expect_late(&ended, 9);
     });
-    expect_late(&ended, 9);
 }
 
 #[test]
@@ -139,8 +143,13 @@ fn an_answer_in_pieces_that_spans_the_wait_is_late() {
 
 #[test]
 fn lost_probes_can_be_many_more_than_the_retired_flows_kept() {
-    let far = udp_service(|_, _, _| {});
-    let ended = calm(|| client_to(far, "--ping -u -q -c 600 -i 0.001 -W 0.05 --flows 64 --format json"));
-    let summary = last_object(&ended.out);
-    assert_eq!((&summary["sent"], &summary["lost"], &summary["acknowledged"]), (&600.into(), &600.into(), &0.into()));
+    undisturbed(|| {
+        let far = udp_service(|_, _, _| {});
+        let ended = calm(|| client_to(far, "--ping -u -q -c 600 -i 0.001 -W 0.05 --flows 64 --format json"));
+        let summary = last_object(&ended.out);
+        assert_eq!(
+            (&summary["sent"], &summary["lost"], &summary["acknowledged"]),
+            (&600.into(), &600.into(), &0.into())
+        );
+    });
 }

@@ -85,14 +85,16 @@ fn a_server_that_is_started_anew_makes_no_false_leg() {
 
 #[test]
 fn our_server_s_own_time_is_told_and_a_line_of_its_own() {
-    let server = server("-u");
-    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 20 -i 0.005"));
-    assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-    assert!(ended.out[2].contains(" 0 late, 0 duplicated, 0 reordered, "), "{:?}", ended.out);
-    assert_eq!(ended.out[3], "lost     0 on the way there, 0 on the way back, 0 unknown");
-    let line = |name: &str| ended.out.iter().find(|line| line.starts_with(name)).unwrap();
-    let (rtt, own) = (number(line("rtt"), " = "), number(line("server"), " = "));
-    assert!(own < rtt, "{:?}", ended.out);
+    undisturbed(|| {
+        let server = server("-u");
+        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 20 -i 0.005"));
+        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+        assert!(ended.out[2].contains(" 0 late, 0 duplicated, 0 reordered, "), "{:?}", ended.out);
+        assert_eq!(ended.out[3], "lost     0 on the way there, 0 on the way back, 0 unknown");
+        let line = |name: &str| ended.out.iter().find(|line| line.starts_with(name)).unwrap();
+        let (rtt, own) = (number(line("rtt"), " = "), number(line("server"), " = "));
+        assert!(own < rtt, "{:?}", ended.out);
+    });
 }
 
 #[test]
@@ -176,24 +178,32 @@ fn an_outage_is_the_same_share_at_every_interval() {
 
 #[test]
 fn a_server_without_stamps_is_recognized_and_said_once() {
-    let far = udp_service(|socket, _, from| drop(socket.send_to(b"check", from)));
-    let ended = calm(|| client_to(far, "--ping -u -q -c 10 -i 0.01"));
-    assert_eq!(ended.code, 0, "{:?}", ended.err);
-    assert_eq!(
-        ended.err.iter().filter(|line| line.contains("the server knows no stamps")).count(),
-        1,
-        "{:?}",
-        ended.err
-    );
-    assert!(!ended.out.iter().any(|line| line.starts_with("lost ") || line.contains("duplicated")), "{:?}", ended.out);
+    undisturbed(|| {
+        let far = udp_service(|socket, _, from| drop(socket.send_to(b"check", from)));
+        let ended = calm(|| client_to(far, "--ping -u -q -c 10 -i 0.01"));
+        assert_eq!(ended.code, 0, "{:?}", ended.err);
+        assert_eq!(
+            ended.err.iter().filter(|line| line.contains("the server knows no stamps")).count(),
+            1,
+            "{:?}",
+            ended.err
+        );
+        assert!(
+            !ended.out.iter().any(|line| line.starts_with("lost ") || line.contains("duplicated")),
+            "{:?}",
+            ended.out
+        );
+    });
 }
 
 #[test]
 fn where_a_plain_answer_comes_among_stamped_ones_there_are_no_legs() {
-    // Two servers behind one port, of which one knows no stamps: what that one was sent is in nobody's count.
-    let far = || stamping(|seq| if seq % 2 == 1 { Answered } else { Plain });
-    let ended = calm(|| client_to(far(), "--ping -u -c 8 -i 0.05 -W 0.5 --format json"));
-    let summary = last_object(&ended.out);
-    assert!(summary["lost"].as_u64() > Some(0), "{summary}");
-    assert!(summary["lost_there"].is_null() && summary["lost_back"].is_null(), "{summary}");
+    undisturbed(|| {
+        // Two servers behind one port, of which one knows no stamps: what that one was sent is in nobody's count.
+        let far = || stamping(|seq| if seq % 2 == 1 { Answered } else { Plain });
+        let ended = calm(|| client_to(far(), "--ping -u -c 8 -i 0.05 -W 0.5 --format json"));
+        let summary = last_object(&ended.out);
+        assert!(summary["lost"].as_u64() > Some(0), "{summary}");
+        assert!(summary["lost_there"].is_null() && summary["lost_back"].is_null(), "{summary}");
+    });
 }

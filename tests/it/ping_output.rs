@@ -16,40 +16,44 @@ fn keys(object: &Value) -> Vec<&str> {
 
 #[test]
 fn replies_and_the_summary_are_events() {
-    let server = server("");
-    for (options, protocol) in [("", "tcp"), ("-u", "udp")] {
-        let ended = calm(|| client_to(server.tcp(), &format!("--ping -c 3 -i 0.01 --flows 2 --format json {options}")));
-        assert_eq!((ended.code, ended.out.len()), (0, 4), "{:?}", ended.out);
-        let mut replies: Vec<Value> = ended.out[..3].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-        // The answers of two flows may overtake each other.
-        replies.sort_by_key(|reply| reply["seq"].as_u64());
-        for (reply, seq) in replies.iter().zip(1_u64..) {
-            assert_eq!(
-                keys(reply),
-                ["event", "flow", "peer", "protocol", "response_ns", "rtt_ns", "seq", "server_ns", "time"],
-                "{reply}"
-            );
-            assert_eq!((&reply["event"], reply["seq"].as_u64()), (&"reply".into(), Some(seq)));
-            assert_eq!((&reply["protocol"], &reply["peer"]), (&protocol.into(), &server.tcp().to_string().into()));
-            assert!(reply["response_ns"].as_u64() >= reply["rtt_ns"].as_u64(), "{reply}");
-            assert!([1, 2].contains(&reply["flow"].as_u64().unwrap()), "{reply}");
+    undisturbed(|| {
+        let server = server("");
+        for (options, protocol) in [("", "tcp"), ("-u", "udp")] {
+            let ended =
+                calm(|| client_to(server.tcp(), &format!("--ping -c 3 -i 0.01 --flows 2 --format json {options}")));
+            assert_eq!((ended.code, ended.out.len()), (0, 4), "{:?}", ended.out);
+            let mut replies: Vec<Value> =
+                ended.out[..3].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+            // The answers of two flows may overtake each other.
+            replies.sort_by_key(|reply| reply["seq"].as_u64());
+            for (reply, seq) in replies.iter().zip(1_u64..) {
+                assert_eq!(
+                    keys(reply),
+                    ["event", "flow", "peer", "protocol", "response_ns", "rtt_ns", "seq", "server_ns", "time"],
+                    "{reply}"
+                );
+                assert_eq!((&reply["event"], reply["seq"].as_u64()), (&"reply".into(), Some(seq)));
+                assert_eq!((&reply["protocol"], &reply["peer"]), (&protocol.into(), &server.tcp().to_string().into()));
+                assert!(reply["response_ns"].as_u64() >= reply["rtt_ns"].as_u64(), "{reply}");
+                assert!([1, 2].contains(&reply["flow"].as_u64().unwrap()), "{reply}");
+            }
+            let summary = last_object(&ended.out);
+            for (key, figure) in
+                [("sent", 3), ("acknowledged", 3), ("lost", 0), ("late", 0), ("unsent", 0), ("in_flight", 0)]
+            {
+                assert_eq!(summary[key], figure, "{key} in {summary}");
+            }
+            assert!(summary["seconds"].as_f64().unwrap() >= 0.02, "{summary}");
+            assert_eq!(summary["connect_ns"].is_u64(), protocol == "tcp", "{summary}");
+            for kind in ["rtt_ns", "response_ns"] {
+                let times = &summary[kind];
+                assert_eq!(keys(times), ["jitter", "max", "mean", "min", "p50", "p90", "p99", "p999"], "{summary}");
+                assert!(times["min"].is_u64() && times["p50"].is_u64() && times["max"].is_u64(), "{summary}");
+                assert!(times["p90"].is_null() && times["p99"].is_null() && times["p999"].is_null(), "{summary}");
+            }
+            assert_eq!(keys(&summary["worst_flow"]), ["lost", "p50_ns", "sent", "source_port"], "{summary}");
         }
-        let summary = last_object(&ended.out);
-        for (key, figure) in
-            [("sent", 3), ("acknowledged", 3), ("lost", 0), ("late", 0), ("unsent", 0), ("in_flight", 0)]
-        {
-            assert_eq!(summary[key], figure, "{key} in {summary}");
-        }
-        assert!(summary["seconds"].as_f64().unwrap() >= 0.02, "{summary}");
-        assert_eq!(summary["connect_ns"].is_u64(), protocol == "tcp", "{summary}");
-        for kind in ["rtt_ns", "response_ns"] {
-            let times = &summary[kind];
-            assert_eq!(keys(times), ["jitter", "max", "mean", "min", "p50", "p90", "p99", "p999"], "{summary}");
-            assert!(times["min"].is_u64() && times["p50"].is_u64() && times["max"].is_u64(), "{summary}");
-            assert!(times["p90"].is_null() && times["p99"].is_null() && times["p999"].is_null(), "{summary}");
-        }
-        assert_eq!(keys(&summary["worst_flow"]), ["lost", "p50_ns", "sent", "source_port"], "{summary}");
-    }
+    });
 }
 
 #[test]

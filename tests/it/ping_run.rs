@@ -12,77 +12,85 @@ use crate::harness::{
 
 #[test]
 fn a_line_a_reply_and_the_statistics_over_tcp() {
-    let server = server("-t");
-    let name = server.tcp().to_string();
-    let ended = calm(|| client_to(server.tcp(), "--ping -c 3 -i 0.02 --lang zh"));
-    assert_eq!(ended.code, 0, "{:?}", ended.err);
-    let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
-    let expected = [
-        "ping tcp ADDRESS, 0 bytes, every 0 s",
-        "ACK from ADDRESS: seq=0 time=0 ms",
-        "ACK from ADDRESS: seq=0 time=0 ms",
-        "ACK from ADDRESS: seq=0 time=0 ms",
-        "",
-        "--- ADDRESS tcp acknowledgement statistics ---",
-        "0 sent, 0 acknowledged, 0 lost (0%), 0 late, 0 s",
-        "connect  0 ms",
-        "rtt      min/p0/p0/p0/max = 0/0/-/-/0 ms, mean 0, jitter 0",
-        "response min/p0/p0/p0/max = 0/0/-/-/0 ms",
-    ];
-    assert_eq!(shapes, expected);
-    assert!((1..=3).all(|seq| ended.out[seq].contains(&format!(": seq={seq} time="))), "{:?}", ended.out);
-    assert!(ended.out[6].starts_with("3 sent, 3 acknowledged, 0 lost (0%), 0 late, 0."), "{:?}", ended.out);
-    assert!(number(&ended.out[6], " late, ") >= 0.04, "{:?}", ended.out);
-    let slowest = ended.out[1..4].iter().map(|line| number(line, "time=")).fold(0.0, f64::max);
-    assert!(ended.out[8].contains(&format!("/{slowest:.3} ms, mean ")), "{:?}", ended.out);
+    undisturbed(|| {
+        let server = server("-t");
+        let name = server.tcp().to_string();
+        let ended = calm(|| client_to(server.tcp(), "--ping -c 3 -i 0.02 --lang zh"));
+        assert_eq!(ended.code, 0, "{:?}", ended.err);
+        let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
+        let expected = [
+            "ping tcp ADDRESS, 0 bytes, every 0 s",
+            "ACK from ADDRESS: seq=0 time=0 ms",
+            "ACK from ADDRESS: seq=0 time=0 ms",
+            "ACK from ADDRESS: seq=0 time=0 ms",
+            "",
+            "--- ADDRESS tcp acknowledgement statistics ---",
+            "0 sent, 0 acknowledged, 0 lost (0%), 0 late, 0 s",
+            "connect  0 ms",
+            "rtt      min/p0/p0/p0/max = 0/0/-/-/0 ms, mean 0, jitter 0",
+            "response min/p0/p0/p0/max = 0/0/-/-/0 ms",
+        ];
+        assert_eq!(shapes, expected);
+        assert!((1..=3).all(|seq| ended.out[seq].contains(&format!(": seq={seq} time="))), "{:?}", ended.out);
+        assert!(ended.out[6].starts_with("3 sent, 3 acknowledged, 0 lost (0%), 0 late, 0."), "{:?}", ended.out);
+        assert!(number(&ended.out[6], " late, ") >= 0.04, "{:?}", ended.out);
+        let slowest = ended.out[1..4].iter().map(|line| number(line, "time=")).fold(0.0, f64::max);
+        assert!(ended.out[8].contains(&format!("/{slowest:.3} ms, mean ")), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn over_udp_it_is_check_and_there_is_no_connect_line() {
-    let server = server("-u");
-    let name = server.udp().to_string();
-    let ended = calm(|| client_to(server.udp(), "--ping -u --plain -c 2 -i 0.02"));
-    assert_eq!(ended.code, 0, "{:?}", ended.err);
-    let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
-    let expected = [
-        "ping udp ADDRESS, 0 bytes, every 0 s",
-        "check from ADDRESS: seq=0 time=0 ms",
-        "check from ADDRESS: seq=0 time=0 ms",
-        "",
-        "--- ADDRESS udp acknowledgement statistics ---",
-        "0 sent, 0 acknowledged, 0 lost (0%), 0 late, 0 s",
-        "rtt      min/p0/p0/p0/max = 0/0/-/-/0 ms, mean 0, jitter 0",
-        "response min/p0/p0/p0/max = 0/0/-/-/0 ms",
-    ];
-    assert_eq!(shapes, expected);
+    undisturbed(|| {
+        let server = server("-u");
+        let name = server.udp().to_string();
+        let ended = calm(|| client_to(server.udp(), "--ping -u --plain -c 2 -i 0.02"));
+        assert_eq!(ended.code, 0, "{:?}", ended.err);
+        let shapes: Vec<String> = ended.out.iter().map(|line| shape(&line.replace(&name, "ADDRESS"))).collect();
+        let expected = [
+            "ping udp ADDRESS, 0 bytes, every 0 s",
+            "check from ADDRESS: seq=0 time=0 ms",
+            "check from ADDRESS: seq=0 time=0 ms",
+            "",
+            "--- ADDRESS udp acknowledgement statistics ---",
+            "0 sent, 0 acknowledged, 0 lost (0%), 0 late, 0 s",
+            "rtt      min/p0/p0/p0/max = 0/0/-/-/0 ms, mean 0, jitter 0",
+            "response min/p0/p0/p0/max = 0/0/-/-/0 ms",
+        ];
+        assert_eq!(shapes, expected);
+    });
 }
 
 #[test]
 fn quiet_prints_the_statistics_alone() {
-    let server = server("-t");
-    let ended = calm(|| client_to(server.tcp(), "--ping -q -c 3 -i 0.01"));
-    assert_eq!((ended.code, ended.out.len()), (0, 6), "{:?}", ended.out);
-    assert!(ended.out[1].starts_with("--- "), "{:?}", ended.out);
+    undisturbed(|| {
+        let server = server("-t");
+        let ended = calm(|| client_to(server.tcp(), "--ping -q -c 3 -i 0.01"));
+        assert_eq!((ended.code, ended.out.len()), (0, 6), "{:?}", ended.out);
+        assert!(ended.out[1].starts_with("--- "), "{:?}", ended.out);
+    });
 }
 
 #[test]
 fn time_stamps_are_the_time_of_day() {
-    let server = server("-u");
-    let today = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-    one_of_five(|| {
-        let before = today();
-        let ended = calm(|| client_to(server.udp(), "--ping -u -D -c 3 -i 0.15").env("TZ", "XST-8"));
-        let after = today();
-        let stamp = |line: &String| {
-            let stamp: Timestamp = line.strip_prefix('[').unwrap().split_once("] ").unwrap().0.parse().unwrap();
-            stamp.as_duration().as_secs_f64()
-        };
-        let stamps: Vec<f64> = ended.out[1..4].iter().map(stamp).collect();
-        for (line, stamp) in ended.out[1..].iter().zip(&stamps) {
-            assert!(*stamp >= before - 0.001 && *stamp <= after + 0.001, "{line:?} is not in {before} to {after}");
-        }
-        // A first reply that was late itself is less apart from the last, and a late last one more.
-        if (0.29..0.45).contains(&(stamps[2] - stamps[0])) { Ok(()) } else { Err(stamps) }
+    undisturbed(|| {
+        let server = server("-u");
+        let today = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        one_of_five(|| {
+            let before = today();
+            let ended = calm(|| client_to(server.udp(), "--ping -u -D -c 3 -i 0.15").env("TZ", "XST-8"));
+            let after = today();
+            let stamp = |line: &String| {
+                let stamp: Timestamp = line.strip_prefix('[').unwrap().split_once("] ").unwrap().0.parse().unwrap();
+                stamp.as_duration().as_secs_f64()
+            };
+            let stamps: Vec<f64> = ended.out[1..4].iter().map(stamp).collect();
+            for (line, stamp) in ended.out[1..].iter().zip(&stamps) {
+                assert!(*stamp >= before - 0.001 && *stamp <= after + 0.001, "{line:?} is not in {before} to {after}");
+            }
+            // A first reply that was late itself is less apart from the last, and a late last one more.
+            if (0.29..0.45).contains(&(stamps[2] - stamps[0])) { Ok(()) } else { Err(stamps) }
+        });
     });
 }
 
@@ -111,43 +119,50 @@ fn a_probe_has_the_size_that_was_asked_for() {
 
 #[test]
 fn every_framing_can_be_timed() {
-    for framing in ["lines", "length"] {
-        let server = server(&format!("-t --framing {framing}"));
-        let ended = calm(|| client_to(server.tcp(), &format!("--ping -q -c 20 -i 0.005 -s 20000 --framing {framing}")));
-        assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
-        assert!(ended.out[2].starts_with("20 sent, 20 acknowledged, 0 lost"), "{:?}", ended.out);
-    }
+    undisturbed(|| {
+        for framing in ["lines", "length"] {
+            let server = server(&format!("-t --framing {framing}"));
+            let ended =
+                calm(|| client_to(server.tcp(), &format!("--ping -q -c 20 -i 0.005 -s 20000 --framing {framing}")));
+            assert_eq!(ended.code, 0, "{:?} {:?}", ended.out, ended.err);
+            assert!(ended.out[2].starts_with("20 sent, 20 acknowledged, 0 lost"), "{:?}", ended.out);
+        }
+    });
 }
 
 #[test]
 fn a_deadline_ends_it() {
-    let server = server("");
-    for option in ["", "-u"] {
-        one_of_five(|| {
-            let (ended, took) =
-                timed(|| calm(|| client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
-            // The last one is due 0.02 s before the end, and is awaited.
-            let figures = &ended.out[2];
-            let answered = figures.starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, ");
-            let in_time = figures.contains(", 0.4") && ended.code == 0 && took < Duration::from_secs(1);
-            if answered && in_time { Ok(()) } else { Err((ended.out, took)) }
-        });
-    }
+    undisturbed(|| {
+        let server = server("");
+        for option in ["", "-u"] {
+            one_of_five(|| {
+                let (ended, took) =
+                    timed(|| calm(|| client_to(server.tcp(), &format!("--ping -q -i 0.05 -w 0.42 {option}"))));
+                // The last one is due 0.02 s before the end, and is awaited.
+                let figures = &ended.out[2];
+                let answered = figures.starts_with("9 sent, 9 acknowledged, 0 lost (0%), 0 late, ");
+                let in_time = figures.contains(", 0.4") && ended.code == 0 && took < Duration::from_secs(1);
+                if answered && in_time { Ok(()) } else { Err((ended.out, took)) }
+            });
+        }
+    });
 }
 
 #[test]
 fn a_percentile_is_printed_only_where_the_sample_carries_it() {
-    let server = server("-u");
-    for (count, carried) in
-        [(1, "0/0/-/-/0"), (99, "0/0/-/-/0"), (100, "0/0/0/-/0"), (999, "0/0/0/-/0"), (1000, "0/0/0/0/0")]
-    {
-        let ended = calm(|| client_to(server.udp(), &format!("--ping -u -q -i 0 -c {count}")));
-        for name in ["rtt     ", "response"] {
-            let line = ended.out.iter().find(|line| line.starts_with(name)).unwrap();
-            let expected = format!("{name} min/p0/p0/p0/max = {carried} ms");
-            assert_eq!(shape(line.split(", mean").next().unwrap()), expected, "{count}: {line:?}");
+    undisturbed(|| {
+        let server = server("-u");
+        for (count, carried) in
+            [(1, "0/0/-/-/0"), (99, "0/0/-/-/0"), (100, "0/0/0/-/0"), (999, "0/0/0/-/0"), (1000, "0/0/0/0/0")]
+        {
+            let ended = calm(|| client_to(server.udp(), &format!("--ping -u -q -i 0 -c {count}")));
+            for name in ["rtt     ", "response"] {
+                let line = ended.out.iter().find(|line| line.starts_with(name)).unwrap();
+                let expected = format!("{name} min/p0/p0/p0/max = {carried} ms");
+                assert_eq!(shape(line.split(", mean").next().unwrap()), expected, "{count}: {line:?}");
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -205,15 +220,17 @@ fn with_nothing_acknowledged_it_is_exit_1() {
 
 #[test]
 fn a_closed_tcp_port_refuses_every_probe_and_the_run_goes_on() {
-    let closed = closed_port(private_loopback());
-    let ended = calm(|| client_to(closed, "--ping -c 3 -i 0.05"));
-    assert_eq!((ended.code, ended.err.len()), (1, 0), "{:?}", ended.err);
-    for (line, seq) in ended.out[1..].iter().zip(1..=3) {
-        assert_eq!(line, &format!("no ACK from {closed}: seq={seq} lost (refused)"));
-    }
-    assert!(ended.out[6].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0."), "{:?}", ended.out);
-    let summary = last_object(&calm(|| client_to(closed, "--ping -c 3 -i 0.05 --format json")).out);
-    assert_eq!((&summary["lost"], summary["connect_ns"].is_null()), (&3.into(), true), "{summary}");
+    undisturbed(|| {
+        let closed = closed_port(private_loopback());
+        let ended = calm(|| client_to(closed, "--ping -c 3 -i 0.05"));
+        assert_eq!((ended.code, ended.err.len()), (1, 0), "{:?}", ended.err);
+        for (line, seq) in ended.out[1..].iter().zip(1..=3) {
+            assert_eq!(line, &format!("no ACK from {closed}: seq={seq} lost (refused)"));
+        }
+        assert!(ended.out[6].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0."), "{:?}", ended.out);
+        let summary = last_object(&calm(|| client_to(closed, "--ping -c 3 -i 0.05 --format json")).out);
+        assert_eq!((&summary["lost"], summary["connect_ns"].is_null()), (&3.into(), true), "{summary}");
+    });
 }
 
 #[test]
@@ -234,14 +251,16 @@ fn a_tcp_port_that_opens_later_is_found() {
 
 #[test]
 fn a_closed_udp_port_refuses_every_probe() {
-    let closed = closed_port(private_loopback());
-    let ended = calm(|| client_to(closed, "--ping -u -c 3 -i 0.05"));
-    assert_eq!(ended.code, 1);
-    for (line, seq) in ended.out[1..].iter().zip(1..=3) {
-        assert_eq!(line, &format!("no check from {closed}: seq={seq} lost (refused)"));
-    }
-    assert!(ended.out[6].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0."), "{:?}", ended.out);
-    assert!(number(&ended.out[6], " late, ") >= 0.1, "{:?}", ended.out);
+    undisturbed(|| {
+        let closed = closed_port(private_loopback());
+        let ended = calm(|| client_to(closed, "--ping -u -c 3 -i 0.05"));
+        assert_eq!(ended.code, 1);
+        for (line, seq) in ended.out[1..].iter().zip(1..=3) {
+            assert_eq!(line, &format!("no check from {closed}: seq={seq} lost (refused)"));
+        }
+        assert!(ended.out[6].starts_with("3 sent, 0 acknowledged, 3 lost (100%), 0 late, 0."), "{:?}", ended.out);
+        assert!(number(&ended.out[6], " late, ") >= 0.1, "{:?}", ended.out);
+    });
 }
 
 #[test]
@@ -260,14 +279,16 @@ fn a_deadline_holds_before_the_connection_stands_too() {
 
 #[test]
 fn what_is_out_at_the_end_is_awaited_and_then_lost() {
-    let far = FarUdp::new();
-    for (wait, least) in [("0.4", 0.6), ("0", 0.0)] {
-        let options = format!("--ping -u --plain -i 0.05 -w 0.22 -W {wait}");
-        let (ended, took) = timed(|| calm(|| client_to(far.address(), &options)));
-        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
-        assert!(figures.starts_with("5 sent, 0 acknowledged, 5 lost (100%), 0 late, "), "{:?}", ended.out);
-        assert!(took >= Duration::from_secs_f64(least) && ended.code == 1, "{took:?}");
-    }
+    undisturbed(|| {
+        let far = FarUdp::new();
+        for (wait, least) in [("0.4", 0.6), ("0", 0.0)] {
+            let options = format!("--ping -u --plain -i 0.05 -w 0.22 -W {wait}");
+            let (ended, took) = timed(|| calm(|| client_to(far.address(), &options)));
+            let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+            assert!(figures.starts_with("5 sent, 0 acknowledged, 5 lost (100%), 0 late, "), "{:?}", ended.out);
+            assert!(took >= Duration::from_secs_f64(least) && ended.code == 1, "{took:?}");
+        }
+    });
 }
 
 #[test]

@@ -12,35 +12,39 @@ use crate::harness::{
 
 #[test]
 fn a_schedule_is_kept_however_long_the_answers_take() {
-    // Each answer takes longer than the interval; ten flows carry what is due.
-    let far = tcp_service(|mut stream| {
-        while heard(&mut stream) {
-            thread::sleep(Duration::from_millis(60));
-            ack(&mut stream);
-        }
-    });
-    one_of_five(|| {
-        let (ended, took) = timed(|| calm(|| client_to(far, "--ping -q -c 50 -i 0.01 --flows 10")));
-        let kept = ended.code == 0 && took < Duration::from_millis(900);
-        if kept { Ok(()) } else { Err((took, ended.err)) }
+    undisturbed(|| {
+        // Each answer takes longer than the interval; ten flows carry what is due.
+        let far = tcp_service(|mut stream| {
+            while heard(&mut stream) {
+                thread::sleep(Duration::from_millis(60));
+                ack(&mut stream);
+            }
+        });
+        one_of_five(|| {
+            let (ended, took) = timed(|| calm(|| client_to(far, "--ping -q -c 50 -i 0.01 --flows 10")));
+            let kept = ended.code == 0 && took < Duration::from_millis(900);
+            if kept { Ok(()) } else { Err((took, ended.err)) }
+        });
     });
 }
 
 /// One flow and answers that take five intervals: what is due is sent all the same.
 #[test]
 fn where_flows_are_too_few_others_are_opened_and_nobody_waits() {
-    let far = tcp_service(|mut stream| {
-        while heard(&mut stream) {
-            thread::sleep(Duration::from_millis(100));
-            ack(&mut stream);
-        }
-    });
-    one_of_five(|| {
-        let ended = calm(|| client_to(far, "--ping -q -c 12 -i 0.02 --format json"));
-        let summary = last_object(&ended.out);
-        let ms = |kind: &str, figure: &str| summary[kind][figure].as_f64().unwrap_or_default() / 1e6;
-        let prompt = ms("rtt_ns", "min") >= 100.0 && ms("response_ns", "max") < 200.0;
-        if prompt && summary["acknowledged"] == 12 { Ok(()) } else { Err((summary, ended.err)) }
+    undisturbed(|| {
+        let far = tcp_service(|mut stream| {
+            while heard(&mut stream) {
+                thread::sleep(Duration::from_millis(100));
+                ack(&mut stream);
+            }
+        });
+        one_of_five(|| {
+            let ended = calm(|| client_to(far, "--ping -q -c 12 -i 0.02 --format json"));
+            let summary = last_object(&ended.out);
+            let ms = |kind: &str, figure: &str| summary[kind][figure].as_f64().unwrap_or_default() / 1e6;
+            let prompt = ms("rtt_ns", "min") >= 100.0 && ms("response_ns", "max") < 200.0;
+            if prompt && summary["acknowledged"] == 12 { Ok(()) } else { Err((summary, ended.err)) }
+        });
     });
 }
 
@@ -136,28 +140,32 @@ fn what_cannot_be_sent_for_want_of_descriptors_is_no_loss_of_the_path() {
 
 #[test]
 fn a_schedule_finer_than_milliseconds_is_not_rounded() {
-    // Rounded up to whole milliseconds, half of the probes would leave half a millisecond late.
-    let server = server("-u");
-    one_of_five(|| {
-        // What a busy machine answers late is awaited: it is the half that is in time that tells.
-        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 150 -i 0.0041 -W 10 --format json"));
-        let summary = last_object(&ended.out);
-        assert_eq!(summary["sent"], 150, "{summary}");
-        let p50 = summary["response_ns"]["p50"].as_f64().unwrap() / 1e6;
-        if p50 < 0.4 { Ok(()) } else { Err(format!("p50 of {p50} ms")) }
+    undisturbed(|| {
+        // Rounded up to whole milliseconds, half of the probes would leave half a millisecond late.
+        let server = server("-u");
+        one_of_five(|| {
+            // What a busy machine answers late is awaited: it is the half that is in time that tells.
+            let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 150 -i 0.0041 -W 10 --format json"));
+            let summary = last_object(&ended.out);
+            assert_eq!(summary["sent"], 150, "{summary}");
+            let p50 = summary["response_ns"]["p50"].as_f64().unwrap() / 1e6;
+            if p50 < 0.4 { Ok(()) } else { Err(format!("p50 of {p50} ms")) }
+        });
     });
 }
 
 #[test]
 fn a_run_of_many_probes_a_millisecond_takes_its_time_and_no_more() {
-    let server = server("-u --quiet");
-    one_of_five(|| {
-        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2000 -i 0.00025 --format json"));
-        let summary = last_object(&ended.out);
-        assert_eq!(summary["sent"], 2000, "{summary}");
-        let seconds = summary["seconds"].as_f64().unwrap();
-        assert!(seconds >= 0.49, "{summary}");
-        if seconds < 1.5 && summary["acknowledged"] == 2000 { Ok(()) } else { Err(summary) }
+    undisturbed(|| {
+        let server = server("-u --quiet");
+        one_of_five(|| {
+            let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 2000 -i 0.00025 --format json"));
+            let summary = last_object(&ended.out);
+            assert_eq!(summary["sent"], 2000, "{summary}");
+            let seconds = summary["seconds"].as_f64().unwrap();
+            assert!(seconds >= 0.49, "{summary}");
+            if seconds < 1.5 && summary["acknowledged"] == 2000 { Ok(()) } else { Err(summary) }
+        });
     });
 }
 
@@ -174,10 +182,12 @@ fn a_closed_loop_goes_as_fast_as_it_can() {
 
 #[test]
 fn an_interval_beyond_all_counting_is_one_for_every_flow() {
-    let server = server("-u");
-    let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 1 -i 1e19 --flows 3"));
-    assert!(ended.code == 0 && !ended.complaint().contains("--flows"), "{:?}", ended.err);
-    assert!(ended.out[2].starts_with("1 sent, 1 acknowledged"), "{:?}", ended.out);
+    undisturbed(|| {
+        let server = server("-u");
+        let ended = calm(|| client_to(server.udp(), "--ping -u -q -c 1 -i 1e19 --flows 3"));
+        assert!(ended.code == 0 && !ended.complaint().contains("--flows"), "{:?}", ended.err);
+        assert!(ended.out[2].starts_with("1 sent, 1 acknowledged"), "{:?}", ended.out);
+    });
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    Client, Input, Output, Peer, Process, ServerBuilder, one_of_five, private_loopback, server, sooner_than, wait_until,
+    Client, Input, Output, Peer, Process, ServerBuilder, one_of_five, private_loopback, server, sooner_than,
+    undisturbed, wait_until,
 };
 
 /// A server that prints to this, on an address of its own; waits until it serves.
@@ -80,29 +81,31 @@ fn a_regular_file_gets_every_line_at_its_end() {
 
 #[test]
 fn an_unread_pipe_delays_no_ack_and_the_gap_is_counted() {
-    const MESSAGES: usize = 20_000;
-    let mut server = ServerBuilder::new("-t --framing lines --idle-timeout 0").operated().start();
-    let mut client = server.client();
-    server.stdout.pause();
-    let text = "x".repeat(200);
-    for _ in 0..MESSAGES / 100 {
-        client.exchange(format!("{text}\n").repeat(100), "ACK\n".repeat(100));
-    }
-    server.stdout.resume();
-    let gap = server.stdout.find("the gap", |line| line.starts_with("… lines dropped: "));
-    let mut dropped: usize = gap["… lines dropped: ".len()..].parse().unwrap();
-    // Another gap can only stand before the next line that is printed.
-    client.exchange("the last\n", "ACK\n");
-    server.stdout.expect(&format!("{} sent: the last", client.name()));
-    let lines = server.stdout.so_far();
-    let gaps = lines.iter().filter_map(|line| line.strip_prefix("… lines dropped: "));
-    dropped = gaps.map(|count| count.parse::<usize>().unwrap()).sum::<usize>().max(dropped);
-    let whole = format!("{} sent: {text}", client.name());
-    let printed = lines.iter().filter(|line| **line == whole).count();
-    assert_eq!(printed + dropped, MESSAGES, "every message is printed or counted");
-    let others = lines.iter().filter(|line| **line != whole && !line.starts_with("… ")).count();
-    assert_eq!(others, 3, "listening, connected, the last: no line is torn");
-    assert_eq!(server.stat("lines_dropped"), f64::from(u32::try_from(dropped).unwrap()));
+    undisturbed(|| {
+        const MESSAGES: usize = 20_000;
+        let mut server = ServerBuilder::new("-t --framing lines --idle-timeout 0").operated().start();
+        let mut client = server.client();
+        server.stdout.pause();
+        let text = "x".repeat(200);
+        for _ in 0..MESSAGES / 100 {
+            client.exchange(format!("{text}\n").repeat(100), "ACK\n".repeat(100));
+        }
+        server.stdout.resume();
+        let gap = server.stdout.find("the gap", |line| line.starts_with("… lines dropped: "));
+        let mut dropped: usize = gap["… lines dropped: ".len()..].parse().unwrap();
+        // Another gap can only stand before the next line that is printed.
+        client.exchange("the last\n", "ACK\n");
+        server.stdout.expect(&format!("{} sent: the last", client.name()));
+        let lines = server.stdout.so_far();
+        let gaps = lines.iter().filter_map(|line| line.strip_prefix("… lines dropped: "));
+        dropped = gaps.map(|count| count.parse::<usize>().unwrap()).sum::<usize>().max(dropped);
+        let whole = format!("{} sent: {text}", client.name());
+        let printed = lines.iter().filter(|line| **line == whole).count();
+        assert_eq!(printed + dropped, MESSAGES, "every message is printed or counted");
+        let others = lines.iter().filter(|line| **line != whole && !line.starts_with("… ")).count();
+        assert_eq!(others, 3, "listening, connected, the last: no line is torn");
+        assert_eq!(server.stat("lines_dropped"), f64::from(u32::try_from(dropped).unwrap()));
+    });
 }
 
 #[test]
@@ -147,21 +150,23 @@ fn a_stalled_stdout_gets_half_a_second_of_the_exit() {
 
 #[test]
 fn the_last_event_finds_room_where_stdout_is_read_again_at_the_exit() {
-    // What is read again too late is lost by right.
-    one_of_five(|| {
-        let mut server = server("-t --framing lines --format json");
-        let mut client = server.quiet_client();
-        server.stdout.pause();
-        // More lines than the pipe and the queue hold.
-        (0..20).for_each(|_| client.exchange("x\n".repeat(1000), "ACK\n".repeat(1000)));
-        server.signal(SIGTERM);
-        client.expect_last("server is shutting down\n");
-        drop(client);
-        thread::sleep(Duration::from_millis(100));
-        server.stdout.resume();
-        assert_eq!(server.wait_exit(), 0);
-        let last = server.stdout.to_end().pop().unwrap();
-        if last.ends_with(r#""event":"shutdown","cut":0}"#) { Ok(()) } else { Err(last) }
+    undisturbed(|| {
+        // What is read again too late is lost by right.
+        one_of_five(|| {
+            let mut server = server("-t --framing lines --format json");
+            let mut client = server.quiet_client();
+            server.stdout.pause();
+            // More lines than the pipe and the queue hold.
+            (0..20).for_each(|_| client.exchange("x\n".repeat(1000), "ACK\n".repeat(1000)));
+            server.signal(SIGTERM);
+            client.expect_last("server is shutting down\n");
+            drop(client);
+            thread::sleep(Duration::from_millis(100));
+            server.stdout.resume();
+            assert_eq!(server.wait_exit(), 0);
+            let last = server.stdout.to_end().pop().unwrap();
+            if last.ends_with(r#""event":"shutdown","cut":0}"#) { Ok(()) } else { Err(last) }
+        });
     });
 }
 

@@ -141,20 +141,27 @@ fn a_name_that_never_resolves_is_dns_in_the_end() {
 
 #[test]
 fn an_interrupt_ends_it_with_the_last_verdict() {
-    let closed = closed_port(private_loopback());
-    for (host, verdict, code) in [
-        (closed.ip().to_string(), format!("tcp {closed} refused"), 1),
-        ("no-such-host.invalid".to_owned(), format!("tcp no-such-host.invalid:{} dns", closed.port()), 2),
-    ] {
-        let mut client = Launch::client(&[&host, &closed.port().to_string(), "-z", "-w", "0"]).start();
-        wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
-        thread::sleep(Duration::from_millis(1500));
-        sooner_than_once(Duration::from_secs(2), || {
-            client.signal(SIGINT);
-            let ended = end_of(&mut client);
-            assert_eq!((ended.code, ended.out.as_slice()), (code, std::slice::from_ref(&verdict)), "{:?}", ended.err);
-        });
-    }
+    undisturbed(|| {
+        let closed = closed_port(private_loopback());
+        for (host, verdict, code) in [
+            (closed.ip().to_string(), format!("tcp {closed} refused"), 1),
+            ("no-such-host.invalid".to_owned(), format!("tcp no-such-host.invalid:{} dns", closed.port()), 2),
+        ] {
+            let mut client = Launch::client(&[&host, &closed.port().to_string(), "-z", "-w", "0"]).start();
+            wait_until("the handler", || client.proc().catches(SIGINT as i32).then_some(()));
+            thread::sleep(Duration::from_millis(1500));
+            sooner_than_once(Duration::from_secs(2), || {
+                client.signal(SIGINT);
+                let ended = end_of(&mut client);
+                assert_eq!(
+                    (ended.code, ended.out.as_slice()),
+                    (code, std::slice::from_ref(&verdict)),
+                    "{:?}",
+                    ended.err
+                );
+            });
+        }
+    });
 }
 
 /// The same program cannot be interrupted twice: one round, with room for a busy machine.

@@ -49,18 +49,20 @@ fn ten_thousand_messages_in_one_write_get_ten_thousand_acks() {
 
 #[test]
 fn messages_sent_byte_by_byte_get_one_ack_each() {
-    for framing in [Lines, Length] {
-        let server = framing.server("");
-        let mut client = server.client();
-        for message in ["hello", "", "größe", "x"] {
-            for byte in framing.frame(message) {
-                client.expect_nothing_yet();
-                client.send([byte]);
+    undisturbed(|| {
+        for framing in [Lines, Length] {
+            let server = framing.server("");
+            let mut client = server.client();
+            for message in ["hello", "", "größe", "x"] {
+                for byte in framing.frame(message) {
+                    client.expect_nothing_yet();
+                    client.send([byte]);
+                }
+                client.expect(framing.frame("ACK"));
+                server.stdout.expect(&format!("{} sent: {message}", client.name()));
             }
-            client.expect(framing.frame("ACK"));
-            server.stdout.expect(&format!("{} sent: {message}", client.name()));
         }
-    }
+    });
 }
 
 #[test]
@@ -216,21 +218,23 @@ fn urgent_data_does_not_strand_what_follows_it() {
 
 #[test]
 fn a_client_that_reads_slowly_gets_every_ack_in_the_end() {
-    let server = Lines.server("--quiet --idle-timeout 0");
-    let mut slow = Client::connect_narrow(server.tcp(), 1 << 16);
-    let mut other = server.quiet_client();
-    let before = server.proc().resident();
-    let mut sender = slow.clone_handle();
-    let writer = thread::spawn(move || {
-        sender.send("\n".repeat(1_000_000));
-        sender.finish_writing();
+    undisturbed(|| {
+        let server = Lines.server("--quiet --idle-timeout 0");
+        let mut slow = Client::connect_narrow(server.tcp(), 1 << 16);
+        let mut other = server.quiet_client();
+        let before = server.proc().resident();
+        let mut sender = slow.clone_handle();
+        let writer = thread::spawn(move || {
+            sender.send("\n".repeat(1_000_000));
+            sender.finish_writing();
+        });
+        for _ in 0..100 {
+            other.exchange("hello\n", "ACK\n");
+        }
+        let grown = server.proc().resident().saturating_sub(before);
+        assert!(grown < 4 << 20, "the server's memory grew by {grown} bytes");
+        let acks = slow.read_to_end();
+        writer.join().unwrap();
+        assert_eq!(acks.len(), 4_000_000);
     });
-    for _ in 0..100 {
-        other.exchange("hello\n", "ACK\n");
-    }
-    let grown = server.proc().resident().saturating_sub(before);
-    assert!(grown < 4 << 20, "the server's memory grew by {grown} bytes");
-    let acks = slow.read_to_end();
-    writer.join().unwrap();
-    assert_eq!(acks.len(), 4_000_000);
 }

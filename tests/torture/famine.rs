@@ -1,10 +1,10 @@
 //! No descriptors left: every connection that the limit allows is held, or the limit is lowered under the running server.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Server, ServerBuilder, have, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, have, output, wait_until};
 use crate::{alone, figure};
 
 /// How long the famine is watched.
@@ -18,8 +18,8 @@ const RECOVERED: Duration = Duration::from_secs(1);
 #[track_caller]
 fn limit(server: &Server, descriptors: usize) {
     let (pid, limit) = (server.id().to_string(), format!("--nofile={descriptors}:"));
-    let status = Command::new("prlimit").args(["--pid", &pid, &limit]).stderr(Stdio::null()).status().unwrap();
-    assert!(status.success());
+    let limited = output(Command::new("prlimit").args(["--pid", &pid, &limit])).unwrap();
+    assert!(limited.status.success());
 }
 
 #[track_caller]

@@ -45,8 +45,8 @@ pub(crate) use namespace::{Lab, Namespace, can_be_shut_in};
 pub(crate) use passing::{Held, pass, pass_two};
 pub(crate) use path::{Counts, Path};
 pub(crate) use proc::Proc;
-use process::{Closing, HELD_UP, close, output};
-pub(crate) use process::{Input, Launch, Output, Process, client_under_test, server_under_test};
+use process::{Closing, HELD_UP, close, note_what_held_it_up};
+pub(crate) use process::{Input, Launch, Output, Process, client_under_test, output, server_under_test, start};
 pub(crate) use server::{Server, ServerBuilder, server};
 #[allow(unused_imports, reason = "not every tree of tests pings")]
 pub(crate) use stamping::{Fate, stamp, stamping};

@@ -33,6 +33,12 @@ thread_local! {
     pub(crate) static HELD_UP: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Looks among what a program said for a word of the machine that held it up.
+pub(crate) fn note_what_held_it_up(said: &[String]) {
+    let held_up = said.iter().any(|line| line.contains("stood still for") || line.contains("\"stood_still\""));
+    HELD_UP.set(HELD_UP.get() || held_up);
+}
+
 /// While a child is being started it holds copies of all that the tests have open, until it has become its program.
 static STARTING: Mutex<()> = Mutex::new(());
 
@@ -333,9 +339,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            let said = [&self.stdout, &self.stderr, &self.terminal].map(Lines::in_the_end).concat();
-            let held_up = said.iter().any(|line| line.contains("stood still for") || line.contains("\"stood_still\""));
-            HELD_UP.set(HELD_UP.get() || held_up);
+            note_what_held_it_up(&[&self.stdout, &self.stderr, &self.terminal].map(Lines::in_the_end).concat());
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{HELD_UP, Input, Launch, Output, Process};
+use super::{HELD_UP, Input, Launch, Output, Process, note_what_held_it_up};
 
 /// The client with the words of `args` and this server; `/dev/null` is its stdin.
 pub(crate) fn client_to(server: SocketAddr, args: &str) -> Launch {
@@ -51,7 +51,10 @@ impl Ended {
 #[track_caller]
 pub(crate) fn end_of(process: &mut Process) -> Ended {
     let code = process.wait_exit();
-    Ended { code, out: process.stdout.to_end(), err: process.stderr.to_end() }
+    let ended = Ended { code, out: process.stdout.to_end(), err: process.stderr.to_end() };
+    note_what_held_it_up(&ended.out);
+    note_what_held_it_up(&ended.err);
+    ended
 }
 
 /// Starts it and waits for its end.
@@ -87,36 +90,57 @@ pub(crate) fn undisturbed(scene: impl Fn()) {
     scene();
 }
 
-/// Somebody who sleeps a little, again and again, and notices when that took far longer.
+/// One on each processor who sleeps a little, again and again, and notices when that took far longer.
 struct Watch {
     over: Arc<AtomicBool>,
-    sleeper: JoinHandle<bool>,
+    sleepers: Vec<JoinHandle<bool>>,
 }
 
 impl Watch {
     const NAP: Duration = Duration::from_millis(5);
     const STALL: Duration = Duration::from_millis(30);
+    /// Of more processors than that a busy one is one of many.
+    const MOST: usize = 8;
 
     fn start() -> Watch {
         let over = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&over);
-        let sleeper = thread::spawn(move || {
-            let mut stalled = false;
-            while !seen.load(Ordering::Relaxed) {
-                let since = Instant::now();
-                thread::sleep(Watch::NAP);
-                stalled |= since.elapsed() > Watch::STALL;
+        let processors = thread::available_parallelism().map_or(1, |count| count.get().min(Watch::MOST));
+        let sleep = |processor| {
+            let seen = Arc::clone(&over);
+            move || {
+                stay_on(processor);
+                let mut stalled = false;
+                while !seen.load(Ordering::Relaxed) {
+                    let since = Instant::now();
+                    thread::sleep(Watch::NAP);
+                    stalled |= since.elapsed() > Watch::STALL;
+                }
+                stalled
             }
-            stalled
-        });
-        Watch { over, sleeper }
+        };
+        let sleepers = (0..processors).map(|processor| thread::spawn(sleep(processor))).collect();
+        Watch { over, sleepers }
     }
 
     fn has_seen_a_stall(self) -> bool {
         self.over.store(true, Ordering::Relaxed);
-        self.sleeper.join().unwrap()
+        let stalls: Vec<bool> = self.sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).collect();
+        stalls.contains(&true)
     }
 }
+
+/// This thread runs there alone; where it may not, anywhere.
+#[cfg(target_os = "linux")]
+fn stay_on(processor: usize) {
+    use nix::sched::{CpuSet, sched_setaffinity};
+    use nix::unistd::Pid;
+
+    let mut here = CpuSet::new();
+    let _ = here.set(processor).and_then(|()| sched_setaffinity(Pid::from_raw(0), &here));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stay_on(_: usize) {}
 
 /// It must end with this code, with exactly these lines on stdout.
 #[track_caller]

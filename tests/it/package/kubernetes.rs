@@ -5,7 +5,7 @@ use std::process::Command;
 use nix::sys::signal::Signal::SIGSTOP;
 
 use super::packaged;
-use crate::harness::{Launch, have, run, server, undisturbed};
+use crate::harness::{Launch, have, output, run, server, undisturbed};
 
 /// The words of a probe, less the program's name.
 #[track_caller]
@@ -36,7 +36,7 @@ fn kubectl_knows_every_word_of_them() {
     // Each of these reads one of the two kinds into what it knows, changes something, and writes it out again.
     let read = |words: &str| {
         let words: Vec<_> = words.split(' ').chain(["--local", "-o", "json", "-f", &path]).collect();
-        String::from_utf8(Command::new("kubectl").args(words).output().unwrap().stdout).unwrap()
+        String::from_utf8(output(Command::new("kubectl").args(words)).unwrap().stdout).unwrap()
     };
     let understood = read("set env A=b") + &read("set selector app.kubernetes.io/name=ack-reactor");
     assert!(

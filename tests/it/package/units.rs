@@ -10,7 +10,7 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use super::packaged;
 use crate::harness::{
-    Client, Held, Launch, Scratch, Server, ServerBuilder, calm, can_be_shut_in, client_to, closed_port, have,
+    Client, Held, Launch, Scratch, Server, ServerBuilder, calm, can_be_shut_in, client_to, closed_port, have, output,
     private_loopback, server_under_test, undisturbed, wait_until,
 };
 
@@ -22,7 +22,7 @@ fn analyze(words: &[&str]) -> Option<(bool, String, String)> {
     if !have("systemd-analyze") {
         return None;
     }
-    let ended = Command::new("systemd-analyze").args(words).env("LC_ALL", "C.UTF-8").output().unwrap();
+    let ended = output(Command::new("systemd-analyze").args(words).env("LC_ALL", "C.UTF-8")).unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Some((ended.status.success(), text(ended.stdout), text(ended.stderr)))
 }
