@@ -91,6 +91,7 @@ mod stamps;
 mod stamps_forged;
 mod stamps_time;
 mod stdin;
+mod steps;
 mod supervisor;
 mod trace;
 mod transcript_en;
