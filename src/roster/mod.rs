@@ -247,6 +247,7 @@ impl Roster {
 
     /// The client that has made no progress for the idle timeout, if there is one at `now`.
     pub fn idle_at(&self, now: Instant) -> Option<Key> {
+        // The exercise sets a timeout on each socket; equal ones are a queue.
         let (key, due) = self.first_idle()?;
         (due <= now).then_some(key)
     }

@@ -185,6 +185,7 @@ impl Server {
     /// Moves a dismissed connection towards its end: what waits goes out, then
     /// our side is shut, input is read and forgotten until the peer's side is.
     pub(super) fn linger(&mut self, key: Key, slice: &mut Slice<Source>) {
+        // The exercise: why do ACKs still arrive after the server has closed? Because it does not close over unread input.
         let Some(peer) = self.roster.get_mut(key) else {
             return;
         };
@@ -311,6 +312,7 @@ impl Server {
     /// Begins the end, or that of a drain: the backlog is served, the doors close, everyone is read once more and told.
     /// All of it happens in the turns that follow.
     pub(super) fn shut_down(&mut self, now: Instant) {
+        // The exercise, 3: everyone is to be told. There is nobody to find, to wake and to join: all are in one roster.
         if self.is_closing() {
             return;
         }

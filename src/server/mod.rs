@@ -289,6 +289,7 @@ impl Server {
 
     /// When the next wait must end.
     fn deadline(&self, now: Instant) -> Option<Instant> {
+        // The exercise looks once a second whether there is something to do; a loop knows when there will be.
         if self.settings.busy_poll && self.somebody_is_there(now) {
             return Some(now);
         }
@@ -330,6 +331,7 @@ impl Server {
     /// The last word to those who sent datagrams. The socket is closed behind it: one that stayed would swallow what
     /// still comes.
     fn say_goodbye(&mut self, now: Instant) {
+        // The exercise: what do UDP peers learn of a shutdown? Nothing, unless they are told.
         if let Some(mut answerer) = self.take_answerer() {
             answerer.say_goodbye(self.settings.idle_timeout, now);
         }

@@ -143,6 +143,7 @@ impl Console {
 
     /// Reads once, at most 16 KiB; not at all while a whole line is waiting.
     pub fn fill(&mut self, budget: &mut Budget) -> Filled {
+        // The exercise, 1: input blocks. This does not.
         if self.descriptor.is_some() && self.newline().is_some() {
             return Filled::Data;
         }

@@ -26,14 +26,16 @@ fn sleeps(server: &Server) {
 
 #[test]
 fn it_spins_while_a_client_is_connected() {
-    let server = ServerBuilder::new("--busy-poll").start();
-    sleeps(&server);
-    let mut client = server.client();
-    spins(&server, || client.exchange("hello", "ACK"));
-    let name = client.name();
-    drop(client);
-    server.stdout.expect(&format!("{name} disconnected (closed)"));
-    sleeps(&server);
+    undisturbed(|| {
+        let server = ServerBuilder::new("--busy-poll").start();
+        sleeps(&server);
+        let mut client = server.client();
+        spins(&server, || client.exchange("hello", "ACK"));
+        let name = client.name();
+        drop(client);
+        server.stdout.expect(&format!("{name} disconnected (closed)"));
+        sleeps(&server);
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::harness::{Peer, ServerBuilder, has_v6, settled};
+use crate::harness::{Peer, ServerBuilder, has_v6, settled, undisturbed};
 use crate::metrics::{door, page, samples};
 
 /// More than the receive buffer holds, which may have been doubled by the kernel, and a datagram takes 768 bytes.
@@ -31,15 +31,19 @@ fn flood(args: &str, to: impl Fn(SocketAddr) -> SocketAddr) {
 
 #[test]
 fn what_was_sent_is_what_came_in_and_what_was_dropped() {
-    flood("-u -q", |address| address);
-    flood("-t -u -q --format json", |address| address);
-    flood("-u -q --host 0.0.0.0", |address| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()));
+    undisturbed(|| {
+        flood("-u -q", |address| address);
+        flood("-t -u -q --format json", |address| address);
+        flood("-u -q --host 0.0.0.0", |address| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()));
+    });
 }
 
 #[test]
 fn the_same_over_ipv6() {
-    if has_v6() {
-        flood("-u -q --host ::1", |address| address);
-        flood("-u -q --host ::", |address| SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()));
-    }
+    undisturbed(|| {
+        if has_v6() {
+            flood("-u -q --host ::1", |address| address);
+            flood("-u -q --host ::", |address| SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()));
+        }
+    });
 }

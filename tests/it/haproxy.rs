@@ -72,12 +72,16 @@ fn expect_named(name: &str, option: &str) {
 
 #[test]
 fn a_client_behind_haproxy_is_named_by_send_proxy() {
-    expect_named("send-proxy", "send-proxy");
+    undisturbed(|| {
+        expect_named("send-proxy", "send-proxy");
+    });
 }
 
 #[test]
 fn a_client_behind_haproxy_is_named_by_send_proxy_v2() {
-    expect_named("send-proxy-v2", "send-proxy-v2");
+    undisturbed(|| {
+        expect_named("send-proxy-v2", "send-proxy-v2");
+    });
 }
 
 #[test]

@@ -30,86 +30,98 @@ fn punctual(scene: impl Fn() -> Duration) {
 
 #[test]
 fn a_client_that_never_speaks_is_told_and_cut() {
-    punctual(|| {
-        let server = server(ARGS);
-        let since = Instant::now();
-        let mut client = server.client();
-        let silent = expect_cut(&mut client, since, "idle timeout");
-        server.stdout.expect(&format!("{} disconnected (idle)", client.name()));
-        silent
+    undisturbed(|| {
+        punctual(|| {
+            let server = server(ARGS);
+            let since = Instant::now();
+            let mut client = server.client();
+            let silent = expect_cut(&mut client, since, "idle timeout");
+            server.stdout.expect(&format!("{} disconnected (idle)", client.name()));
+            silent
+        });
     });
 }
 
 #[test]
 fn the_notice_is_framed_like_a_message() {
-    for (framing, notice) in [("lines", "idle timeout\n"), ("length", "\0\0\0\x0cidle timeout")] {
-        punctual(|| {
-            let server = server(&format!("{ARGS} --framing {framing}"));
-            let since = Instant::now();
-            expect_cut(&mut server.client(), since, notice)
-        });
-    }
+    undisturbed(|| {
+        for (framing, notice) in [("lines", "idle timeout\n"), ("length", "\0\0\0\x0cidle timeout")] {
+            punctual(|| {
+                let server = server(&format!("{ARGS} --framing {framing}"));
+                let since = Instant::now();
+                expect_cut(&mut server.client(), since, notice)
+            });
+        }
+    });
 }
 
 #[test]
 fn every_message_starts_the_time_anew() {
-    punctual(|| {
-        let server = server(ARGS);
-        let mut client = server.client();
-        let mut since = Instant::now();
-        for _ in 0..5 {
-            thread::sleep(TIMEOUT / 2);
-            since = Instant::now();
-            client.exchange("hello", "ACK");
-        }
-        expect_cut(&mut client, since, "idle timeout")
+    undisturbed(|| {
+        punctual(|| {
+            let server = server(ARGS);
+            let mut client = server.client();
+            let mut since = Instant::now();
+            for _ in 0..5 {
+                thread::sleep(TIMEOUT / 2);
+                since = Instant::now();
+                client.exchange("hello", "ACK");
+            }
+            expect_cut(&mut client, since, "idle timeout")
+        });
     });
 }
 
 #[test]
 fn each_client_has_its_own_time() {
-    punctual(|| {
-        let server = server(ARGS);
-        let mut first = server.client();
-        thread::sleep(TIMEOUT / 2);
-        let second_since = Instant::now();
-        let mut second = server.client();
-        first.expect_last("idle timeout");
-        expect_cut(&mut second, second_since, "idle timeout")
+    undisturbed(|| {
+        punctual(|| {
+            let server = server(ARGS);
+            let mut first = server.client();
+            thread::sleep(TIMEOUT / 2);
+            let second_since = Instant::now();
+            let mut second = server.client();
+            first.expect_last("idle timeout");
+            expect_cut(&mut second, second_since, "idle timeout")
+        });
     });
 }
 
 #[test]
 fn a_client_in_the_place_of_one_that_left_has_its_own_time() {
-    punctual(|| {
-        let server = server(ARGS);
-        let first = server.client();
-        thread::sleep(TIMEOUT * 3 / 4);
-        let name = first.name();
-        drop(first);
-        server.stdout.expect(&format!("{name} disconnected (closed)"));
-        let since = Instant::now();
-        let mut successor = server.client();
-        expect_cut(&mut successor, since, "idle timeout")
+    undisturbed(|| {
+        punctual(|| {
+            let server = server(ARGS);
+            let first = server.client();
+            thread::sleep(TIMEOUT * 3 / 4);
+            let name = first.name();
+            drop(first);
+            server.stdout.expect(&format!("{name} disconnected (closed)"));
+            let since = Instant::now();
+            let mut successor = server.client();
+            expect_cut(&mut successor, since, "idle timeout")
+        });
     });
 }
 
 #[test]
 fn a_partial_message_does_not_count() {
-    punctual(|| {
-        let server = server(&format!("{ARGS} --framing lines"));
-        let since = Instant::now();
-        let mut client = server.client();
-        let mut trickle = client.clone_handle();
-        let trickler = thread::spawn(move || {
-            for _ in 0..3 {
-                trickle.send("x");
-                thread::sleep(TIMEOUT / 4);
-            }
+    undisturbed(|| {
+        punctual(|| {
+            let server = server(&format!("{ARGS} --framing lines"));
+            let since = Instant::now();
+            let mut client = server.client();
+            let mut trickle = client.clone_handle();
+            let trickler = thread::spawn(move || {
+                for _ in 0..3 {
+                    trickle.send("x");
+                    thread::sleep(TIMEOUT / 4);
+                }
+            });
+            let silent = expect_cut(&mut client, since, "idle timeout\n");
+            trickler.join().unwrap();
+            silent
         });
-        let silent = expect_cut(&mut client, since, "idle timeout\n");
-        trickler.join().unwrap();
-        silent
     });
 }
 
@@ -126,19 +138,21 @@ fn a_client_that_takes_none_of_its_acks_is_cut() {
 
 #[test]
 fn a_message_that_waits_saves_its_client_after_the_server_was_stopped() {
-    punctual(|| {
-        let server = server(ARGS);
-        let mut saved = server.client();
-        let mut lost = server.client();
-        server.stop();
-        thread::sleep(TIMEOUT * 3 / 2);
-        saved.send("I was here");
-        let since = Instant::now();
-        server.resume();
-        saved.expect("ACK");
-        lost.expect_last("idle timeout");
-        saved.exchange("still am", "ACK");
-        expect_cut(&mut saved, since, "idle timeout")
+    undisturbed(|| {
+        punctual(|| {
+            let server = server(ARGS);
+            let mut saved = server.client();
+            let mut lost = server.client();
+            server.stop();
+            thread::sleep(TIMEOUT * 3 / 2);
+            saved.send("I was here");
+            let since = Instant::now();
+            server.resume();
+            saved.expect("ACK");
+            lost.expect_last("idle timeout");
+            saved.exchange("still am", "ACK");
+            expect_cut(&mut saved, since, "idle timeout")
+        });
     });
 }
 

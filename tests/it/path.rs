@@ -349,41 +349,45 @@ fn fill(address: SocketAddr) -> (TcpStream, u64) {
 
 #[test]
 fn a_flood_finds_bounded_queues() {
-    const MEBIBYTE: u64 = 1 << 20;
-    const DATAGRAMS: usize = 1000;
-    let far = FarTcp::new();
-    let Some(path) = Path::to(far.address(), "--delay 10m") else { return };
-    let before = path.proc().peak();
-    let peer = Peer::connect(path.address());
-    for _ in 0..DATAGRAMS / 5 {
-        (0..5).for_each(|_| peer.send([b'x'; 60_000]));
-        // Asleep it has taken them all: the system must not drop any.
-        path.proc().wait_state('S');
-    }
-    fill(path.address());
-    let grew = path.proc().peak() - before;
-    assert!(grew < 32 * MEBIBYTE, "{grew}");
-    let [there, back] = path.counts();
-    assert_eq!(there, Counts { dropped: DATAGRAMS, ..Counts::default() }, "what is under way at the end is lost");
-    assert_eq!(back, Counts::default());
+    undisturbed(|| {
+        const MEBIBYTE: u64 = 1 << 20;
+        const DATAGRAMS: usize = 1000;
+        let far = FarTcp::new();
+        let Some(path) = Path::to(far.address(), "--delay 10m") else { return };
+        let before = path.proc().peak();
+        let peer = Peer::connect(path.address());
+        for _ in 0..DATAGRAMS / 5 {
+            (0..5).for_each(|_| peer.send([b'x'; 60_000]));
+            // Asleep it has taken them all: the system must not drop any.
+            path.proc().wait_state('S');
+        }
+        fill(path.address());
+        let grew = path.proc().peak() - before;
+        assert!(grew < 32 * MEBIBYTE, "{grew}");
+        let [there, back] = path.counts();
+        assert_eq!(there, Counts { dropped: DATAGRAMS, ..Counts::default() }, "what is under way at the end is lost");
+        assert_eq!(back, Counts::default());
+    });
 }
 
 #[test]
 fn who_does_not_read_holds_up_the_sender() {
-    let far = FarTcp::new();
-    let Some(path) = Path::to(far.address(), "") else { return };
-    let before = path.proc().peak();
-    let (mut client, sent) = fill(path.address());
-    let grew = path.proc().peak() - before;
-    assert!(grew < 4 << 20, "{grew}");
-    // The other direction moves all the same, and nothing is lost.
-    let mut far = far.accept().into_stream();
-    far.write_all(b"not so fast").unwrap();
-    let mut heard = [0; 11];
-    client.read_exact(&mut heard).unwrap();
-    assert_eq!(heard, *b"not so fast");
-    client.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(std::io::copy(&mut far, &mut std::io::sink()).unwrap(), sent);
+    undisturbed(|| {
+        let far = FarTcp::new();
+        let Some(path) = Path::to(far.address(), "") else { return };
+        let before = path.proc().peak();
+        let (mut client, sent) = fill(path.address());
+        let grew = path.proc().peak() - before;
+        assert!(grew < 4 << 20, "{grew}");
+        // The other direction moves all the same, and nothing is lost.
+        let mut far = far.accept().into_stream();
+        far.write_all(b"not so fast").unwrap();
+        let mut heard = [0; 11];
+        client.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, *b"not so fast");
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(std::io::copy(&mut far, &mut std::io::sink()).unwrap(), sent);
+    });
 }
 
 #[test]

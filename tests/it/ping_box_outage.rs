@@ -1,7 +1,7 @@
 //! A path that is dead for three eighths of a run: over UDP three eighths are lost, whatever the interval; over TCP every
 //! due probe is sent, and the accounts are exact. Full length with `--ignored`.
 
-use crate::harness::{Crossing, cross, one_of_five, server};
+use crate::harness::{Crossing, cross, one_of_five, server, undisturbed};
 
 /// What the path did is what the client says; and it is three eighths, give or take so many probes at either end.
 #[track_caller]
@@ -78,26 +78,32 @@ fn assert_told(run: &Crossing) {
 
 #[test]
 fn over_tcp_every_due_probe_is_sent_and_accounted_for_in_bytes() {
-    for rate in [10.0, 100.0, 1000.0] {
-        expect_exact_accounts("bytes", 2.0, rate);
-    }
+    undisturbed(|| {
+        for rate in [10.0, 100.0, 1000.0] {
+            expect_exact_accounts("bytes", 2.0, rate);
+        }
+    });
 }
 
 #[test]
 fn over_tcp_every_due_probe_is_sent_and_accounted_for_in_lines() {
-    for rate in [10.0, 100.0, 1000.0] {
-        expect_exact_accounts("lines", 2.0, rate);
-    }
+    undisturbed(|| {
+        for rate in [10.0, 100.0, 1000.0] {
+            expect_exact_accounts("lines", 2.0, rate);
+        }
+    });
 }
 
 /// 3 of 8 s, give or take a probe at either end (two at 1,000/s). It prints a table.
 #[test]
 #[ignore = "takes 2 minutes on a quiet machine"]
 fn three_of_eight_seconds() {
-    for rate in [10.0, 100.0, 1000.0] {
-        expect_three_eighths("-u", 8.0, rate, rate / 1000.0);
-        expect_three_eighths("-u --plain", 8.0, rate, rate / 1000.0);
-        expect_exact_accounts("bytes", 8.0, rate);
-        expect_exact_accounts("lines", 8.0, rate);
-    }
+    undisturbed(|| {
+        for rate in [10.0, 100.0, 1000.0] {
+            expect_three_eighths("-u", 8.0, rate, rate / 1000.0);
+            expect_three_eighths("-u --plain", 8.0, rate, rate / 1000.0);
+            expect_exact_accounts("bytes", 8.0, rate);
+            expect_exact_accounts("lines", 8.0, rate);
+        }
+    });
 }

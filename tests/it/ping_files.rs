@@ -104,16 +104,18 @@ fn a_file_that_cannot_be_written_is_known_before_the_run() {
 
 #[test]
 fn a_file_without_permission_is_known_before_the_run() {
-    if fs::metadata("/proc/self").unwrap().uid() == 0 {
-        return crate::harness::skipped("root may write everywhere");
-    }
-    let folder = Folder::new("forbidden");
-    fs::write(folder.0.join("read-only.svg"), "old").unwrap();
-    fs::set_permissions(folder.0.join("read-only.svg"), fs::Permissions::from_mode(0o444)).unwrap();
-    expect_unwritable(&folder.name("read-only.svg"));
-    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o555)).unwrap();
-    expect_unwritable(&folder.name("new.svg"));
-    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+    undisturbed(|| {
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            return crate::harness::skipped("root may write everywhere");
+        }
+        let folder = Folder::new("forbidden");
+        fs::write(folder.0.join("read-only.svg"), "old").unwrap();
+        fs::set_permissions(folder.0.join("read-only.svg"), fs::Permissions::from_mode(0o444)).unwrap();
+        expect_unwritable(&folder.name("read-only.svg"));
+        fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o555)).unwrap();
+        expect_unwritable(&folder.name("new.svg"));
+        fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+    });
 }
 
 #[track_caller]

@@ -107,8 +107,10 @@ fn dropped(probes: u64, every: u64, options: &str) {
 
 #[test]
 fn replies_that_are_dropped_are_counted_exactly() {
-    dropped(400, 50, "-i 0.002 -W 1 --flows 4");
-    dropped(40, 10, "-i 0.002 -W 1");
+    undisturbed(|| {
+        dropped(400, 50, "-i 0.002 -W 1 --flows 4");
+        dropped(40, 10, "-i 0.002 -W 1");
+    });
 }
 
 /// 5 s at 500/s, 1 of 200 dropped: 12 lost of 2,500, on four flows in 5 to 6 s.

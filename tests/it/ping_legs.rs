@@ -29,38 +29,46 @@ fn expect(summary: &Value, figures: &[(&str, u64)]) {
 
 #[test]
 fn each_leg_has_its_own_losses() {
-    let (summary, _) = of(100, |seq| if seq % 20 == 7 { LostThere } else { Answered });
-    expect(&summary, &[("lost", 5), ("lost_there", 5), ("lost_back", 0), ("lost_unknown", 0), ("duplicated", 0)]);
-    let (summary, _) = of(100, |seq| if seq % 20 == 7 { LostBack } else { Answered });
-    expect(&summary, &[("lost", 5), ("lost_there", 0), ("lost_back", 5), ("lost_unknown", 0), ("reordered", 0)]);
+    undisturbed(|| {
+        let (summary, _) = of(100, |seq| if seq % 20 == 7 { LostThere } else { Answered });
+        expect(&summary, &[("lost", 5), ("lost_there", 5), ("lost_back", 0), ("lost_unknown", 0), ("duplicated", 0)]);
+        let (summary, _) = of(100, |seq| if seq % 20 == 7 { LostBack } else { Answered });
+        expect(&summary, &[("lost", 5), ("lost_there", 0), ("lost_back", 5), ("lost_unknown", 0), ("reordered", 0)]);
+    });
 }
 
 #[test]
 fn duplicates_and_reordering_are_counted_and_lose_nothing() {
-    let (summary, _) = of(60, |seq| match seq % 20 {
-        7 => Twice,
-        12 => Overtaken,
-        _ => Answered,
+    undisturbed(|| {
+        let (summary, _) = of(60, |seq| match seq % 20 {
+            7 => Twice,
+            12 => Overtaken,
+            _ => Answered,
+        });
+        expect(&summary, &[("acknowledged", 60), ("lost", 0), ("duplicated", 3), ("reordered", 3), ("late", 0)]);
+        assert_eq!((&summary["server_ns"]["min"], &summary["server_ns"]["max"]), (&3000.into(), &3000.into()));
     });
-    expect(&summary, &[("acknowledged", 60), ("lost", 0), ("duplicated", 3), ("reordered", 3), ("late", 0)]);
-    assert_eq!((&summary["server_ns"]["min"], &summary["server_ns"]["max"]), (&3000.into(), &3000.into()));
 }
 
 #[test]
 fn what_is_lost_behind_the_last_answer_is_unknown() {
-    let (summary, _) = of(40, |seq| if seq > 30 { LostThere } else { Answered });
-    expect(&summary, &[("lost", 10), ("lost_there", 0), ("lost_back", 0), ("lost_unknown", 10)]);
-    let outage = &summary["outages"][0];
-    assert_eq!((&outage["probes"], summary["outages"].as_array().unwrap().len()), (&10.into(), 1), "{summary}");
-    assert!((outage["seconds"].as_f64().unwrap() - 0.1).abs() < 1e-6, "{summary}");
+    undisturbed(|| {
+        let (summary, _) = of(40, |seq| if seq > 30 { LostThere } else { Answered });
+        expect(&summary, &[("lost", 10), ("lost_there", 0), ("lost_back", 0), ("lost_unknown", 10)]);
+        let outage = &summary["outages"][0];
+        assert_eq!((&outage["probes"], summary["outages"].as_array().unwrap().len()), (&10.into(), 1), "{summary}");
+        assert!((outage["seconds"].as_f64().unwrap() - 0.1).abs() < 1e-6, "{summary}");
+    });
 }
 
 #[test]
 fn two_servers_behind_one_port_make_no_false_leg() {
-    let (summary, err) = of(40, |seq| if seq % 2 == 0 { Elsewhere } else { Answered });
-    expect(&summary, &[("lost", 0), ("acknowledged", 40)]);
-    assert!(summary["lost_there"].is_null() && summary["lost_back"].is_null(), "{summary}");
-    assert!(err.iter().any(|line| line.contains("several servers answer from one port")), "{err:?}");
+    undisturbed(|| {
+        let (summary, err) = of(40, |seq| if seq % 2 == 0 { Elsewhere } else { Answered });
+        expect(&summary, &[("lost", 0), ("acknowledged", 40)]);
+        assert!(summary["lost_there"].is_null() && summary["lost_back"].is_null(), "{summary}");
+        assert!(err.iter().any(|line| line.contains("several servers answer from one port")), "{err:?}");
+    });
 }
 
 #[test]
@@ -170,7 +178,9 @@ fn an_outage_is_the_same_share_at_every_interval() {
     std::thread::scope(|scope| {
         for stamps in [true, false] {
             scope.spawn(move || {
-                [0.1, 0.01, 0.001].into_iter().for_each(|interval| expect_three_eighths(stamps, interval));
+                for interval in [0.1, 0.01, 0.001] {
+                    undisturbed(|| expect_three_eighths(stamps, interval));
+                }
             });
         }
     });

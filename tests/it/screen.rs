@@ -42,41 +42,49 @@ fn serves_and_ends(mut process: Process, mut client: Client, peer: &Peer) {
 
 #[test]
 fn a_stdout_that_nobody_listens_to_any_more_harms_nothing() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let (process, client, peer) = printing_to(writer);
-    serves_and_ends(process, client, &peer);
+    undisturbed(|| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let (process, client, peer) = printing_to(writer);
+        serves_and_ends(process, client, &peer);
+    });
 }
 
 #[test]
 fn a_full_disk_harms_nothing() {
-    let (process, client, peer) = printing_to(File::options().write(true).open("/dev/full").unwrap());
-    serves_and_ends(process, client, &peer);
+    undisturbed(|| {
+        let (process, client, peer) = printing_to(File::options().write(true).open("/dev/full").unwrap());
+        serves_and_ends(process, client, &peer);
+    });
 }
 
 #[test]
 fn a_closed_stdout_harms_nothing() {
-    let host = private_loopback();
-    let address = (host, 7002).into();
-    let launch = crate::harness::Launch::server(&["--host", &host.to_string(), "-p", "7002"]);
-    let process = launch.through_shell("exec \"$0\" \"$@\" >&-").start();
-    wait_until("the server", || std::net::TcpStream::connect(address).ok());
-    serves_and_ends(process, Client::connect(address), &Peer::connect(address));
+    undisturbed(|| {
+        let host = private_loopback();
+        let address = (host, 7002).into();
+        let launch = crate::harness::Launch::server(&["--host", &host.to_string(), "-p", "7002"]);
+        let process = launch.through_shell("exec \"$0\" \"$@\" >&-").start();
+        wait_until("the server", || std::net::TcpStream::connect(address).ok());
+        serves_and_ends(process, Client::connect(address), &Peer::connect(address));
+    });
 }
 
 #[test]
 fn a_regular_file_gets_every_line_at_its_end() {
-    let path = std::env::temp_dir().join(format!("ack-reactor-{}-transcript", std::process::id()));
-    std::fs::write(&path, "what was there before\n").unwrap();
-    let (process, client, peer) = printing_to(File::options().append(true).open(&path).unwrap());
-    let (name, peer_name) = (client.name(), peer.name());
-    serves_and_ends(process, client, &peer);
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    assert!(text.starts_with("what was there before\nTCP server listening on "), "{text}");
-    assert_eq!(text.matches(&format!("{name} sent: hello\n")).count(), 100);
-    assert_eq!(text.matches(&format!("{peer_name} sent a datagram: hello\n")).count(), 100);
-    assert!(text.ends_with(&format!("{name} disconnected (shutdown)\n")), "{text}");
+    undisturbed(|| {
+        let path = std::env::temp_dir().join(format!("ack-reactor-{}-transcript", std::process::id()));
+        std::fs::write(&path, "what was there before\n").unwrap();
+        let (process, client, peer) = printing_to(File::options().append(true).open(&path).unwrap());
+        let (name, peer_name) = (client.name(), peer.name());
+        serves_and_ends(process, client, &peer);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(text.starts_with("what was there before\nTCP server listening on "), "{text}");
+        assert_eq!(text.matches(&format!("{name} sent: hello\n")).count(), 100);
+        assert_eq!(text.matches(&format!("{peer_name} sent a datagram: hello\n")).count(), 100);
+        assert!(text.ends_with(&format!("{name} disconnected (shutdown)\n")), "{text}");
+    });
 }
 
 #[test]

@@ -55,51 +55,65 @@ impl Drop for Scratch {
 
 #[test]
 fn it_may_be_dev_null() {
-    serves_and_sleeps(&with_stdin(File::open("/dev/null").unwrap()));
+    undisturbed(|| {
+        serves_and_sleeps(&with_stdin(File::open("/dev/null").unwrap()));
+    });
 }
 
 #[test]
 fn it_may_be_closed() {
-    let server = ServerBuilder::new("").with(|launch| launch.through_shell("exec \"$0\" \"$@\" <&-")).start();
-    serves_and_sleeps(&server);
+    undisturbed(|| {
+        let server = ServerBuilder::new("").with(|launch| launch.through_shell("exec \"$0\" \"$@\" <&-")).start();
+        serves_and_sleeps(&server);
+    });
 }
 
 #[test]
 fn everything_but_stdout_may_be_closed() {
-    let server = ServerBuilder::new("").with(|launch| launch.through_shell("exec \"$0\" \"$@\" <&- 2>&-")).start();
-    serves_and_sleeps(&server);
+    undisturbed(|| {
+        let server = ServerBuilder::new("").with(|launch| launch.through_shell("exec \"$0\" \"$@\" <&- 2>&-")).start();
+        serves_and_sleeps(&server);
+    });
 }
 
 #[test]
 fn it_may_be_a_pipe_that_ends() {
-    let mut server = ServerBuilder::new("").operated().start();
-    server.type_in("clients\n");
-    server.end_input();
-    server.stdout.expect("0 clients");
-    serves_and_sleeps(&server);
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("").operated().start();
+        server.type_in("clients\n");
+        server.end_input();
+        server.stdout.expect("0 clients");
+        serves_and_sleeps(&server);
+    });
 }
 
 #[test]
 fn it_may_be_a_pipe_that_nobody_ever_writes_to() {
-    serves_and_sleeps(&ServerBuilder::new("").operated().start());
+    undisturbed(|| {
+        serves_and_sleeps(&ServerBuilder::new("").operated().start());
+    });
 }
 
 #[test]
 fn it_may_be_a_file_of_commands() {
-    let script = Scratch::new("commands");
-    fs::write(&script.0, "clients\nstats\nfrobnicate").unwrap();
-    let server = with_stdin(File::open(&script.0).unwrap());
-    server.stdout.expect("0 clients");
-    server.stdout.find("the answer to stats", |line| line.starts_with("uptime="));
-    server.stdout.expect("unknown command: frobnicate, try help");
-    serves_and_sleeps(&server);
+    undisturbed(|| {
+        let script = Scratch::new("commands");
+        fs::write(&script.0, "clients\nstats\nfrobnicate").unwrap();
+        let server = with_stdin(File::open(&script.0).unwrap());
+        server.stdout.expect("0 clients");
+        server.stdout.find("the answer to stats", |line| line.starts_with("uptime="));
+        server.stdout.expect("unknown command: frobnicate, try help");
+        serves_and_sleeps(&server);
+    });
 }
 
 #[test]
 fn it_may_be_an_empty_file() {
-    let script = Scratch::new("empty");
-    fs::write(&script.0, "").unwrap();
-    serves_and_sleeps(&with_stdin(File::open(&script.0).unwrap()));
+    undisturbed(|| {
+        let script = Scratch::new("empty");
+        fs::write(&script.0, "").unwrap();
+        serves_and_sleeps(&with_stdin(File::open(&script.0).unwrap()));
+    });
 }
 
 #[test]
@@ -112,35 +126,41 @@ fn a_file_may_end_in_an_unterminated_shutdown() {
 
 #[test]
 fn it_may_be_a_directory() {
-    serves_and_sleeps(&with_stdin(File::open("/").unwrap()));
+    undisturbed(|| {
+        serves_and_sleeps(&with_stdin(File::open("/").unwrap()));
+    });
 }
 
 #[test]
 fn it_may_be_a_fifo_whose_writers_come_and_go() {
-    let fifo = Scratch::new("fifo");
-    mkfifo(&fifo.0, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
-    // Opened for both, so that neither side waits for the other.
-    let keep = File::options().read(true).write(true).open(&fifo.0).unwrap();
-    let server = with_stdin(File::open(&fifo.0).unwrap());
-    for command in ["one", "two"] {
-        File::options().write(true).open(&fifo.0).unwrap().write_all(format!("{command}\n").as_bytes()).unwrap();
-        server.stdout.expect(&format!("unknown command: {command}, try help"));
-    }
-    serves_and_sleeps(&server);
-    drop(keep);
-    serves_and_sleeps(&server);
+    undisturbed(|| {
+        let fifo = Scratch::new("fifo");
+        mkfifo(&fifo.0, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        // Opened for both, so that neither side waits for the other.
+        let keep = File::options().read(true).write(true).open(&fifo.0).unwrap();
+        let server = with_stdin(File::open(&fifo.0).unwrap());
+        for command in ["one", "two"] {
+            File::options().write(true).open(&fifo.0).unwrap().write_all(format!("{command}\n").as_bytes()).unwrap();
+            server.stdout.expect(&format!("unknown command: {command}, try help"));
+        }
+        serves_and_sleeps(&server);
+        drop(keep);
+        serves_and_sleeps(&server);
+    });
 }
 
 #[test]
 fn it_may_be_a_socket() {
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let copy = theirs.try_clone().unwrap();
-    let server = with_stdin(OwnedFd::from(theirs));
-    ours.write_all(b"clients\n").unwrap();
-    server.stdout.expect("0 clients");
-    assert!(is_blocking(&copy));
-    drop((ours, copy));
-    serves_and_sleeps(&server);
+    undisturbed(|| {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let copy = theirs.try_clone().unwrap();
+        let server = with_stdin(OwnedFd::from(theirs));
+        ours.write_all(b"clients\n").unwrap();
+        server.stdout.expect("0 clients");
+        assert!(is_blocking(&copy));
+        drop((ours, copy));
+        serves_and_sleeps(&server);
+    });
 }
 
 #[test]
@@ -170,22 +190,26 @@ fn settings(terminal: &File) -> impl PartialEq + std::fmt::Debug + use<> {
 
 #[test]
 fn a_terminal_takes_commands_and_keeps_its_settings() {
-    let mut server = ServerBuilder::new("").stdin(Input::Terminal).start();
-    let before = settings(server.master.as_ref().unwrap());
-    server.type_in("clients\n");
-    server.stdout.expect("0 clients");
-    assert_eq!(settings(server.master.as_ref().unwrap()), before);
-    serves_and_sleeps(&server);
-    server.type_in("shutdown\n");
-    assert_eq!(server.wait_exit(), 0);
-    assert_eq!(settings(server.master.as_ref().unwrap()), before);
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("").stdin(Input::Terminal).start();
+        let before = settings(server.master.as_ref().unwrap());
+        server.type_in("clients\n");
+        server.stdout.expect("0 clients");
+        assert_eq!(settings(server.master.as_ref().unwrap()), before);
+        serves_and_sleeps(&server);
+        server.type_in("shutdown\n");
+        assert_eq!(server.wait_exit(), 0);
+        assert_eq!(settings(server.master.as_ref().unwrap()), before);
+    });
 }
 
 #[test]
 fn the_end_of_file_key_ends_no_server() {
-    let mut server = ServerBuilder::new("").stdin(Input::Terminal).start();
-    server.type_in("\x04");
-    serves_and_sleeps(&server);
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("").stdin(Input::Terminal).start();
+        server.type_in("\x04");
+        serves_and_sleeps(&server);
+    });
 }
 
 #[test]

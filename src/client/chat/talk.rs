@@ -146,6 +146,7 @@ impl Chat {
 
     /// A slice of the replies that have come, as long as stdout takes them.
     pub(super) fn receive(&mut self, slice: &mut Slice<Source>) {
+        // The exercise, 2: the server has ended, and the one who types does not know. Here it is read while nothing is typed.
         let now = slice.now();
         if !self.stage.has_room() {
             return;

@@ -84,16 +84,18 @@ fn expect_service(mut server: Server, address: SocketAddr) -> Vec<String> {
 
 #[test]
 fn one_that_was_given_its_sockets_needs_no_network_and_no_capability() {
-    if !can_be_shut_in() {
-        return;
-    }
-    // A port below 1024, where whoever holds the sockets may have it.
-    let ip = private_loopback();
-    let port = if TcpListener::bind((ip, 19)).is_ok() { 19 } else { 0 };
-    let held = Held::at(&format!("{ip}:{port}"));
-    let server = held.server_by("unshare -Urn", &words("reactor-server@.service")).start();
-    let told = expect_service(server, held.address());
-    assert!(!told.iter().any(|line| line.contains("sent")), "messages are not told: {told:?}");
+    undisturbed(|| {
+        if !can_be_shut_in() {
+            return;
+        }
+        // A port below 1024, where whoever holds the sockets may have it.
+        let ip = private_loopback();
+        let port = if TcpListener::bind((ip, 19)).is_ok() { 19 } else { 0 };
+        let held = Held::at(&format!("{ip}:{port}"));
+        let server = held.server_by("unshare -Urn", &words("reactor-server@.service")).start();
+        let told = expect_service(server, held.address());
+        assert!(!told.iter().any(|line| line.contains("sent")), "messages are not told: {told:?}");
+    });
 }
 
 /// The system calls that the units leave: systemd's groups, less those that are taken away.
