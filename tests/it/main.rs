@@ -44,6 +44,7 @@ mod fresh_prompt;
 mod front_page;
 mod full_disk;
 mod generate;
+mod guide;
 mod haproxy;
 mod idle;
 mod instruments_v6;
