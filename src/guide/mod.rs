@@ -26,14 +26,15 @@
 //! | [`production`] | restarts, balancers, who may come, figures |
 //! | [`costs`] | what it costs, measured, and how to measure it again |
 //!
-//! The README is the way in: exit codes, options by task, the wire, the limits. The [map of the crate](crate) says
+//! A *room* is a file or a folder of `src` with one purpose. The README is the way in: exit codes, options by task, the wire, the limits. The [map of the crate](crate) says
 //! which room does what. This module holds nothing but its documentation.
 
-// A picture is found by the first definition of its name: in the documentation the one that carries it along, on a
-// forge the one at the end of the chapter.
+// A name between brackets is found by its first definition: in the documentation that of `links.md`, or the one that
+// carries a picture along; on a forge the one at the end of the chapter, which leads to the file.
 
 pub mod exercise {
     #![doc = include_str!("pictures/threads.uri")]
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("exercise.md")]
 
     pub use crate::guide as contents;
@@ -41,11 +42,13 @@ pub mod exercise {
 
     pub mod zh {
         #![doc = include_str!("pictures/threads.uri")]
+        #![doc = include_str!("links.md")]
         #![doc = include_str!("exercise.zh-CN.md")]
     }
 }
 
 pub mod steps {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("steps.md")]
     #![doc = "\n# The listings\n"]
     #![doc = concat!("\n`blocking`:\n\n```no_run\n", include_str!("steps/blocking.rs"), "```\n")]
@@ -62,6 +65,7 @@ pub mod steps {
 
 pub mod edges {
     #![doc = include_str!("pictures/token.uri")]
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("edges.md")]
 
     pub use crate::guide as contents;
@@ -71,6 +75,7 @@ pub mod edges {
 
 pub mod message {
     #![doc = include_str!("pictures/message.uri")]
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("message.md")]
 
     pub use crate::guide as contents;
@@ -79,6 +84,7 @@ pub mod message {
 }
 
 pub mod datagram {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("datagram.md")]
 
     pub use crate::guide as contents;
@@ -87,6 +93,7 @@ pub mod datagram {
 }
 
 pub mod deadlines {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("deadlines.md")]
 
     pub use crate::guide as contents;
@@ -97,6 +104,7 @@ pub mod deadlines {
 pub mod parting {
     #![doc = include_str!("pictures/reset.uri")]
     #![doc = include_str!("pictures/states.uri")]
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("parting.md")]
 
     pub use crate::guide as contents;
@@ -105,6 +113,7 @@ pub mod parting {
 }
 
 pub mod flaws {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("flaws.md")]
 
     pub use crate::guide as contents;
@@ -113,6 +122,7 @@ pub mod flaws {
 }
 
 pub mod experiments {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("experiments.md")]
 
     pub use crate::guide as contents;
@@ -121,6 +131,7 @@ pub mod experiments {
 }
 
 pub mod measuring {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("measuring.md")]
 
     pub use crate::guide as contents;
@@ -129,6 +140,7 @@ pub mod measuring {
 }
 
 pub mod practice {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("practice.md")]
 
     pub use crate::guide as contents;
@@ -137,6 +149,7 @@ pub mod practice {
 }
 
 pub mod glossary {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("glossary.md")]
 
     pub use crate::guide as contents;
@@ -144,11 +157,13 @@ pub mod glossary {
     pub use crate::guide::recipes as next;
 
     pub mod zh {
+        #![doc = include_str!("links.md")]
         #![doc = include_str!("glossary.zh-CN.md")]
     }
 }
 
 pub mod recipes {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("recipes.md")]
 
     pub use crate::guide as contents;
@@ -157,6 +172,7 @@ pub mod recipes {
 }
 
 pub mod path {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("path.md")]
     #![doc = concat!("\n```sh\n", include_str!("lab.sh"), "```")]
 
@@ -166,6 +182,7 @@ pub mod path {
 }
 
 pub mod production {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("production.md")]
 
     pub use crate::guide as contents;
@@ -174,6 +191,7 @@ pub mod production {
 }
 
 pub mod costs {
+    #![doc = include_str!("links.md")]
     #![doc = include_str!("costs.md")]
 
     pub use crate::guide as contents;

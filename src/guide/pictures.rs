@@ -1,5 +1,5 @@
 //! The pictures of the guide, made from the texts in `pictures/`. Each `NAME.pikchr` gives two files beside it:
-//! `NAME.svg`, and `NAME.uri`, the same as a link reference for rustdoc, which shows `![words][NAME]` by it.
+//! `NAME.svg`, and `NAME.uri`, the same as a link reference for rustdoc, which shows `![words][NAME.svg]` by it.
 //!
 //! ```sh
 //! cargo run --features pictures --example pictures             # makes them
@@ -15,9 +15,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use pikchr::{Pikchr, PikchrFlags};
 
 const PICTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/pictures");
-/// A picture is shown on paper of the reader's choice: its ink follows, and the paper is left to the page.
-const STYLE: &str = "svg{color:#1f2328;font:15px system-ui,-apple-system,'Segoe UI','Noto Sans',Helvetica,Arial,sans-serif}\
-    @media(prefers-color-scheme:dark){svg{color:#e6edf3}}";
+/// Ink and paper follow what the reader's system prefers; a page may have another theme, so the picture brings both.
+const STYLE: &str = "svg{color:#1f2328;background:#fff;font:15px system-ui,-apple-system,'Segoe UI','Noto Sans',Helvetica,Arial,sans-serif}\
+    @media(prefers-color-scheme:dark){svg{color:#e6edf3;background:#0d1117}}";
 /// The colours that a text may name, and what stands for them, on light paper and on dark.
 const PALETTE: [(&str, &str); 9] = [
     ("rgb(0,0,0)", "currentColor"),                // black: what nobody names
@@ -58,7 +58,7 @@ fn make_all(only_checks: bool) -> Result<(), String> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {name}.pikchr: {error}"))?;
         let svg = draw(&text).map_err(|why| format!("cannot draw {name}.pikchr: {why}"))?;
-        let uri = format!("[{name}]: data:image/svg+xml;base64,{}\n", STANDARD.encode(&svg));
+        let uri = format!("[{name}.svg]: data:image/svg+xml;base64,{}\n", STANDARD.encode(&svg));
         for (made, contents) in [(path.with_extension("svg"), svg), (path.with_extension("uri"), uri)] {
             if !only_checks {
                 fs::write(&made, contents).map_err(|error| format!("cannot write {}: {error}", made.display()))?;

@@ -127,7 +127,7 @@ impl Answerer {
                         return if self.last_batches.is_some() { Afterwards::Over } else { Afterwards::Wait };
                     }
                 }
-                // Mostly the system's note that an answer of ours found nobody.
+                // Where a system notes here that an answer of ours found nobody (Linux does not), it is about that answer alone.
                 Err(error) => {
                     log::debug!("receiving a datagram failed: {}", cause(&error));
                     errors += 1;

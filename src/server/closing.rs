@@ -7,7 +7,7 @@ use super::{Server, Source};
 use crate::connection::Fill;
 use crate::reactor::{Key, Slice};
 use crate::roster::{Peer, State};
-use crate::trace::trace;
+use crate::trace::{self, trace};
 use crate::transcript::server::Event;
 use crate::wire::{Notice, Output, Reason};
 
@@ -271,6 +271,9 @@ impl Server {
     /// turn has no time left for it.
     fn look_again(&mut self, key: Key) -> Option<(Instant, bool)> {
         let mut slice = self.process.reactor.due_slice(Source::Peer(key))?;
+        if trace::is_on() {
+            self.trace_due(key);
+        }
         self.serve_peer(key, &mut slice);
         let looked = (slice.now(), !slice.budget.is_cut_off());
         self.process.reactor.put_back(slice);

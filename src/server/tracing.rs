@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use super::{Server, Source};
-use crate::reactor;
+use crate::reactor::{self, Key};
 use crate::trace::{Counted, NextDeadline, trace};
 use crate::transcript::address::Address;
 
@@ -28,12 +28,7 @@ impl Server {
         self.process.reactor.tell_turn();
         let readiness = self.process.reactor.readiness(source);
         match source {
-            Source::Peer(key) => {
-                let (slot, generation) = (key.slot(), key.generation());
-                let address = self.roster.get_mut(key).map(|peer| Address::new(peer.address).to_string());
-                let who = address.unwrap_or_else(|| "somebody who is gone".to_owned());
-                trace!("  {who} (slot {slot}, generation {generation}) {readiness}");
-            }
+            Source::Peer(key) => self.trace_peer(key, readiness),
             Source::Signals => trace!("  the signals {readiness}"),
             Source::Listener => trace!("  the listener {readiness}"),
             Source::Datagrams => trace!("  the UDP socket {readiness}"),
@@ -43,6 +38,21 @@ impl Server {
             Source::Visitor => trace!("  the metrics' visitor {readiness}"),
             Source::Alarm => trace!("  the alarm rang"),
         }
+    }
+
+    /// Whose deadline is over.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn trace_due(&mut self, key: Key) {
+        self.process.reactor.tell_turn();
+        self.trace_peer(key, "is due");
+    }
+
+    fn trace_peer(&mut self, key: Key, why: impl Display) {
+        let (slot, generation) = (key.slot(), key.generation());
+        let address = self.roster.get_mut(key).map(|peer| Address::new(peer.address).to_string());
+        let who = address.unwrap_or_else(|| "somebody who is gone".to_owned());
+        trace!("  {who} (slot {slot}, generation {generation}) {why}");
     }
 
     /// What the turn came to, before the next one sleeps until `deadline`.

@@ -6,7 +6,7 @@ use std::thread;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{DEADLINE, Input, Launch, ServerBuilder};
+use crate::harness::{DEADLINE, Input, Launch, ServerBuilder, undisturbed};
 use crate::tools::{MIB, peak_memory, peak_until_exit};
 
 /// What terminals obey, what eyes do not see, and what looks like a line of ours; then noise.
@@ -166,27 +166,29 @@ fn a_hostile_operator_cannot_harm_what_the_server_prints() {
 
 #[test]
 fn hostile_words_on_the_command_line_are_shown_safely() {
-    for hostile in ["\x1b[2J\x1b]0;title\x07", "\u{202e}txt", "host\u{9b}2J", "a\nb\rc"] {
-        let lines = [
-            Launch::client(&[hostile, "1", "-m", "x"]),
-            Launch::server(&["--host", hostile]),
-            Launch::client(&["127.0.0.1", hostile]),
-            Launch::client(&["--framing", hostile]),
-            Launch::client(&[&format!("--{hostile}")]),
-            Launch::server(&["--idle-timeout", hostile]),
-        ]
-        .map(|launch| {
-            let mut process = launch.start();
-            let code = process.wait_exit();
-            (code, process.stdout.to_end(), process.stderr.to_end())
-        });
-        for (code, stdout, stderr) in lines {
-            assert!(code == 1 || code == 2, "exit {code}");
-            expect_safe(&stdout, false);
-            expect_safe(&stderr, false);
-            assert!(!stderr.is_empty());
+    undisturbed(|| {
+        for hostile in ["\x1b[2J\x1b]0;title\x07", "\u{202e}txt", "host\u{9b}2J", "a\nb\rc"] {
+            let lines = [
+                Launch::client(&[hostile, "1", "-m", "x"]),
+                Launch::server(&["--host", hostile]),
+                Launch::client(&["127.0.0.1", hostile]),
+                Launch::client(&["--framing", hostile]),
+                Launch::client(&[&format!("--{hostile}")]),
+                Launch::server(&["--idle-timeout", hostile]),
+            ]
+            .map(|launch| {
+                let mut process = launch.start();
+                let code = process.wait_exit();
+                (code, process.stdout.to_end(), process.stderr.to_end())
+            });
+            for (code, stdout, stderr) in lines {
+                assert!(code == 1 || code == 2, "exit {code}");
+                expect_safe(&stdout, false);
+                expect_safe(&stderr, false);
+                assert!(!stderr.is_empty());
+            }
         }
-    }
+    });
 }
 
 /// Feeds 64 MiB without a newline, as far as they are taken.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGKILL;
 
-use crate::harness::{Input, Launch, Lines, Output, server};
+use crate::harness::{Input, Launch, Lines, Output, server, undisturbed};
 use crate::tools::{MIB, Scratch, peak_until_exit};
 
 /// A server for one client, in the hands of `talk`.
@@ -21,57 +21,63 @@ fn far(talk: impl FnOnce(TcpStream) + Send + 'static) -> (String, JoinHandle<()>
 
 #[test]
 fn a_server_that_is_killed_ends_it_at_once_though_stdin_is_silent() {
-    let server = server("-t");
-    let mut client = Launch::client(&[&server.tcp().to_string()]).stdin(Input::Pipe).start();
-    client.type_in("hello\n");
-    client.stdout.expect("last message: ACK");
-    let since = Instant::now();
-    server.signal(SIGKILL);
-    assert_eq!(client.wait_exit(), 1);
-    println!("exit {:?} after the server was killed", since.elapsed());
-    assert!(since.elapsed() < Duration::from_secs(2));
-    assert_eq!(client.stdout.to_end().last().unwrap(), "connection has been closed by server");
+    undisturbed(|| {
+        let server = server("-t");
+        let mut client = Launch::client(&[&server.tcp().to_string()]).stdin(Input::Pipe).start();
+        client.type_in("hello\n");
+        client.stdout.expect("last message: ACK");
+        let since = Instant::now();
+        server.signal(SIGKILL);
+        assert_eq!(client.wait_exit(), 1);
+        println!("exit {:?} after the server was killed", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(2));
+        assert_eq!(client.stdout.to_end().last().unwrap(), "connection has been closed by server");
+    });
 }
 
 #[test]
 fn a_server_that_is_killed_before_it_answers_leaves_a_true_account() {
-    let server = server("-t --framing lines");
-    let args = [&*server.tcp().to_string(), "--framing", "lines", "--window", "10"];
-    let mut client = Launch::client(&args).stdin(Input::Pipe).start();
-    client.type_in("one\ntwo\n");
-    client.stdout.find("the second ACK", {
-        let seen = std::cell::Cell::new(0);
-        move |line| {
-            seen.set(seen.get() + usize::from(line == "last message: ACK"));
-            seen.get() == 2
-        }
+    undisturbed(|| {
+        let server = server("-t --framing lines");
+        let args = [&*server.tcp().to_string(), "--framing", "lines", "--window", "10"];
+        let mut client = Launch::client(&args).stdin(Input::Pipe).start();
+        client.type_in("one\ntwo\n");
+        client.stdout.find("the second ACK", {
+            let seen = std::cell::Cell::new(0);
+            move |line| {
+                seen.set(seen.get() + usize::from(line == "last message: ACK"));
+                seen.get() == 2
+            }
+        });
+        server.stop();
+        client.type_in("three\nfour\nfive\n");
+        client.end_input();
+        // All three are in the server's socket when it dies.
+        crate::harness::wait_until("the client's sleep", || (client.proc().state() == 'S').then_some(()));
+        thread::sleep(Duration::from_millis(100));
+        server.signal(SIGKILL);
+        assert_eq!(client.wait_exit(), 1);
+        let said = client.stderr.to_end();
+        assert!(said.iter().any(|line| line.ends_with("3 of 5 messages were not acknowledged")), "{said:?}");
     });
-    server.stop();
-    client.type_in("three\nfour\nfive\n");
-    client.end_input();
-    // All three are in the server's socket when it dies.
-    crate::harness::wait_until("the client's sleep", || (client.proc().state() == 'S').then_some(()));
-    thread::sleep(Duration::from_millis(100));
-    server.signal(SIGKILL);
-    assert_eq!(client.wait_exit(), 1);
-    let said = client.stderr.to_end();
-    assert!(said.iter().any(|line| line.ends_with("3 of 5 messages were not acknowledged")), "{said:?}");
 }
 
 #[test]
 fn a_server_that_accepts_and_leaves_ends_it() {
-    for reset in [false, true] {
-        let (address, far) = far(move |stream| {
-            if reset {
-                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
-            }
-        });
-        let mut client = Launch::client(&[&address]).stdin(Input::Pipe).start();
-        let since = Instant::now();
-        assert_eq!(client.wait_exit(), 1, "reset {reset}");
-        assert!(since.elapsed() < Duration::from_secs(2));
-        far.join().unwrap();
-    }
+    undisturbed(|| {
+        for reset in [false, true] {
+            let (address, far) = far(move |stream| {
+                if reset {
+                    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+                }
+            });
+            let mut client = Launch::client(&[&address]).stdin(Input::Pipe).start();
+            let since = Instant::now();
+            assert_eq!(client.wait_exit(), 1, "reset {reset}");
+            assert!(since.elapsed() < Duration::from_secs(2));
+            far.join().unwrap();
+        }
+    });
 }
 
 #[test]
@@ -126,46 +132,53 @@ fn acknowledgements_that_come_all_at_once_are_all_shown_whatever_stdout_is() {
 
 #[test]
 fn acknowledgements_that_come_all_at_once_wait_for_a_stalled_stdout() {
-    const MESSAGES: usize = 20_000;
-    for (format, answer) in [("text", "ACK\n"), ("json", "ACK\n"), ("json", "\n")] {
-        let (address, far) = far(move |mut stream| {
-            let mut taken = 0;
-            while taken < MESSAGES {
-                taken += stream.read(&mut [0; 65536]).unwrap() / 2;
+    undisturbed(|| {
+        const MESSAGES: usize = 20_000;
+        for (format, answer) in [("text", "ACK\n"), ("json", "ACK\n"), ("json", "\n")] {
+            let (address, far) = far(move |mut stream| {
+                let mut taken = 0;
+                while taken < MESSAGES {
+                    taken += stream.read(&mut [0; 65536]).unwrap() / 2;
+                }
+                stream.write_all(answer.repeat(MESSAGES).as_bytes()).unwrap();
+                let _ = stream.read(&mut [0; 100]);
+            });
+            let (unread, stdout) = std::io::pipe().unwrap();
+            let args = [&*address, "--framing", "lines", "--window", "20000", "--format", format];
+            let launch = Launch::client(&args).stdin(Input::Pipe).stdout(Output::Given(stdout.into()));
+            let mut client = launch.start();
+            client.type_in(&"x\n".repeat(MESSAGES));
+            client.end_input();
+            // It has read all that it will before anybody reads from it.
+            let mut spent = Duration::MAX;
+            while std::mem::replace(&mut spent, client.proc().cpu()) != spent || client.proc().state() != 'S' {
+                thread::sleep(Duration::from_millis(100));
             }
-            stream.write_all(answer.repeat(MESSAGES).as_bytes()).unwrap();
-            let _ = stream.read(&mut [0; 100]);
-        });
-        let (unread, stdout) = std::io::pipe().unwrap();
-        let args = [&*address, "--framing", "lines", "--window", "20000", "--format", format];
-        let launch = Launch::client(&args).stdin(Input::Pipe).stdout(Output::Given(stdout.into()));
-        let mut client = launch.start();
-        client.type_in(&"x\n".repeat(MESSAGES));
-        client.end_input();
-        // It has read all that it will before anybody reads from it.
-        let mut spent = Duration::MAX;
-        while std::mem::replace(&mut spent, client.proc().cpu()) != spent || client.proc().state() != 'S' {
-            thread::sleep(Duration::from_millis(100));
+            let lines = Lines::collect(unread).to_end();
+            let shown =
+                lines.iter().filter(|line| line.contains("last message: ") || line.contains("\"reply\"")).count();
+            println!("{format}, {answer:?}: {shown} of {MESSAGES} replies shown after a stalled stdout");
+            assert_eq!(shown, MESSAGES);
+            assert_eq!(client.wait_exit(), i32::from(answer == "\n"));
+            far.join().unwrap();
         }
-        let lines = Lines::collect(unread).to_end();
-        let shown = lines.iter().filter(|line| line.contains("last message: ") || line.contains("\"reply\"")).count();
-        println!("{format}, {answer:?}: {shown} of {MESSAGES} replies shown after a stalled stdout");
-        assert_eq!(shown, MESSAGES);
-        assert_eq!(client.wait_exit(), i32::from(answer == "\n"));
-        far.join().unwrap();
-    }
+    });
 }
 
 #[test]
 fn of_64_mebibytes_on_stdin_before_a_slow_server_nothing_stays_in_memory() {
-    much_input(64);
+    undisturbed(|| {
+        much_input(64);
+    });
 }
 
 /// Bound: 60 s in a release build.
 #[test]
 #[ignore = "takes 60 s"]
 fn of_a_gibibyte_on_stdin_before_a_slow_server_nothing_stays_in_memory() {
-    much_input(1024);
+    undisturbed(|| {
+        much_input(1024);
+    });
 }
 
 /// Lines of 4096 bytes, `mebibytes` in all, to a server that does nothing for a second and is slow thereafter.

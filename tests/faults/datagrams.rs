@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
-    ServerBuilder, can_be_shut_in, client_under_test, have, output, server, server_under_test, wait_until,
+    ServerBuilder, can_be_shut_in, client_under_test, have, output, server, server_under_test, undisturbed, wait_until,
 };
 
 #[test]
@@ -58,44 +58,48 @@ fn play(script: &str, program: &str, scenes: &[&str]) {
 
 #[test]
 fn a_burst_of_2000_into_a_second_of_stall_loses_nothing() {
-    const BURST: usize = 2000;
-    const PEERS: usize = 20;
-    let mut server = ServerBuilder::new("-u -q").operated().start();
-    let peers: Vec<_> = (0..PEERS).map(|_| server.peer()).collect();
-    server.stop();
-    for number in 0..BURST {
-        peers[number % PEERS].send([b'x'; 64]);
-    }
-    thread::sleep(Duration::from_secs(1));
-    server.resume();
-    for number in 0..BURST {
-        peers[number % PEERS].expect("check");
-    }
-    let counts = (server.stat("datagrams_in"), server.stat("datagrams_out"), server.stat("unanswered"));
-    println!("{BURST} datagrams of 64 bytes into a second of stall: in/out/unanswered {counts:?}, 0 lost");
-    assert_eq!(counts, (BURST as f64, BURST as f64, 0.0));
+    undisturbed(|| {
+        const BURST: usize = 2000;
+        const PEERS: usize = 20;
+        let mut server = ServerBuilder::new("-u -q").operated().start();
+        let peers: Vec<_> = (0..PEERS).map(|_| server.peer()).collect();
+        server.stop();
+        for number in 0..BURST {
+            peers[number % PEERS].send([b'x'; 64]);
+        }
+        thread::sleep(Duration::from_secs(1));
+        server.resume();
+        for number in 0..BURST {
+            peers[number % PEERS].expect("check");
+        }
+        let counts = (server.stat("datagrams_in"), server.stat("datagrams_out"), server.stat("unanswered"));
+        println!("{BURST} datagrams of 64 bytes into a second of stall: in/out/unanswered {counts:?}, 0 lost");
+        assert_eq!(counts, (BURST as f64, BURST as f64, 0.0));
+    });
 }
 
 #[test]
 fn a_burst_that_waits_at_sigterm_is_answered_whole() {
-    const BURST: usize = 1500;
-    const PEERS: usize = 15;
-    let mut server = server("-u -q");
-    let peers: Vec<_> = (0..PEERS).map(|_| server.peer()).collect();
-    server.stop();
-    for number in 0..BURST {
-        peers[number % PEERS].send([b'x'; 64]);
-    }
-    server.signal(SIGTERM);
-    server.resume();
-    for number in 0..BURST {
-        peers[number % PEERS].expect("check");
-    }
-    for peer in &peers {
-        peer.expect("server is shutting down");
-    }
-    println!("{BURST} datagrams that waited at SIGTERM were answered, then {PEERS} peers told");
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        const BURST: usize = 1500;
+        const PEERS: usize = 15;
+        let mut server = server("-u -q");
+        let peers: Vec<_> = (0..PEERS).map(|_| server.peer()).collect();
+        server.stop();
+        for number in 0..BURST {
+            peers[number % PEERS].send([b'x'; 64]);
+        }
+        server.signal(SIGTERM);
+        server.resume();
+        for number in 0..BURST {
+            peers[number % PEERS].expect("check");
+        }
+        for peer in &peers {
+            peer.expect("server is shutting down");
+        }
+        println!("{BURST} datagrams that waited at SIGTERM were answered, then {PEERS} peers told");
+        assert_eq!(server.wait_exit(), 0);
+    });
 }
 
 #[test]
@@ -117,38 +121,42 @@ fn a_thousand_peers_that_close_before_the_answer_cost_nobody_a_reply() {
 
 #[test]
 fn the_shortest_and_the_longest_datagrams_waiting_together_are_each_answered_once() {
-    let server = server("-u -q");
-    let peers: Vec<_> = (0..4).map(|_| server.peer()).collect();
-    server.stop();
-    for peer in &peers {
-        peer.send("");
-        peer.send(vec![b'x'; 65507]);
-        peer.send("");
-    }
-    server.resume();
-    for peer in &peers {
-        for _ in 0..3 {
-            peer.expect("check");
+    undisturbed(|| {
+        let server = server("-u -q");
+        let peers: Vec<_> = (0..4).map(|_| server.peer()).collect();
+        server.stop();
+        for peer in &peers {
+            peer.send("");
+            peer.send(vec![b'x'; 65507]);
+            peer.send("");
         }
-        peer.check("");
-        peer.expect_nothing_yet();
-    }
+        server.resume();
+        for peer in &peers {
+            for _ in 0..3 {
+                peer.expect("check");
+            }
+            peer.check("");
+            peer.expect_nothing_yet();
+        }
+    });
 }
 
 #[test]
 fn a_third_party_cannot_answer_a_client_or_break_its_wait() {
-    let far = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    far.set_read_timeout(Some(crate::harness::DEADLINE)).unwrap();
-    let address = far.local_addr().unwrap().to_string();
-    let mut client = crate::harness::Launch::client(&["-u", &address, "-m", "hello"]).start();
-    let mut buffer = [0; 100];
-    let (_, peer) = far.recv_from(&mut buffer).unwrap();
-    for lie in ["check", "server is shutting down", ""] {
-        stranger.send_to(lie.as_bytes(), peer).unwrap();
-    }
-    thread::sleep(Duration::from_millis(50));
-    assert!(client.is_running(), "it believed a stranger");
-    far.send_to(b"check", peer).unwrap();
-    assert_eq!(client.wait_exit(), 0);
+    undisturbed(|| {
+        let far = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        far.set_read_timeout(Some(crate::harness::DEADLINE)).unwrap();
+        let address = far.local_addr().unwrap().to_string();
+        let mut client = crate::harness::Launch::client(&["-u", &address, "-m", "hello"]).start();
+        let mut buffer = [0; 100];
+        let (_, peer) = far.recv_from(&mut buffer).unwrap();
+        for lie in ["check", "server is shutting down", ""] {
+            stranger.send_to(lie.as_bytes(), peer).unwrap();
+        }
+        thread::sleep(Duration::from_millis(50));
+        assert!(client.is_running(), "it believed a stranger");
+        far.send_to(b"check", peer).unwrap();
+        assert_eq!(client.wait_exit(), 0);
+    });
 }

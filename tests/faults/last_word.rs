@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::crowd::{Member, listen_to_the_end};
-use crate::harness::{Client, Server, ServerBuilder, server, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, server, undisturbed, wait_until};
 use crate::tools::settled;
 
 const NOTICE: &str = "server is shutting down\n";
@@ -56,29 +56,35 @@ fn expect_exit_after_the_grace(server: &mut Server, what: &str) {
 
 #[test]
 fn a_hundred_clients_that_neither_read_nor_leave_are_cut_and_counted() {
-    let mut server = server("-t --framing lines --grace 0.5");
-    let clients: Vec<_> = (0..100)
-        .map(|_| {
-            let mut client = server.client();
-            client.send("hello\nunfinished");
-            client
-        })
-        .collect();
-    expect_exit_after_the_grace(&mut server, "100 deaf clients");
-    assert_eq!(server.stdout.to_end().last().unwrap(), "connections cut: 100");
-    drop(clients);
+    undisturbed(|| {
+        let mut server = server("-t --framing lines --grace 0.5");
+        let clients: Vec<_> = (0..100)
+            .map(|_| {
+                let mut client = server.client();
+                client.send("hello\nunfinished");
+                client
+            })
+            .collect();
+        expect_exit_after_the_grace(&mut server, "100 deaf clients");
+        assert_eq!(server.stdout.to_end().last().unwrap(), "connections cut: 100");
+        drop(clients);
+    });
 }
 
 #[test]
 fn full_queues_do_not_outlast_the_grace() {
-    full_queues(5);
+    undisturbed(|| {
+        full_queues(5);
+    });
 }
 
 /// Bound: 60 s.
 #[test]
 #[ignore = "takes 60 s"]
 fn a_hundred_full_queues_do_not_outlast_the_grace() {
-    full_queues(100);
+    undisturbed(|| {
+        full_queues(100);
+    });
 }
 
 /// So many clients have made the server's queue full, and read nothing of it.
@@ -99,20 +105,22 @@ fn full_queues(count: usize) {
 
 #[test]
 fn a_backlog_longer_than_any_budget_is_served_to_the_last() {
-    const CROWD: usize = 500;
-    let mut server = server("-t -q --framing lines --grace 60");
-    server.stop();
-    let mut crowd: Vec<_> = (0..CROWD).map(|_| Member::join(server.tcp())).collect();
-    for member in &mut crowd {
-        member.say(b"hello\n");
-    }
-    server.signal(SIGTERM);
-    server.resume();
-    listen_to_the_end(&mut crowd, Duration::from_secs(10));
-    let wanted = format!("ACK\n{NOTICE}");
-    let served = crowd.iter().filter(|member| member.heard == wanted.as_bytes()).count();
-    println!("{served} of {CROWD} that waited in the backlog at SIGTERM got their ACK, the notice and a clean end");
-    assert_eq!(served, CROWD);
-    drop(crowd);
-    assert_eq!(server.wait_exit(), 0);
+    undisturbed(|| {
+        const CROWD: usize = 500;
+        let mut server = server("-t -q --framing lines --grace 60");
+        server.stop();
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| Member::join(server.tcp())).collect();
+        for member in &mut crowd {
+            member.say(b"hello\n");
+        }
+        server.signal(SIGTERM);
+        server.resume();
+        listen_to_the_end(&mut crowd, Duration::from_secs(10));
+        let wanted = format!("ACK\n{NOTICE}");
+        let served = crowd.iter().filter(|member| member.heard == wanted.as_bytes()).count();
+        println!("{served} of {CROWD} that waited in the backlog at SIGTERM got their ACK, the notice and a clean end");
+        assert_eq!(served, CROWD);
+        drop(crowd);
+        assert_eq!(server.wait_exit(), 0);
+    });
 }

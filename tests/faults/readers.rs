@@ -13,35 +13,39 @@ const MESSAGES: usize = 3_000_000;
 
 #[test]
 fn three_million_messages_of_a_client_that_reads_nothing_cost_no_memory_and_lose_no_ack() {
-    let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 600").operated().start();
-    let mut bystander = server.quiet_client();
-    bystander.exchange("hello\n", "ACK\n");
-    let before = server.proc().resident();
-    let mut deaf = Client::connect_narrow(server.tcp(), 65536);
-    let mut sender = deaf.clone_handle();
-    let sending = thread::spawn(move || sender.send(b"x\n".repeat(MESSAGES)));
+    undisturbed(|| {
+        let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 600").operated().start();
+        let mut bystander = server.quiet_client();
+        bystander.exchange("hello\n", "ACK\n");
+        let before = server.proc().resident();
+        let mut deaf = Client::connect_narrow(server.tcp(), 65536);
+        let mut sender = deaf.clone_handle();
+        let sending = thread::spawn(move || sender.send(b"x\n".repeat(MESSAGES)));
 
-    let stalled = settled(&mut server, "messages");
-    let grown = server.proc().resident().saturating_sub(before);
-    println!("of {MESSAGES} messages {stalled} were taken before the reading stopped; memory grew by {grown} bytes");
-    assert!(stalled < 2.0 * MESSAGES as f64 / 3.0, "the kernel took it all, so nothing was tried");
-    assert!(grown < 4 * MIB, "memory grew by {grown} bytes");
-    bystander.exchange("hello\n", "ACK\n");
+        let stalled = settled(&mut server, "messages");
+        let grown = server.proc().resident().saturating_sub(before);
+        println!(
+            "of {MESSAGES} messages {stalled} were taken before the reading stopped; memory grew by {grown} bytes"
+        );
+        assert!(stalled < 2.0 * MESSAGES as f64 / 3.0, "the kernel took it all, so nothing was tried");
+        assert!(grown < 4 * MIB, "memory grew by {grown} bytes");
+        bystander.exchange("hello\n", "ACK\n");
 
-    // Taken in portions that fall on no boundary of anything.
-    let mut left = MESSAGES;
-    while left > 0 {
-        let portion = left.min(9973);
-        deaf.expect("ACK\n".repeat(portion));
-        left -= portion;
-    }
-    deaf.expect_nothing_yet();
-    sending.join().unwrap();
-    let all = MESSAGES as f64 + 2.0;
-    assert_eq!((server.stat("messages"), server.stat("acks")), (all, all));
-    let grown = server.proc().resident().saturating_sub(before);
-    println!("every ACK came; memory stands {grown} bytes above the beginning");
-    assert!(grown < 4 * MIB, "memory grew by {grown} bytes");
+        // Taken in portions that fall on no boundary of anything.
+        let mut left = MESSAGES;
+        while left > 0 {
+            let portion = left.min(9973);
+            deaf.expect("ACK\n".repeat(portion));
+            left -= portion;
+        }
+        deaf.expect_nothing_yet();
+        sending.join().unwrap();
+        let all = MESSAGES as f64 + 2.0;
+        assert_eq!((server.stat("messages"), server.stat("acks")), (all, all));
+        let grown = server.proc().resident().saturating_sub(before);
+        println!("every ACK came; memory stands {grown} bytes above the beginning");
+        assert!(grown < 4 * MIB, "memory grew by {grown} bytes");
+    });
 }
 
 #[test]

@@ -3,72 +3,78 @@
 use std::time::Duration;
 
 use crate::crowd::{Member, listen_to_the_end, listen_until};
-use crate::harness::{ServerBuilder, server};
+use crate::harness::{ServerBuilder, server, undisturbed};
 use crate::tools::halt;
 
 #[test]
 fn a_thousand_newcomers_are_never_taken_for_those_whose_place_they_take() {
-    const ROUNDS: usize = 1000;
-    let mut server = ServerBuilder::new("-t --framing lines --grace 0.1 --idle-timeout 600").operated().start();
-    let mut old = server.quiet_client();
-    old.exchange(format!("I am {} to begin with\n", old.name()), "ACK\n");
-    let (mut lingering, mut residents, mut closed) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        // One turn meets the command that frees a slot, who wants one, and the last events of who had it.
-        halt(&server);
-        closed.push(format!("{} disconnected (operator)", old.name()));
-        server.type_in(&format!("close {}\n", old.name()));
-        let mut new = server.quiet_client();
-        new.send(format!("I am {} of round {round}\n", new.name()));
-        old.send("too late\n");
-        lingering.clear();
-        match round % 4 {
-            0 => old.reset(),
-            1 => drop(old),
-            2 => old.finish_writing(),
-            // It stays a round longer: its grace begins, and ends with it.
-            _ => lingering.push(old),
+    undisturbed(|| {
+        const ROUNDS: usize = 1000;
+        let mut server = ServerBuilder::new("-t --framing lines --grace 0.1 --idle-timeout 600").operated().start();
+        let mut old = server.quiet_client();
+        old.exchange(format!("I am {} to begin with\n", old.name()), "ACK\n");
+        let (mut lingering, mut residents, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            // One turn meets the command that frees a slot, who wants one, and the last events of who had it.
+            halt(&server);
+            closed.push(format!("{} disconnected (operator)", old.name()));
+            server.type_in(&format!("close {}\n", old.name()));
+            let mut new = server.quiet_client();
+            new.send(format!("I am {} of round {round}\n", new.name()));
+            old.send("too late\n");
+            lingering.clear();
+            match round % 4 {
+                0 => old.reset(),
+                1 => drop(old),
+                2 => old.finish_writing(),
+                // It stays a round longer: its grace begins, and ends with it.
+                _ => lingering.push(old),
+            }
+            server.resume();
+            new.expect("ACK\n");
+            if round % 10 == 0 {
+                // Who stays for long would feel every deadline that is not its own.
+                residents.push(std::mem::replace(&mut new, server.quiet_client()));
+                new.exchange(format!("I am {} as well\n", new.name()), "ACK\n");
+            }
+            old = new;
         }
-        server.resume();
-        new.expect("ACK\n");
-        if round % 10 == 0 {
-            // Who stays for long would feel every deadline that is not its own.
-            residents.push(std::mem::replace(&mut new, server.quiet_client()));
-            new.exchange(format!("I am {} as well\n", new.name()), "ACK\n");
+        std::thread::sleep(Duration::from_millis(300));
+        for resident in &mut residents {
+            resident.expect_nothing_yet();
+            resident.exchange(format!("I am {} still\n", resident.name()), "ACK\n");
         }
-        old = new;
-    }
-    std::thread::sleep(Duration::from_millis(300));
-    for resident in &mut residents {
-        resident.expect_nothing_yet();
-        resident.exchange(format!("I am {} still\n", resident.name()), "ACK\n");
-    }
-    old.exchange(format!("I am {} at last\n", old.name()), "ACK\n");
+        old.exchange(format!("I am {} at last\n", old.name()), "ACK\n");
 
-    let (total, peak) = (server.stat("total"), server.stat("peak"));
-    let lines = server.stdout.so_far();
-    let mut told = 0;
-    for (name, text) in lines.iter().filter_map(|line| line.split_once(" sent: ")) {
-        assert!(text.starts_with(&format!("I am {name} ")), "{name} did not say {text:?}");
-        told += 1;
-    }
-    assert_eq!(told, ROUNDS + 2 * residents.len() + 2);
-    let ended: Vec<_> = lines.iter().filter(|line| line.contains(" disconnected ")).cloned().collect();
-    assert_eq!(ended, closed);
-    println!("{ROUNDS} rounds: {total} clients in {peak} places, {} stayed, no mix-up", residents.len());
-    assert!(peak < 200.0, "hardly a place was used twice: {peak} of {total}");
+        let (total, peak) = (server.stat("total"), server.stat("peak"));
+        let lines = server.stdout.so_far();
+        let mut told = 0;
+        for (name, text) in lines.iter().filter_map(|line| line.split_once(" sent: ")) {
+            assert!(text.starts_with(&format!("I am {name} ")), "{name} did not say {text:?}");
+            told += 1;
+        }
+        assert_eq!(told, ROUNDS + 2 * residents.len() + 2);
+        let ended: Vec<_> = lines.iter().filter(|line| line.contains(" disconnected ")).cloned().collect();
+        assert_eq!(ended, closed);
+        println!("{ROUNDS} rounds: {total} clients in {peak} places, {} stayed, no mix-up", residents.len());
+        assert!(peak < 200.0, "hardly a place was used twice: {peak} of {total}");
+    });
 }
 
 #[test]
 fn deadlines_die_with_their_clients() {
-    stale_deadlines(4, 50);
+    undisturbed(|| {
+        stale_deadlines(4, 50);
+    });
 }
 
 /// Bound: 20 s.
 #[test]
 #[ignore = "takes 20 s"]
 fn a_thousand_deadlines_die_with_their_clients() {
-    stale_deadlines(20, 50);
+    undisturbed(|| {
+        stale_deadlines(20, 50);
+    });
 }
 
 /// Clients leave at the brink of their deadline, in the very turn in which others come.

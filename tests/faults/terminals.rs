@@ -16,7 +16,7 @@ use pty_process::blocking as pty;
 
 use crate::harness::{
     Client, DEADLINE, ENVIRONMENT, Input, Launch, Lines, Output, Proc, Process, hang_ups_arrive, have, server,
-    wait_until,
+    undisturbed, wait_until,
 };
 
 /// A terminal whose open file description the test shares with the program, as a shell does.
@@ -122,25 +122,27 @@ fn a_background_job_neither_stops_nor_falls_silent_on_a_terminal_that_forbids_it
 
 #[test]
 fn a_job_that_was_suspended_from_the_keyboard_goes_on_where_it_was() {
-    let script = "set -m; \"$0\" \"$@\"; echo suspended; read word; fg";
-    let launch = Launch::server(&["-p", "0"]).through_shell(script);
-    let mut shell = launch.stdin(Input::Terminal).stdout(Output::Terminal).start();
-    let mut client = Client::connect(tcp_address(&shell.terminal));
-    client.exchange("hello", "ACK");
-    shell.type_in("\x1a");
-    // The key itself is echoed before it.
-    shell.terminal.find("the suspension", |line| line.ends_with("suspended"));
-    client.send("meanwhile");
-    client.expect_nothing_yet();
-    shell.type_in("go\n");
-    client.expect("ACK");
-    let mark = shell.terminal.count();
-    shell.type_in("clients\n");
-    shell.terminal.find_after(mark, "the answer", |line| line.contains(" silent "));
-    shell.type_in("shutdown\n");
-    client.expect_last("server is shutting down");
-    drop(client);
-    shell.wait_exit();
+    undisturbed(|| {
+        let script = "set -m; \"$0\" \"$@\"; echo suspended; read word; fg";
+        let launch = Launch::server(&["-p", "0"]).through_shell(script);
+        let mut shell = launch.stdin(Input::Terminal).stdout(Output::Terminal).start();
+        let mut client = Client::connect(tcp_address(&shell.terminal));
+        client.exchange("hello", "ACK");
+        shell.type_in("\x1a");
+        // The key itself is echoed before it.
+        shell.terminal.find("the suspension", |line| line.ends_with("suspended"));
+        client.send("meanwhile");
+        client.expect_nothing_yet();
+        shell.type_in("go\n");
+        client.expect("ACK");
+        let mark = shell.terminal.count();
+        shell.type_in("clients\n");
+        shell.terminal.find_after(mark, "the answer", |line| line.contains(" silent "));
+        shell.type_in("shutdown\n");
+        client.expect_last("server is shutting down");
+        drop(client);
+        shell.wait_exit();
+    });
 }
 
 /// A program that leads a session on a terminal which the test can hang up, its stdout a pipe.
@@ -184,21 +186,23 @@ const CLIENT: &str = env!("CARGO_BIN_EXE_reactor-client");
 
 #[test]
 fn a_hang_up_of_its_terminal_ends_the_server_gracefully() {
-    if !hang_ups_arrive() {
-        return;
-    }
-    for stdin_too in [true, false] {
-        let (mut session, terminal) = Session::start(&[SERVER, "-p", "0"], stdin_too);
-        let mut client = Client::connect(tcp_address(&session.stdout));
-        client.exchange("hello", "ACK");
-        let since = Instant::now();
-        drop(terminal);
-        client.expect_last("server is shutting down");
-        println!("the notice came {:?} after the hang-up", since.elapsed());
-        drop(client);
-        assert_eq!(session.wait_exit(), Some(0));
-        assert!(session.stdout.to_end().contains(&"server is shutting down".to_owned()));
-    }
+    undisturbed(|| {
+        if !hang_ups_arrive() {
+            return;
+        }
+        for stdin_too in [true, false] {
+            let (mut session, terminal) = Session::start(&[SERVER, "-p", "0"], stdin_too);
+            let mut client = Client::connect(tcp_address(&session.stdout));
+            client.exchange("hello", "ACK");
+            let since = Instant::now();
+            drop(terminal);
+            client.expect_last("server is shutting down");
+            println!("the notice came {:?} after the hang-up", since.elapsed());
+            drop(client);
+            assert_eq!(session.wait_exit(), Some(0));
+            assert!(session.stdout.to_end().contains(&"server is shutting down".to_owned()));
+        }
+    });
 }
 
 #[test]
@@ -218,41 +222,45 @@ fn a_hang_up_of_its_terminal_ends_the_client() {
 
 #[test]
 fn under_nohup_it_survives_the_hang_up() {
-    if !have("nohup") {
-        return;
-    }
-    let (mut session, terminal) = Session::start(&["/usr/bin/nohup", SERVER, "-p", "0"], true);
-    let address = tcp_address(&session.stdout);
-    let mut client = Client::connect(address);
-    client.exchange("hello", "ACK");
-    drop(terminal);
-    // The terminal says hang-up and continue; give both time to be misunderstood.
-    thread::sleep(Duration::from_millis(200));
-    session.signal(SIGHUP);
-    client.exchange("still there", "ACK");
-    Client::connect(address).exchange("a new one", "ACK");
-    session.signal(SIGTERM);
-    client.expect_last("server is shutting down");
-    drop(client);
-    assert_eq!(session.wait_exit(), Some(0));
+    undisturbed(|| {
+        if !have("nohup") {
+            return;
+        }
+        let (mut session, terminal) = Session::start(&["/usr/bin/nohup", SERVER, "-p", "0"], true);
+        let address = tcp_address(&session.stdout);
+        let mut client = Client::connect(address);
+        client.exchange("hello", "ACK");
+        drop(terminal);
+        // The terminal says hang-up and continue; give both time to be misunderstood.
+        thread::sleep(Duration::from_millis(200));
+        session.signal(SIGHUP);
+        client.exchange("still there", "ACK");
+        Client::connect(address).exchange("a new one", "ACK");
+        session.signal(SIGTERM);
+        client.expect_last("server is shutting down");
+        drop(client);
+        assert_eq!(session.wait_exit(), Some(0));
+    });
 }
 
 #[test]
 fn being_suspended_and_continued_by_signals_a_hundred_times_changes_nothing() {
-    let mut shared = Shared::open();
-    let before = shared.state();
-    let mut process = shared.start(Launch::server(&["-p", "0"]));
-    let mut client = Client::connect(tcp_address(&shared.shows));
-    let since = Instant::now();
-    for _ in 0..100 {
-        process.signal(SIGTSTP);
-        process.signal(SIGCONT);
-        client.exchange("hello", "ACK");
-        assert!(since.elapsed() < DEADLINE);
-    }
-    assert_eq!(shared.state(), before);
-    shared.type_in("shutdown\n");
-    client.expect_last("server is shutting down");
-    drop(client);
-    assert_eq!(process.wait_exit(), 0);
+    undisturbed(|| {
+        let mut shared = Shared::open();
+        let before = shared.state();
+        let mut process = shared.start(Launch::server(&["-p", "0"]));
+        let mut client = Client::connect(tcp_address(&shared.shows));
+        let since = Instant::now();
+        for _ in 0..100 {
+            process.signal(SIGTSTP);
+            process.signal(SIGCONT);
+            client.exchange("hello", "ACK");
+            assert!(since.elapsed() < DEADLINE);
+        }
+        assert_eq!(shared.state(), before);
+        shared.type_in("shutdown\n");
+        client.expect_last("server is shutting down");
+        drop(client);
+        assert_eq!(process.wait_exit(), 0);
+    });
 }

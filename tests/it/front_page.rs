@@ -16,7 +16,7 @@ fn read(name: &str) -> String {
 fn chapters() -> Vec<String> {
     let entries = fs::read_dir(Path::new(ROOT).join("src/guide")).unwrap().map(|entry| entry.unwrap().file_name());
     let names = entries.filter_map(|name| name.to_str()?.strip_suffix(".md").map(str::to_owned));
-    names.filter(|name| name != "seventy_lines" && !name.contains('.')).collect()
+    names.filter(|name| !["seventy_lines", "links"].contains(&name.as_str()) && !name.contains('.')).collect()
 }
 
 #[test]
@@ -35,8 +35,8 @@ fn its_links_lead_to_files_of_this_repository() {
     }
 }
 
-/// Links of a page to itself in the other language.
-const OTHER_LANGUAGE: [&str; 4] = ["README", "zh-CN", "::zh", "super"];
+/// What only links between the languages have.
+const OTHER_LANGUAGE: [&str; 2] = ["README", "zh-CN"];
 
 /// A page as far as no language matters: what is fenced, the cells of each table with their code, the links.
 #[derive(Debug, PartialEq)]
@@ -58,7 +58,12 @@ impl Bones {
             }
         }
         let code = |row: &str| row.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        let links = plain.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()));
+        let targets = |begin, end: char| plain.split(begin).skip(1).filter_map(move |rest: &str| rest.split_once(end));
+        let links = targets("](", ')').chain(targets("][", ']')).map(|(target, _)| target.to_owned());
+        // To itself in the other language.
+        let is_own = |link: &String| {
+            page.contains(link.trim_end_matches(" zh")) || OTHER_LANGUAGE.iter().any(|other| link.contains(other))
+        };
         Bones {
             fenced,
             rows: plain
@@ -67,7 +72,7 @@ impl Bones {
                 .map(|row| (row.matches('|').count(), code(row)))
                 .collect(),
             headings: plain.lines().filter(|line| line.starts_with("## ")).count(),
-            links: links.filter(|link| !OTHER_LANGUAGE.iter().any(|other| link.contains(other))).collect(),
+            links: links.filter(|link| !is_own(link)).collect(),
         }
     }
 }

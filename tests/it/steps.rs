@@ -2,6 +2,7 @@
 //! the guide says so.
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -105,18 +106,22 @@ fn wait_for_rest(process: &Process) {
 
 #[test]
 fn the_loop_cuts_who_reads_late_and_pending_output_waits_for_him() {
-    for (step, waits) in [("loop", false), ("pending_output", true)] {
-        let Some((process, address)) = start(step, unheard()) else { return };
-        let mut client = Client::connect(address);
-        let flood = flood(&client, &process);
-        if waits {
-            client.expect("ACK\n".repeat(LINES));
-            assert!(flood.join().unwrap());
-        } else {
-            let came = client.try_read_to_end().map(|acks| acks.len());
-            assert!(!came.is_ok_and(|len| len == "ACK\n".len() * LINES), "it waited");
+    undisturbed(|| {
+        for (step, waits) in [("loop", false), ("pending_output", true)] {
+            let Some((process, address)) = start(step, unheard()) else { return };
+            let mut client = Client::connect(address);
+            let flood = flood(&client, &process);
+            if waits {
+                client.expect("ACK\n".repeat(LINES));
+                assert!(flood.join().unwrap());
+            } else {
+                let came = client.try_read_to_end().map(|acks| acks.len());
+                assert!(!came.is_ok_and(|len| len == "ACK\n".len() * LINES), "it waited");
+            }
+            // Nobody else is harmed.
+            Client::connect(address).exchange("hello\n", "ACK\n");
         }
-    }
+    });
 }
 
 #[test]
@@ -144,8 +149,37 @@ fn pending_output_lets_everybody_wait_for_the_busiest_and_budgets_do_not() {
     });
 }
 
+/// All that is owed has room, and only input is left unread: what a server does that was held up, and told to end meanwhile.
 #[test]
 fn budgets_close_over_unread_input_and_linger_does_not() {
+    const BURST: usize = 60_000;
+    undisturbed(|| {
+        for (step, lingers) in [("budgets", false), ("linger", true)] {
+            let Some((mut process, address)) = start(step, Output::Lines) else { return };
+            let mut client = Client::connect(address);
+            client.exchange("\n", "ACK\n");
+            // It sleeps in the midst of a slice, since nobody takes its lines.
+            process.stdout.pause();
+            client.send([b'\n'; BURST]);
+            wait_for_rest(&process);
+            process.end_input();
+            process.stdout.resume();
+            if lingers {
+                let all = client.read_to_end();
+                assert!(all.ends_with(NOTICE.as_bytes()), "{} bytes came", all.len());
+                drop(client);
+                assert_eq!(process.wait_exit(), 0);
+            } else {
+                assert_eq!(process.wait_exit(), 0);
+                let came = client.try_read_to_end().map(|all| all.len());
+                assert_eq!(came.map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset));
+            }
+        }
+    });
+}
+
+#[test]
+fn budgets_leave_while_something_is_owed_and_linger_stays() {
     undisturbed(|| {
         for (step, lingers) in [("budgets", false), ("linger", true)] {
             let Some((mut process, address)) = start(step, unheard()) else { return };
@@ -159,7 +193,7 @@ fn budgets_close_over_unread_input_and_linger_does_not() {
                 assert_eq!(process.wait_exit(), 0);
             } else {
                 assert_eq!(process.wait_exit(), 0);
-                // Whoever writes when the reset comes hears of it; the notice went with it.
+                // Whoever writes when the reset comes hears of it.
                 assert!(!client.try_read_to_end().is_ok_and(|all| all.ends_with(NOTICE.as_bytes())));
             }
         }

@@ -178,6 +178,7 @@ fn an_idle_cut() {
             "\
 turn: slept S s, 1 event
   the alarm rang
+  CLIENT (slot 0, generation 1) is due
     read nothing: it is drained
     parts: idle
     its last word: idle timeout

@@ -28,12 +28,13 @@ fn main() -> io::Result<()> {
     #[cfg(unix)]
     poll.registry().register(&mut mio::unix::SourceFd(&0), STDIN, Interest::READABLE)?;
     let (mut clients, mut ready, mut end) = (Slab::<Client>::new(), BTreeSet::new(), None);
+    let mut door = Some(listener);
     while end.is_none_or(|end| !clients.is_empty() && Instant::now() < end) {
         let rest = end.map(|end| end.saturating_duration_since(Instant::now()));
         poll.poll(&mut events, if ready.is_empty() { rest } else { Some(Duration::ZERO) })?;
         for event in &events {
             match event.token() {
-                LISTENER => while let Ok((stream, _)) = listener.accept() {
+                LISTENER => while let Some(Ok((stream, _))) = door.as_ref().map(TcpListener::accept) {
                     let (mut connection, owed) = (Connection::new(stream), Owed::new(Framing::Lines));
                     let place = clients.vacant_entry();
                     poll.registry().register(&mut connection, Token(place.key()), Interest::READABLE | Interest::WRITABLE)?;
@@ -42,7 +43,7 @@ fn main() -> io::Result<()> {
                 STDIN if end.is_none() => {
                     println!("server is shutting down");
                     end = Some(Instant::now() + GRACE);
-                    poll.registry().deregister(&mut listener)?;
+                    door = None; // nobody else is let in
                     for (key, client) in &mut clients {
                         client.owed.say(Notice::ShuttingDown);
                         ready.insert(key);

@@ -40,7 +40,8 @@ impl FarTcp {
     /// On this address.
     #[track_caller]
     pub(crate) fn on(address: SocketAddr) -> FarTcp {
-        let listener = TcpListener::bind(address).unwrap();
+        // Whoever was there before may still be about to leave.
+        let listener = wait_until("the port", || TcpListener::bind(address).ok());
         listener.set_nonblocking(true).unwrap();
         FarTcp { listener: listener.into(), kept: Kept::default() }
     }
@@ -169,7 +170,8 @@ impl Mute {
     #[track_caller]
     pub(crate) fn on(address: SocketAddr) -> Mute {
         let listener = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-        listener.bind(&address.into()).unwrap();
+        listener.set_reuse_address(true).unwrap();
+        wait_until("the port", || listener.bind(&address.into()).ok());
         listener.listen(0).unwrap();
         let address = listener.local_addr().unwrap();
         let fill = |_| {

@@ -75,11 +75,11 @@ pub(crate) fn calm(launch: impl Fn() -> Launch) -> Ended {
 /// Does a scene anew where it failed and the machine had held it up: a ping says so itself (what was due meanwhile was not
 /// sent), and for all others a watch does. One that fails otherwise, or five times, has failed.
 #[allow(dead_code, reason = "not every tree of tests has time-bound scenes")]
-pub(crate) fn undisturbed(scene: impl Fn()) {
+pub(crate) fn undisturbed(mut scene: impl FnMut()) {
     for _ in 0..4 {
         HELD_UP.set(false);
         let watch = Watch::start();
-        let outcome = panic::catch_unwind(AssertUnwindSafe(&scene));
+        let outcome = panic::catch_unwind(AssertUnwindSafe(&mut scene));
         let held_up = watch.has_seen_a_stall() || HELD_UP.get();
         match outcome {
             Ok(()) => return,
