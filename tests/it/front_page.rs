@@ -124,6 +124,17 @@ fn the_files_that_the_guide_names_are_there() {
 }
 
 #[test]
+fn the_defects_that_the_guide_sets_as_exercises_are_on_file() {
+    let (practice, defects) = (read("src/guide/practice.md"), read("tests/defects/prove"));
+    let table = practice.split_once("| plant |").unwrap().1.split_once("\n\n").unwrap().0;
+    let names: Vec<&str> = table.lines().skip(2).filter_map(|row| row.strip_prefix("| ")?.split(" |").next()).collect();
+    assert_eq!(names.len(), 10, "{names:?}");
+    for name in names {
+        assert!(defects.contains(&format!("    \"{name}\": (")), "{name}");
+    }
+}
+
+#[test]
 fn every_long_option_is_named_in_it_or_in_the_guide() {
     let chapters = chapters().into_iter().map(|chapter| read(&format!("src/guide/{chapter}.md")));
     let written: String = chapters.chain([read("README.md")]).collect();
