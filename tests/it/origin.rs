@@ -18,6 +18,15 @@ fn far_server() -> Server {
     server(&format!("--host {}", private_loopback()))
 }
 
+/// How many lines there are when all of those before are told: what is told of a client may come after its end.
+#[track_caller]
+fn mark(server: &Server) -> usize {
+    let peer = server.peer();
+    peer.check("mark");
+    server.stdout.expect(&format!("{} sent a datagram: mark", peer.name()));
+    server.stdout.count()
+}
+
 /// Somebody has come from `from` over this protocol since `mark`.
 #[track_caller]
 fn expect_from(server: &Server, mark: usize, protocol: &str, from: &str) {
@@ -35,7 +44,7 @@ fn every_mode_leaves_from_the_address_that_it_is_given() {
             // Over TCP it needs another framing.
             let sizes = (protocol == "-u").then_some("--find-size 100");
             for mode in MODES.into_iter().chain(sizes) {
-                let mark = server.stdout.count();
+                let mark = mark(&server);
                 let ended = run(client_to(server.tcp(), &format!("{mode} {protocol} -I {own}")));
                 assert_eq!(ended.code, 0, "{protocol} {mode}: {:?} {:?}", ended.out, ended.err);
                 expect_from(&server, mark, protocol, &format!("{own}:"));
@@ -54,7 +63,7 @@ fn every_mode_leaves_from_the_port_that_it_is_given_and_one_flow_can() {
             for place in [own.to_string(), format!(":{port}")] {
                 for mode in &MODES[..3] {
                     let what = format!("{protocol} {mode} -I {place}");
-                    let mark = server.stdout.count();
+                    let mark = mark(&server);
                     let ended = run(client_to(server.tcp(), &what));
                     assert_eq!(ended.code, 0, "{what}: {:?} {:?}", ended.out, ended.err);
                     // Over TCP the system may remember the connection before; a datagram waits for nobody.
