@@ -1,7 +1,8 @@
 //! Sockets that were passed: used in place of the server's own, and left to whoever comes next.
 
+use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
@@ -26,9 +27,16 @@ fn socket_activate(words: &str, server: &str) -> Option<Process> {
 }
 
 /// Waits until it listens.
-fn connect(address: std::net::SocketAddr) -> Client {
+fn connect(address: SocketAddr) -> Client {
     drop(wait_until("the supervisor", || TcpStream::connect(address).ok()));
     Client::connect(address)
+}
+
+/// Whether somebody has this address for datagrams. (To try would be to have it oneself for a moment.)
+fn is_bound(address: SocketAddr) -> bool {
+    let SocketAddr::V4(address) = address else { panic!("{address} is not IPv4") };
+    let entry = format!(": {:08X}:{:04X} ", u32::from_ne_bytes(address.ip().octets()), address.port());
+    fs::read_to_string("/proc/net/udp").unwrap().contains(&entry)
 }
 
 #[test]
@@ -49,7 +57,7 @@ fn systemd_passes_a_stream_socket() {
 fn systemd_passes_a_datagram_socket() {
     let address = closed_port(private_loopback());
     let Some(mut server) = socket_activate(&format!("-d -l {address}"), "") else { return };
-    wait_until("the supervisor", || UdpSocket::bind(address).is_err().then_some(()));
+    wait_until("the supervisor", || is_bound(address).then_some(()));
     let peer = Peer::connect(address);
     peer.check("hello");
     server.stdout.expect(&format!("UDP server listening on {address}"));
@@ -67,7 +75,7 @@ fn systemd_passes_both() {
         return;
     };
     let mut client = connect(address);
-    wait_until("the second supervisor", || UdpSocket::bind(address).is_err().then_some(()));
+    wait_until("the second supervisor", || is_bound(address).then_some(()));
     Peer::connect(address).check("hello");
     client.exchange("hello", "ACK");
     server.stdout.expect(&format!("TCP server listening on {address}"));
