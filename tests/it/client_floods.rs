@@ -175,37 +175,33 @@ fn a_ping_keeps_its_count_and_says_once_what_it_was_not_waiting_for() {
 
 #[test]
 fn a_ping_keeps_its_deadline() {
-    undisturbed(|| {
-        for scene in scenes() {
-            sooner_than(Duration::from_secs_f64(1.7), || {
-                let (ended, took) = timed(|| run(scene.client("--ping -w 0.7 -i 0.1 -q")));
-                expect_few_diagnostics(&ended, &scene.name());
-                // What is due then is not sent any more.
-                assert!(took >= Duration::from_secs_f64(0.6), "{}: {took:?}", scene.name());
-                took
-            });
-        }
-    });
+    for scene in scenes() {
+        sooner_than(Duration::from_secs_f64(1.7), || {
+            let (ended, took) = timed(|| run(scene.client("--ping -w 0.7 -i 0.1 -q")));
+            expect_few_diagnostics(&ended, &scene.name());
+            // What is due then is not sent any more.
+            assert!(took >= Duration::from_secs_f64(0.6), "{}: {took:?}", scene.name());
+            took
+        });
+    }
 }
 
 #[test]
 fn a_ping_is_interrupted_at_once_and_its_memory_is_flat() {
-    undisturbed(|| {
-        for scene in scenes() {
-            sooner_than(SOON, || {
-                let mut client = interruptible(scene.client("--ping -i 30"));
-                client.stdout.find("the first probe's end", |line| line.contains("seq=1"));
-                let before = client.proc().resident();
-                thread::sleep(Duration::from_millis(500));
-                let grown = client.proc().resident().saturating_sub(before);
-                let (ended, took) = end_by_interrupt(&mut client);
-                assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
-                assert_eq!(count(&ended.out, "1 sent, "), 1, "{}: {:?}", scene.name(), ended.out);
-                expect_few_diagnostics(&ended, &scene.name());
-                took
-            });
-        }
-    });
+    for scene in scenes() {
+        sooner_than(SOON, || {
+            let mut client = interruptible(scene.client("--ping -i 30"));
+            client.stdout.find("the first probe's end", |line| line.contains("seq=1"));
+            let before = client.proc().resident();
+            thread::sleep(Duration::from_millis(500));
+            let grown = client.proc().resident().saturating_sub(before);
+            let (ended, took) = end_by_interrupt(&mut client);
+            assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
+            assert_eq!(count(&ended.out, "1 sent, "), 1, "{}: {:?}", scene.name(), ended.out);
+            expect_few_diagnostics(&ended, &scene.name());
+            took
+        });
+    }
 }
 
 #[test]
@@ -253,55 +249,51 @@ fn slowed(launch: Launch) -> Launch {
 
 #[test]
 fn a_flood_that_is_faster_than_the_reading_hides_neither_deadline_nor_interrupt_nor_verdict() {
-    undisturbed(|| {
-        if !have("strace") {
-            return;
+    if !have("strace") {
+        return;
+    }
+    for scene in scenes().into_iter().filter(|scene| scene.acknowledges && !scene.options.is_empty()) {
+        for mode in ["-z", "--ping -w 0.4 -i 0.1", "--find-idle 0.5 -W 0.5"] {
+            // Reading all that a slice may hold, of each flow, would take ten seconds and more.
+            sooner_than(Duration::from_secs(6), || {
+                let (ended, took) = timed(|| run(slowed(scene.client(mode))));
+                expect_few_diagnostics(&ended, &scene.name());
+                took
+            });
         }
-        for scene in scenes().into_iter().filter(|scene| scene.acknowledges && !scene.options.is_empty()) {
-            for mode in ["-z", "--ping -w 0.4 -i 0.1", "--find-idle 0.5 -W 0.5"] {
-                // Reading all that a slice may hold, of each flow, would take ten seconds and more.
-                sooner_than(Duration::from_secs(6), || {
-                    let (ended, took) = timed(|| run(slowed(scene.client(mode))));
-                    expect_few_diagnostics(&ended, &scene.name());
-                    took
-                });
-            }
-            for mode in ["--ping -i 30", "--find-idle 60"] {
-                sooner_than(SOON, || {
-                    let mut client = interruptible(slowed(scene.client(mode)));
-                    thread::sleep(Duration::from_millis(300));
-                    end_by_interrupt(&mut client).1
-                });
-            }
+        for mode in ["--ping -i 30", "--find-idle 60"] {
+            sooner_than(SOON, || {
+                let mut client = interruptible(slowed(scene.client(mode)));
+                thread::sleep(Duration::from_millis(300));
+                end_by_interrupt(&mut client).1
+            });
         }
-    });
+    }
 }
 
 #[test]
 fn an_interrupt_ends_every_mode_though_stdout_is_stalled_meanwhile() {
-    undisturbed(|| {
-        for scene in scenes().into_iter().filter(|scene| scene.acknowledges) {
-            sooner_than(SOON, || {
-                let pipes: Vec<_> = std::iter::repeat_with(full_pipe).take(4).collect();
-                let modes = ["", "--ping -i 0.01 -W 0.1", "-z", "--find-idle 60"];
-                let started = modes.iter().zip(&pipes).map(|(mode, (_, writer))| {
-                    let stdout = Output::Given(writer.try_clone().unwrap().into());
-                    interruptible(scene.client(mode).stdin(Input::Pipe).stdout(stdout))
-                });
-                let mut clients: Vec<_> = started.collect();
-                clients[0].type_in("hello\n");
-                thread::sleep(Duration::from_millis(200));
-                let before: Vec<_> = clients.iter().map(|client| client.proc().resident()).collect();
-                thread::sleep(Duration::from_millis(200));
-                for (client, before) in clients.iter().zip(before) {
-                    let grown = client.proc().resident().saturating_sub(before);
-                    assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
-                    client.signal(SIGINT);
-                }
-                timed(|| clients.iter_mut().for_each(|client| _ = client.wait_exit())).1
+    for scene in scenes().into_iter().filter(|scene| scene.acknowledges) {
+        sooner_than(SOON, || {
+            let pipes: Vec<_> = std::iter::repeat_with(full_pipe).take(4).collect();
+            let modes = ["", "--ping -i 0.01 -W 0.1", "-z", "--find-idle 60"];
+            let started = modes.iter().zip(&pipes).map(|(mode, (_, writer))| {
+                let stdout = Output::Given(writer.try_clone().unwrap().into());
+                interruptible(scene.client(mode).stdin(Input::Pipe).stdout(stdout))
             });
-        }
-    });
+            let mut clients: Vec<_> = started.collect();
+            clients[0].type_in("hello\n");
+            thread::sleep(Duration::from_millis(200));
+            let before: Vec<_> = clients.iter().map(|client| client.proc().resident()).collect();
+            thread::sleep(Duration::from_millis(200));
+            for (client, before) in clients.iter().zip(before) {
+                let grown = client.proc().resident().saturating_sub(before);
+                assert!(grown < GROWTH, "{}: memory grew by {grown} bytes", scene.name());
+                client.signal(SIGINT);
+            }
+            timed(|| clients.iter_mut().for_each(|client| _ = client.wait_exit())).1
+        });
+    }
 }
 
 #[test]

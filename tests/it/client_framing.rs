@@ -6,8 +6,8 @@ use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
 use crate::harness::{
-    Ended, FarTcp, FarUdp, Mute, Process, Server, client_to, end_of, expect_end, one_of_five, piped_to, run, server,
-    tcp_service, undisturbed, wait_until,
+    Ended, FarTcp, FarUdp, Mute, Process, Server, client_to, end_of, expect_end, in_tables, one_of_five, piped_to, run,
+    server, tcp_service, undisturbed, wait_until,
 };
 
 const FRAMINGS: [&str; 3] = ["bytes", "lines", "length"];
@@ -188,7 +188,7 @@ fn an_interrupt_tells_what_was_awaited_and_asks_nothing() {
 
 /// How many bytes wait to be read by whoever is connected to this address.
 fn unread_from(address: SocketAddr) -> u64 {
-    let peer = format!("0100007F:{:04X}", address.port());
+    let peer = in_tables(address);
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let queues = rows.filter(|row| row[2] == peer).map(|row| row[4].split_once(':').unwrap().1.to_owned());

@@ -26,7 +26,7 @@ fn talk_over_tcp(client: &mut Process, far: &FarTcp, answered: &str) {
 fn over_tcp_the_prompt_comes_once() {
     for (lang, prompt, connected, answered) in [
         ("en", EN, "connected to ADDRESS", "last message: ACK"),
-        ("zh", ZH_TCP, "与IP: 127.0.0.1 PORT: NUMBER 成功建立连接!", "上一条信息状态: ACK"),
+        ("zh", ZH_TCP, "与IP: HOST PORT: NUMBER 成功建立连接!", "上一条信息状态: ACK"),
     ] {
         let far = FarTcp::new();
         let mut client = typed_to(far.address(), &format!("--lang {lang}"));
@@ -34,6 +34,7 @@ fn over_tcp_the_prompt_comes_once() {
         talk_over_tcp(&mut client, &far, answered);
         assert_eq!(client.wait_exit(), 0);
         let connected = connected.replace("ADDRESS", &far.address().to_string());
+        let connected = connected.replace("HOST", &far.address().ip().to_string());
         let connected = connected.replace("NUMBER", &far.address().port().to_string());
         assert_eq!(client.terminal.to_end(), [&connected, prompt, "one", answered, "two", answered]);
     }

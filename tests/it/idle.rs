@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Client, Held, ServerBuilder, server, sooner_than, undisturbed, wait_until};
+use crate::harness::{Client, Held, ServerBuilder, in_tables, server, sooner_than, undisturbed, wait_until};
 
 /// The idle timeout of these tests; [`ARGS`] says the same.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -204,15 +204,12 @@ fn waiting_for_a_timeout_costs_no_processor_time() {
 /// The system's timer of a connection, as Linux tells it: 2 is keepalive.
 #[cfg(target_os = "linux")]
 fn timer_of(ours: std::net::SocketAddr, peer: std::net::SocketAddr) -> Option<String> {
-    let hex = |address: std::net::SocketAddr| match address {
-        std::net::SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_le_bytes(v4.ip().octets()), v4.port()),
-        std::net::SocketAddr::V6(_) => unreachable!("an IPv4 test"),
-    };
+    let (ours, peer) = (in_tables(ours), in_tables(peer));
     let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
     let line = table
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .find(|fields| fields.get(1) == Some(&hex(ours).as_str()) && fields.get(2) == Some(&hex(peer).as_str()))?;
+        .find(|fields| fields.get(1) == Some(&ours.as_str()) && fields.get(2) == Some(&peer.as_str()))?;
     line.get(5).map(ToString::to_string)
 }
 

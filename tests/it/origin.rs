@@ -88,7 +88,7 @@ fn every_mode_leaves_from_the_port_that_it_is_given_and_one_flow_can() {
 #[test]
 fn over_tcp_a_port_is_waited_for_until_it_is_free_again_and_that_is_said() {
     undisturbed(|| {
-        let mut server = ServerBuilder::new(&format!("--host {}", private_loopback())).operated().start();
+        let mut server = ServerBuilder::new("").operated().start();
         let own = closed_port(private_loopback());
         for (mode, shown) in [("-z", " open "), ("-m hello", "last message: ACK")] {
             let mut first = client_to(server.tcp(), &format!("-I {own}")).stdin(Input::Pipe).start();

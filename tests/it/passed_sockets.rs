@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    Client, Held, Input, Launch, Peer, Process, Scratch, ServerBuilder, closed_port, have, pass, pass_two,
+    Client, Held, Input, Launch, Peer, Process, Scratch, ServerBuilder, closed_port, have, in_tables, pass, pass_two,
     private_loopback, run, server_under_test, undisturbed, wait_until,
 };
 
@@ -34,9 +34,7 @@ fn connect(address: SocketAddr) -> Client {
 
 /// Whether somebody has this address for datagrams. (To try would be to have it oneself for a moment.)
 fn is_bound(address: SocketAddr) -> bool {
-    let SocketAddr::V4(address) = address else { panic!("{address} is not IPv4") };
-    let entry = format!(": {:08X}:{:04X} ", u32::from_ne_bytes(address.ip().octets()), address.port());
-    fs::read_to_string("/proc/net/udp").unwrap().contains(&entry)
+    fs::read_to_string("/proc/net/udp").unwrap().contains(&format!(": {} ", in_tables(address)))
 }
 
 #[test]

@@ -223,21 +223,19 @@ fn tcp_goes_on_to_the_address_that_accepts() {
 
 #[test]
 fn udp_goes_on_to_the_address_that_answers() {
-    undisturbed(|| {
-        let Some((names, addresses)) = several("ping-udp", 3) else { return };
-        let _silent = FarUdp::on(addresses[1]);
-        let server = server(&format!("-u --host {} -p {}", addresses[2].ip(), addresses[2].port()));
-        sooner_than(Duration::from_secs(2), || {
-            let launch = names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port()));
-            let (ended, took) = timed(|| run(launch));
-            assert_eq!((ended.code, told(&ended, "cannot connect")), (0, 2), "{:?}", ended.err);
-            assert!(ended.out[1].starts_with(&format!("check from {}: seq=1 ", addresses[2])), "{:?}", ended.out);
-            // The run begins when an address has answered.
-            assert!(ended.out[5].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
-            assert!(ended.out[5].ends_with(" s") && !ended.out[5].contains(", 1."), "{:?}", ended.out);
-            assert!(took > Duration::from_secs(1), "{took:?}");
-            took
-        });
+    let Some((names, addresses)) = several("ping-udp", 3) else { return };
+    let _silent = FarUdp::on(addresses[1]);
+    let server = server(&format!("-u --host {} -p {}", addresses[2].ip(), addresses[2].port()));
+    sooner_than(Duration::from_secs(2), || {
+        let launch = names.client(&format!("several {} --ping -u -c 2 -i 0.01", server.udp().port()));
+        let (ended, took) = timed(|| run(launch));
+        assert_eq!((ended.code, told(&ended, "cannot connect")), (0, 2), "{:?}", ended.err);
+        assert!(ended.out[1].starts_with(&format!("check from {}: seq=1 ", addresses[2])), "{:?}", ended.out);
+        // The run begins when an address has answered.
+        assert!(ended.out[5].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
+        assert!(ended.out[5].ends_with(" s") && !ended.out[5].contains(", 1."), "{:?}", ended.out);
+        assert!(took > Duration::from_secs(1), "{took:?}");
+        took
     });
 }
 

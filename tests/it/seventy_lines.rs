@@ -1,9 +1,9 @@
 //! The seventy lines on the documentation's front page: they run, and their numbers tell the truth.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
-use crate::harness::{Client, Input, Launch, Peer, Process, private_loopback, undisturbed, wait_until};
+use crate::harness::{Client, Input, Launch, Output, Peer, Process, undisturbed};
 
 const LISTING: &str = include_str!("../../src/guide/seventy_lines.rs");
 const EXPLAINED: &str = include_str!("../../src/guide/seventy_lines.md");
@@ -16,10 +16,7 @@ fn launch(address: &str) -> Option<Launch> {
 /// It listens, and somebody can type at it.
 #[track_caller]
 fn start() -> Option<(Process, SocketAddr)> {
-    let address = SocketAddr::from((private_loopback(), 6666));
-    let process = launch(&address.to_string())?.stdin(Input::Pipe).start();
-    wait_until("the listener", || TcpStream::connect(address).ok());
-    Some((process, address))
+    Launch::serving_example("seventy_lines", Output::Lines)
 }
 
 #[test]

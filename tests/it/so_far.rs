@@ -57,7 +57,7 @@ fn a_verdict_shows_what_is_known_and_what_is_not() {
             }
         }
         // What is known is told, too: nobody listens there over UDP, and the TCP connection is not answered.
-        let far = FarTcp::apart();
+        let far = FarTcp::new();
         let mut client = client_to(far.address(), "-ztu -W 30").start();
         wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
         wait_until("the verdict so far", || {

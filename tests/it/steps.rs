@@ -1,13 +1,13 @@
 //! The guide's six steps from a blocking server to the loop: each does what the one before could not, and fails where
 //! the guide says so.
 
-use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
+use std::process::Stdio;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::harness::{Client, Input, Launch, Output, Process, private_loopback, undisturbed, wait_until};
+use crate::harness::{Client, Launch, Output, Process, settled, undisturbed, wait_until};
 
 const STEPS: [(&str, &str); 6] = [
     ("blocking", include_str!("../../src/guide/steps/blocking.rs")),
@@ -22,16 +22,12 @@ const NOTICE: &str = "server is shutting down\n";
 /// It listens, and somebody can type at it.
 #[track_caller]
 fn start(step: &str, stdout: Output) -> Option<(Process, SocketAddr)> {
-    let address = SocketAddr::from((private_loopback(), 6666));
-    let launch = Launch::example(&format!("step_{step}"), &[&address.to_string()])?;
-    let process = launch.stdin(Input::Pipe).stdout(stdout).start();
-    wait_until("the listener", || TcpStream::connect(address).ok());
-    Some((process, address))
+    Launch::serving_example(&format!("step_{step}"), stdout)
 }
 
 /// Lines that nobody reads.
 fn unheard() -> Output {
-    Output::Given(OpenOptions::new().write(true).open("/dev/null").unwrap().into())
+    Output::Given(Stdio::null())
 }
 
 #[test]
@@ -98,9 +94,8 @@ fn flood(client: &Client, process: &Process) -> JoinHandle<bool> {
 #[track_caller]
 fn wait_for_rest(process: &Process) {
     wait_until("its rest", || {
-        let before = process.proc().cpu();
-        thread::sleep(Duration::from_millis(100));
-        (process.proc().state() == 'S' && process.proc().cpu() == before).then_some(())
+        let (_, state) = settled(Duration::from_millis(100), || (process.proc().cpu(), process.proc().state()));
+        (state == 'S').then_some(())
     });
 }
 

@@ -388,7 +388,7 @@ fn quiet_it_says_it_by_its_code_alone() {
 fn an_interrupt_loses_nothing_that_was_found_out() {
     undisturbed(|| {
         // TCP, whose line comes first, is silent; UDP is open.
-        let tcp = FarTcp::apart();
+        let tcp = FarTcp::new();
         let udp = FarUdp::on(tcp.address());
         let mut client = client_to(tcp.address(), "-ztu -W 30").start();
         let _caller = tcp.accept();
@@ -407,7 +407,7 @@ fn an_interrupt_loses_nothing_that_was_found_out() {
 fn a_verdict_that_nobody_reads_is_not_waited_for() {
     undisturbed(|| {
         // TCP is open and told; UDP would take its time.
-        let tcp = FarTcp::apart();
+        let tcp = FarTcp::new();
         let _udp = FarUdp::on(tcp.address());
         let (reader, writer) = std::io::pipe().unwrap();
         let launch = client_to(tcp.address(), "-ztu -W 30").stdout(crate::harness::Output::Given(writer.into()));

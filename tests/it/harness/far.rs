@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -25,15 +25,9 @@ pub(crate) struct FarTcp {
 type Kept = Rc<RefCell<Vec<TcpStream>>>;
 
 impl FarTcp {
-    /// On a free port of 127.0.0.1.
-    #[track_caller]
-    pub(crate) fn new() -> FarTcp {
-        FarTcp::on((Ipv4Addr::LOCALHOST, 0).into())
-    }
-
     /// At an address of its own: the same port of the other protocol is nobody's.
     #[track_caller]
-    pub(crate) fn apart() -> FarTcp {
+    pub(crate) fn new() -> FarTcp {
         FarTcp::on((private_loopback(), 0).into())
     }
 

@@ -44,7 +44,7 @@ pub(crate) use namespace::{Lab, Namespace, can_be_shut_in};
 #[allow(unused_imports, reason = "only some tests pass sockets")]
 pub(crate) use passing::{Held, pass, pass_two};
 pub(crate) use path::{Counts, Path};
-pub(crate) use proc::Proc;
+pub(crate) use proc::{Proc, in_tables};
 use process::{Closing, HELD_UP, close, note_what_held_it_up};
 pub(crate) use process::{Input, Launch, Output, Process, client_under_test, output, server_under_test, start};
 pub(crate) use server::{Server, ServerBuilder, server};

@@ -1,6 +1,7 @@
-//! What the kernel says of a process: `/proc/PID`.
+//! What the kernel says of a process, `/proc/PID`, and of sockets.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::wait_until;
@@ -102,4 +103,11 @@ impl Proc {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap();
         stat[stat.rfind(')').unwrap() + 2..].split(' ').map(str::to_owned).collect()
     }
+}
+
+/// An IPv4 address as it stands in the system's tables of sockets, `/proc/net/tcp` and `/proc/net/udp`.
+#[allow(dead_code, reason = "not every tree of tests reads them")]
+pub(crate) fn in_tables(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { panic!("{address} is not IPv4") };
+    format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port())
 }

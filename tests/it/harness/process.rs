@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::env;
 use std::fs::File;
 use std::io::{self, PipeReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -16,7 +17,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use pty_process::blocking as pty;
 
-use super::{DEADLINE, ENVIRONMENT, Lines, Proc, skipped, wait_until};
+use super::{DEADLINE, ENVIRONMENT, Lines, Proc, private_loopback, skipped, wait_until};
 
 /// The built server, or another one to hold the tests against: `SERVER_UNDER_TEST` names it.
 pub(crate) fn server_under_test() -> String {
@@ -143,6 +144,17 @@ impl Launch {
             return None;
         }
         Some(Launch::program(example.to_str().unwrap(), args))
+    }
+
+    /// An example that serves port 6666 of an address of its own, a pipe as its stdin, once it listens there.
+    #[track_caller]
+    #[allow(dead_code, reason = "not every tree of tests starts examples")]
+    pub(crate) fn serving_example(name: &str, stdout: Output) -> Option<(Process, SocketAddr)> {
+        let address = SocketAddr::from((private_loopback(), 6666));
+        let launch = Launch::example(name, &[&address.to_string()])?;
+        let process = launch.stdin(Input::Pipe).stdout(stdout).start();
+        wait_until("the listener", || TcpStream::connect(address).ok());
+        Some((process, address))
     }
 
     /// Any program, in the clean environment of the tests.
