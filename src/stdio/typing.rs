@@ -1,4 +1,5 @@
 //! What a person types where we print: the terminal shows it without asking us, and what we print must not be glued to it.
+//! Keys that mean a signal are typed there whatever the standard input is.
 //!
 //! The key of a signal is echoed (`^C`), and the signal tells of it. Half a typed line is known to the terminal alone, which
 //! keeps it until Enter. So the terminal is left to decide: as many spaces as it has columns end on the next line
@@ -8,7 +9,7 @@ use std::ffi::OsStr;
 use std::io::{self, Stdin};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The typing at the standard input, shared by the screens on the same terminal.
+/// The typing at our terminal, shared by the screens on it.
 #[derive(Debug)]
 pub struct Typing {
     /// The echo of a key stands there, and nothing behind it.
@@ -27,7 +28,7 @@ impl Typing {
 
     /// A signal came for which there is a key: the terminal may have shown it.
     pub fn note_signal(&self) {
-        if platform::echoes(&io::stdin()) {
+        if platform::Terminal::ours().is_some_and(|terminal| platform::echoes(&terminal)) {
             self.echoed.store(true, Ordering::Relaxed);
         }
     }
@@ -65,16 +66,16 @@ impl Typing {
     }
 }
 
-/// Whether the standard output is the terminal that is the standard input.
+/// Whether the standard output is our terminal.
 #[must_use]
 pub fn is_at_stdout() -> bool {
-    platform::is_same(&io::stdin(), &io::stdout())
+    platform::Terminal::ours().is_some_and(|terminal| platform::is_same(&terminal, &io::stdout()))
 }
 
-/// Whether the standard error output is the terminal that is the standard input.
+/// Whether the standard error output is our terminal.
 #[must_use]
 pub fn is_at_stderr() -> bool {
-    platform::is_same(&io::stdin(), &io::stderr())
+    platform::Terminal::ours().is_some_and(|terminal| platform::is_same(&terminal, &io::stderr()))
 }
 
 /// Discards what was typed at the standard input and not read, so that the shell does not take it for a command. In the
@@ -87,21 +88,46 @@ pub fn discard() {
 mod platform {
     use super::Stdin;
 
-    use std::io::IsTerminal;
-    use std::os::fd::AsFd;
+    use std::io::{self, IsTerminal, Stderr, Stdout};
+    use std::os::fd::{AsFd, BorrowedFd};
 
     use nix::sys::stat::fstat;
     use nix::sys::termios::{FlushArg, LocalFlags, tcflush, tcgetattr};
     use nix::unistd::{getpgrp, tcgetpgrp};
 
-    /// Whether it is a terminal that shows what is typed, and we are who it is typed to.
-    pub(super) fn echoes(stdin: &Stdin) -> bool {
-        let shown = LocalFlags::ECHO | LocalFlags::ICANON;
-        tcgetattr(stdin).is_ok_and(|settings| settings.local_flags.contains(shown)) && is_in_front(stdin)
+    /// The terminal that controls us, by one of the streams that lead to it.
+    pub(super) enum Terminal {
+        In(Stdin),
+        Out(Stdout),
+        Err(Stderr),
     }
 
-    fn is_in_front(stdin: &Stdin) -> bool {
-        tcgetpgrp(stdin) == Ok(getpgrp())
+    impl Terminal {
+        /// It, if any of them leads there.
+        pub(super) fn ours() -> Option<Terminal> {
+            let streams = [Terminal::In(io::stdin()), Terminal::Out(io::stdout()), Terminal::Err(io::stderr())];
+            streams.into_iter().find(|stream| tcgetpgrp(stream).is_ok())
+        }
+    }
+
+    impl AsFd for Terminal {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            match self {
+                Terminal::In(stream) => stream.as_fd(),
+                Terminal::Out(stream) => stream.as_fd(),
+                Terminal::Err(stream) => stream.as_fd(),
+            }
+        }
+    }
+
+    /// Whether it is a terminal that shows what is typed, and we are who it is typed to.
+    pub(super) fn echoes(stream: &impl AsFd) -> bool {
+        let shown = LocalFlags::ECHO | LocalFlags::ICANON;
+        tcgetattr(stream).is_ok_and(|settings| settings.local_flags.contains(shown)) && is_in_front(stream)
+    }
+
+    fn is_in_front(stream: &impl AsFd) -> bool {
+        tcgetpgrp(stream) == Ok(getpgrp())
     }
 
     pub(super) fn discard(stdin: &Stdin) {
@@ -116,9 +142,9 @@ mod platform {
         Some(usize::from(width.0)).filter(|&columns| columns > 0)
     }
 
-    pub(super) fn is_same(stdin: &Stdin, output: &impl AsFd) -> bool {
+    pub(super) fn is_same(terminal: &Terminal, output: &impl AsFd) -> bool {
         let device = |fd| fstat(fd).ok().map(|stat| stat.st_rdev);
-        stdin.is_terminal() && output.as_fd().is_terminal() && device(stdin.as_fd()) == device(output.as_fd())
+        output.as_fd().is_terminal() && device(terminal.as_fd()) == device(output.as_fd())
     }
 }
 
@@ -127,7 +153,15 @@ mod platform {
 mod platform {
     use super::Stdin;
 
-    pub(super) fn echoes(_: &Stdin) -> bool {
+    pub(super) enum Terminal {}
+
+    impl Terminal {
+        pub(super) fn ours() -> Option<Terminal> {
+            None
+        }
+    }
+
+    pub(super) fn echoes<T>(_: &T) -> bool {
         false
     }
 
@@ -137,7 +171,7 @@ mod platform {
 
     pub(super) fn discard(_: &Stdin) {}
 
-    pub(super) fn is_same<T>(_: &Stdin, _: &T) -> bool {
+    pub(super) fn is_same<T>(_: &Terminal, _: &T) -> bool {
         false
     }
 }
