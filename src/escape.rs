@@ -62,6 +62,20 @@ pub fn cause(error: &io::Error) -> String {
     escape(said.as_bytes()).to_string()
 }
 
+/// A sentence whose parts from outside were [escaped](escape) as they were put in. Whatever else in it is unsafe is
+/// escaped now; not once more a backslash, which begins an escape, nor the ellipsis, which marks a [cut](shown).
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    const OURS: [char; 2] = ['\\', '…'];
+    let mut safe = String::with_capacity(text.len());
+    for part in text.split_inclusive(OURS) {
+        let rest = part.trim_end_matches(OURS);
+        escape(rest.as_bytes()).push_to(&mut safe);
+        safe.push_str(&part[rest.len()..]);
+    }
+    safe
+}
+
 /// Whether [`escape`] leaves `character` as it is.
 ///
 /// It does not for the backslash, for controls, for everything of the general category Cf (bidirectional controls among

@@ -24,7 +24,7 @@ use self::seconds::Seconds;
 use self::server::ServerArgs;
 use crate::connection::is_reset;
 use crate::error::{Error, exit};
-use crate::escape::{cause, escape};
+use crate::escape::{cause, escape, sentence};
 use crate::process::supervisor::{passed_sockets, priority};
 use crate::server::Server;
 use crate::stdio::block_signals;
@@ -243,7 +243,7 @@ fn start_log(name: String, diagnostics: Diagnostics, traces: bool) {
     log.filter_module(trace::TARGET, if traces { LevelFilter::Trace } else { LevelFilter::Off });
     log.format(move |out, record| {
         let text = record.args().to_string();
-        let (priority, text) = (priority(record.level()), escape(text.as_bytes()));
+        let (priority, text) = (priority(record.level()), sentence(&text));
         if record.target() == trace::TARGET {
             return writeln!(out, "{priority}{text}");
         }

@@ -14,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 pub use self::words::parse_tos;
 use super::target::Family;
 use crate::error::Error;
-use crate::escape::{cause, escape};
+use crate::escape::{cause, escape, sentence};
 use crate::process::limits::Shortage;
 use crate::transcript::address::Address;
 use crate::wire::Protocol;
@@ -123,7 +123,7 @@ impl Origin {
             let kind = if *protocol == Protocol::Udp { Type::DGRAM } else { Type::STREAM };
             // A want that may pass, of descriptors, is named where it is met.
             match self.socket(kind, (peer, 0).into()) {
-                Err(Refused::Forbidden(what)) => return Err(Error::Usage(what)),
+                Err(Refused::Forbidden(what)) => return Err(Error::Usage(sentence(&what))),
                 Err(Refused::Taken(port)) => {
                     let what = format!("the {protocol} port {port} is in use here: give another with -I");
                     return Err(Error::Usage(what));

@@ -141,3 +141,11 @@ fn an_error_is_told_without_its_number_and_safely() {
     #[cfg(target_os = "linux")]
     assert_eq!(cause(&io::Error::from_raw_os_error(111)).to_string(), "Connection refused");
 }
+
+#[test]
+fn a_sentence_keeps_its_escapes_and_its_marks_and_whatever_else_is_unsafe_is_escaped() {
+    for text in ["", "\\", "plain", r"'a\u{202e}b' \n", "hi… (9 bytes)", "…"] {
+        assert_eq!(sentence(text), text);
+    }
+    assert_eq!(sentence("a\u{202e}b\n\u{1b}…\r\\x"), r"a\u{202e}b\n\u{001b}…\r\x");
+}

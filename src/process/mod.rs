@@ -22,7 +22,7 @@ use self::signals::{OnQuit, Signal, Signals};
 use self::supervisor::priority;
 use crate::connection::is_reset;
 use crate::error::{Error, exit};
-use crate::escape::{cause, escape};
+use crate::escape::{self, cause};
 use crate::reactor::{Reactor, Source};
 use crate::stdio::diagnostics::Diagnostics;
 use crate::stdio::screen::Screen;
@@ -192,7 +192,7 @@ impl<S: Ends> Process<S> {
         self.journal.screen().failure().is_some()
     }
 
-    /// One sentence on stderr, quiet or not. It may hold text from outside.
+    /// One sentence on stderr, quiet or not. What it holds from outside is [escaped](crate::escape::escape).
     pub fn complain(&mut self, sentence: impl fmt::Display) {
         complain(&mut self.diagnostics, sentence);
     }
@@ -206,7 +206,7 @@ impl<S: Ends> Process<S> {
 
     /// The same where stdout tells it to people, too.
     pub fn tell_failure(&mut self, sentence: &str) {
-        self.journal.answer(&Event::Error { text: &escape(sentence.as_bytes()).to_string() });
+        self.journal.answer(&Event::Error { text: &escape::sentence(sentence) });
     }
 
     /// Whether a person may be watching stderr.
@@ -308,8 +308,8 @@ impl<S: Ends> Process<S> {
 
 /// One sentence of the client on stderr.
 pub fn complain(diagnostics: &mut Diagnostics, sentence: impl fmt::Display) {
-    let sentence = sentence.to_string();
+    let sentence = escape::sentence(&sentence.to_string());
     // stderr that fails leaves nobody to tell.
-    let line = format!("{}reactor-client: {}\n", priority(log::Level::Error), escape(sentence.as_bytes()));
+    let line = format!("{}reactor-client: {sentence}\n", priority(log::Level::Error));
     let _ = diagnostics.write_all(line.as_bytes());
 }

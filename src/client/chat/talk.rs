@@ -9,7 +9,7 @@ use crate::client::input::Typed;
 use crate::client::ledger::{MOST_SURPLUS, Meaning};
 use crate::client::stage::{Source, Stage};
 use crate::connection::Pulled;
-use crate::escape::cause;
+use crate::escape::{cause, shown};
 use crate::reactor::Slice;
 use crate::stdio::TERMINAL_LINE;
 use crate::trace::{Counted, trace};
@@ -85,9 +85,9 @@ impl Chat {
             return;
         }
         if protocol == Protocol::Udp && is_reply(&message) {
-            let text = String::from_utf8_lossy(&message);
             self.stage.complain(format_args!(
-                "the message '{text}' looks like a reply: a server answers such datagrams once a second at most"
+                "the message '{}' looks like a reply: a server answers such datagrams once a second at most",
+                shown(&message)
             ));
         }
         self.outgoing = Some(Outgoing::Unsent(message));

@@ -169,7 +169,8 @@ impl FindIdle {
                 return;
             }
             let next = self.route.peer();
-            log::info!("{peer} is not open ({:?} {:?}), trying {next}", self.trouble, self.shortages.first());
+            let shortage = self.shortages.first().map(cause);
+            log::info!("{peer} is not open ({:?} {shortage:?}), trying {next}", self.trouble);
             self.trouble = None;
             self.shortages.clear();
             self.control = Control::default();

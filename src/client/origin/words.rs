@@ -3,14 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use super::Place;
-use crate::escape::escape;
 
 impl Place {
     /// Reads an address, an IPv6 one with its zone, a port behind it or alone, or the name of an interface. What is an
     /// address is one, whatever the interfaces are called.
     ///
     /// # Errors
-    /// It is neither; what is accepted.
+    /// It is neither; what is accepted. The word in it is not escaped.
     pub fn parse(word: &str) -> Result<Place, String> {
         if let Some(port) = word.strip_prefix(':').filter(|rest| !rest.contains(':')) {
             return Ok(Place::Port(port_of(port)?));
@@ -48,7 +47,7 @@ const FORM: &str = "give an address of this machine (192.0.2.1, fe80::1%eth0), w
 
 fn port_of(word: &str) -> Result<u16, String> {
     let port = word.parse().ok().filter(|&port| port > 0 && !word.starts_with('+'));
-    port.ok_or_else(|| format!("'{}' is no port to leave from: give one from 1 to 65535", escape(word.as_bytes())))
+    port.ok_or_else(|| format!("'{word}' is no port to leave from: give one from 1 to 65535"))
 }
 
 /// The address that a word is, if it is one.
@@ -67,7 +66,7 @@ fn address(word: &str) -> Result<Option<SocketAddr>, String> {
         return Ok(None);
     };
     let number = zone.parse().ok().filter(|&number| number > 0).or_else(|| interface(zone));
-    let number = number.ok_or_else(|| format!("no interface here is called '{}'", escape(zone.as_bytes())))?;
+    let number = number.ok_or_else(|| format!("no interface here is called '{zone}'"))?;
     Ok(Some(SocketAddrV6::new(ip, 0, 0, number).into()))
 }
 

@@ -109,7 +109,7 @@ impl Ping {
             });
             if let Err((name, error)) = outcome {
                 saved = false;
-                let name = name.to_owned();
+                let name = escape(name.as_bytes()).to_string();
                 self.stage.fail(format_args!("cannot write the file '{name}': {}", cause(&error)));
             }
         }
