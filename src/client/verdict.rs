@@ -326,7 +326,8 @@ impl Verdict {
                 self.stage.cannot_try(case.protocol, case.address, shortage);
             }
             if let Some(finding) = &case.finding {
-                self.stage.journal.tell(&finding.event(case.protocol, &Address::new(case.address).to_string()));
+                let address = Address::new(case.address).to_string();
+                self.stage.journal.tell(&finding.event(case.protocol, self.settings.framing, &address));
             }
             let suspicion = case.finding.as_ref().and_then(|finding| finding.suspicion);
             // Who is not told the verdict need not be told why.

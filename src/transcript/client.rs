@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::json::Object;
-use super::{Format, Lang, Render, Stamp, Style, push, push_line, push_message, visible};
+use super::{Format, Lang, Render, Stamp, Style, cut_by, push, push_line, push_message, visible};
 use crate::escape;
 use crate::wire::{Framing, Message, Protocol};
 
@@ -201,14 +201,6 @@ impl<'a> Event<'a> {
             }
         }
         .end_line();
-    }
-}
-
-/// The framing that a message was cut by, if any.
-fn cut_by(protocol: Protocol, framing: Framing) -> Option<Framing> {
-    match protocol {
-        Protocol::Tcp => Some(framing),
-        Protocol::Udp => None,
     }
 }
 

@@ -16,10 +16,10 @@ pub use self::size::{Leg, Limit, Size};
 use super::address::Address;
 use super::json::Object;
 use super::stamp::local;
-use super::{Format, Render, Stamp, Style, push, push_line, visible};
+use super::{Format, Render, Stamp, Style, cut_by, push, push_line, visible};
 use crate::escape::{escape, shown_of};
 use crate::latency::Millis;
-use crate::wire::{ACK, CHECK, Protocol};
+use crate::wire::{ACK, CHECK, Framing, Message, Protocol};
 
 /// The one word that a path deserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub enum Event<'a> {
     Verdict {
         /// TCP or UDP.
         protocol: Protocol,
+        /// How TCP messages were told apart.
+        framing: Framing,
         /// `IP:PORT`, or the name that does not resolve.
         address: &'a str,
         /// The verdict.
@@ -73,7 +75,7 @@ pub enum Event<'a> {
         /// How long it took to connect (TCP).
         connect: Option<Duration>,
         /// What came instead of an acknowledgement.
-        text: Option<&'a [u8]>,
+        said: Option<Message<'a>>,
     },
     /// What a run is about to do (text alone).
     Begin {
@@ -197,13 +199,13 @@ fn push_date(out: &mut String, dated: bool) {
 impl Event<'_> {
     fn text(&self, out: &mut String) {
         match *self {
-            Event::Verdict { protocol, address, word, rtt, text, .. } => {
+            Event::Verdict { protocol, framing, address, word, rtt, said, .. } => {
                 push!(out, "{protocol} {address} {word}");
                 if let Some(rtt) = rtt {
                     push!(out, " {} ms", Millis(rtt));
                 }
-                if let Some(text) = text {
-                    push!(out, " ({})", shown_of(visible(None, text), text.len()));
+                if let Some(said) = said {
+                    push!(out, " ({})", shown_of(visible(cut_by(protocol, framing), said.text), said.len));
                 }
                 out.push('\n');
             }
@@ -243,12 +245,12 @@ impl Event<'_> {
 
     fn json(&self, stamp: &Stamp, out: &mut String) {
         match *self {
-            Event::Verdict { protocol, address, word, rtt, connect, text } => {
+            Event::Verdict { protocol, framing, address, word, rtt, connect, said } => {
                 let mut object = Object::event(out, stamp, "verdict").protocol(protocol);
                 object = object.string("address", address).string("verdict", &word.to_string());
                 object = nanos(nanos(object, "rtt_ns", rtt), "connect_ns", connect);
-                match text {
-                    Some(text) => object.outside("text", text).end_line(),
+                match said {
+                    Some(said) => object.outside("text", visible(cut_by(protocol, framing), said.text)).end_line(),
                     None => object.end_line(),
                 }
             }

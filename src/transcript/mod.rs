@@ -18,7 +18,7 @@ pub mod stats;
 use std::fmt::{self, Display};
 
 use crate::escape;
-use crate::wire::{Framing, Message, Probe};
+use crate::wire::{Framing, Message, Probe, Protocol};
 use json::Object;
 pub use locale::{Charset, Lang};
 pub use stamp::Stamp;
@@ -63,6 +63,14 @@ pub fn gap(style: Style, lines: u64) -> String {
             Object::event(&mut out, &Stamp::new(), "lines-dropped").value("count", lines).end_line();
             out
         }
+    }
+}
+
+/// The framing that a message was cut by, if any.
+fn cut_by(protocol: Protocol, framing: Framing) -> Option<Framing> {
+    match protocol {
+        Protocol::Tcp => Some(framing),
+        Protocol::Udp => None,
     }
 }
 

@@ -63,7 +63,9 @@ fn beyond_ascii_all_is_escaped_where_the_terminal_is_not_utf_8() {
         let mut client = server.client();
         client.exchange("仛é\n", "ACK\n");
         client.exchange(format!("{}\n", "x".repeat(2000)), "ACK\n");
+        client.exchange("\\... (9 bytes)\n", "ACK\n");
         let name = client.name();
+        server.stdout.expect(&format!(r"{name} sent: \\... (9 bytes)"));
         server.stdout.expect(&format!(r"{name} sent: \u{{4edb}}\u{{00e9}}"));
         server.stdout.expect(&format!(r"{name} sent: {}\... (2000 bytes)", "x".repeat(1024)));
     }

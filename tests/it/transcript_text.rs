@@ -1,6 +1,6 @@
 //! What came from outside is shown safely and reversibly, and one event stays one line.
 
-use crate::harness::{Server, server};
+use crate::harness::{FarUdp, Server, client_to, end_of, server};
 
 /// Sends this as one TCP message (in the default framing), and gives the TEXT shown for it.
 #[track_caller]
@@ -147,6 +147,22 @@ fn a_message_cannot_forge_the_mark_of_a_cut() {
     for text in [shown(&server, forged.as_bytes()), shown_datagram(&server, forged.as_bytes())] {
         assert_eq!(text, "hi\\u{2026} (99999 bytes)");
         assert_eq!(decode(&text), forged.as_bytes());
+    }
+}
+
+#[test]
+fn nor_can_a_reply_forge_it() {
+    let forged = "hi… (9 bytes)";
+    for (options, before) in [("", "answered: "), ("--lang zh", "处返回数据: "), ("--format json", "\"text\":\"")]
+    {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), &format!("-u -m hello {options}")).start();
+        far.answer("hello", forged);
+        let ended = end_of(&mut client);
+        let (_, text) = ended.out[0].split_once(before).unwrap_or_else(|| panic!("{options}: {:?}", ended.out));
+        // JSON has a way of its own to write it.
+        let expected = if options.contains("json") { "hi\\u2026 (9 bytes)\"" } else { "hi\\u{2026} (9 bytes)" };
+        assert!(text.starts_with(expected), "{options}: {text:?}");
     }
 }
 

@@ -193,6 +193,40 @@ fn anything_but_the_acknowledgement_is_a_wrong_answer() {
 }
 
 #[test]
+fn a_wrong_answer_is_shown_as_any_message_is() {
+    let long = "x".repeat(5000);
+    let shown = format!("{}… (5000 bytes)", "x".repeat(1024));
+    for (framing, answer, text) in [
+        // Its end never comes.
+        ("lines", long.as_bytes(), shown.as_str()),
+        ("lines", "hi… (9 bytes)\n".as_bytes(), "hi\\u{2026} (9 bytes)"),
+        // Nobody's Enter: a frame has an end without it.
+        ("length", b"\0\0\0\x04ACK\n", "ACK\\n"),
+    ] {
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), &format!("-z --framing {framing}")).start();
+        let mut caller = far.accept();
+        caller.expect(if framing == "lines" { &b"hello\n"[..] } else { b"\0\0\0\x05hello" });
+        caller.close_with(answer);
+        let ended = end_of(&mut client);
+        assert_eq!(ended.out, [format!("tcp {} wrong-answer ({text})", far.address())], "{framing}: {:?}", ended.err);
+    }
+}
+
+#[test]
+fn what_is_said_of_a_strange_name_is_escaped_once() {
+    for format in ["text", "json"] {
+        let ended = run(Launch::client(&["-z", "a\u{202e}b.invalid", "--format", format]));
+        let name = r"cannot resolve the host name 'a\u{202e}b.invalid'";
+        assert!(ended.code == 2 && ended.err[0].contains(name), "{:?}", ended.err);
+        if format == "json" {
+            let said: Value = serde_json::from_str(&ended.out[0]).unwrap();
+            assert!(said["text"].as_str().unwrap().starts_with(name), "{said}");
+        }
+    }
+}
+
+#[test]
 fn an_acknowledgement_cut_short_is_a_wrong_answer() {
     let far = FarTcp::new();
     let mut client = client_to(far.address(), "-z").start();

@@ -9,7 +9,7 @@ use crate::process::limits::Shortage;
 use crate::reactor::Key;
 use crate::transcript::framing;
 use crate::transcript::instrument::{Event, Word};
-use crate::wire::{Framing, Protocol, Reply};
+use crate::wire::{Framing, Message, Protocol, Reply};
 
 /// What was found out about one address.
 #[derive(Clone, Debug)]
@@ -17,8 +17,22 @@ pub(super) struct Finding {
     pub(super) word: Word,
     pub(super) rtt: Option<Duration>,
     pub(super) connect: Option<Duration>,
-    pub(super) text: Option<Vec<u8>>,
+    pub(super) said: Option<Said>,
     pub(super) suspicion: Option<Suspicion>,
+}
+
+/// What was said instead of an acknowledgement.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    /// As much of it as was kept.
+    text: Vec<u8>,
+    len: usize,
+}
+
+impl From<Message<'_>> for Said {
+    fn from(message: Message<'_>) -> Said {
+        Said { text: message.text.to_vec(), len: message.len }
+    }
 }
 
 /// What speaks for another framing at the other end.
@@ -46,7 +60,7 @@ impl Suspicion {
 
 impl Finding {
     pub(super) fn of(word: Word) -> Finding {
-        Finding { word, rtt: None, connect: None, text: None, suspicion: None }
+        Finding { word, rtt: None, connect: None, said: None, suspicion: None }
     }
 
     pub(super) fn of_error(error: &io::Error) -> Finding {
@@ -64,7 +78,7 @@ impl Finding {
     pub(super) fn of_silence(link: &Link, stands: bool) -> Finding {
         match link.unfinished() {
             Some(rest) => Finding {
-                text: Some(rest.text.to_vec()),
+                said: Some(rest.into()),
                 suspicion: Suspicion::of_link(link),
                 ..Finding::of(Word::WrongAnswer)
             },
@@ -75,16 +89,19 @@ impl Finding {
         }
     }
 
-    pub(super) fn event<'e>(&'e self, protocol: Protocol, address: &'e str) -> Event<'e> {
-        let Finding { word, rtt, connect, text, .. } = self;
-        Event::Verdict { protocol, address, word: *word, rtt: *rtt, connect: *connect, text: text.as_deref() }
+    pub(super) fn event<'e>(&'e self, protocol: Protocol, framing: Framing, address: &'e str) -> Event<'e> {
+        let Finding { word, rtt, connect, ref said, .. } = *self;
+        let said = said.as_ref().map(|said| Message { text: &said.text, len: said.len });
+        Event::Verdict { protocol, framing, address, word, rtt, connect, said }
     }
 
     pub(super) fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
         match reply {
             Reply::Ack => Finding { rtt: Some(rtt), ..Finding::of(Word::Open) },
-            Reply::Notice(notice) => Finding { text: Some(notice.text().into()), ..Finding::of(Word::Closed) },
-            Reply::Wrong(wrong) => Finding { text: Some(wrong.text.to_vec()), ..Finding::of(Word::WrongAnswer) },
+            Reply::Notice(notice) => {
+                Finding { said: Some(Message::from(notice.text().as_bytes()).into()), ..Finding::of(Word::Closed) }
+            }
+            Reply::Wrong(wrong) => Finding { said: Some(wrong.into()), ..Finding::of(Word::WrongAnswer) },
         }
     }
 }

@@ -22,7 +22,7 @@ pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target, e
     let address =
         if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
     for &protocol in &settings.protocols {
-        stage.journal.tell(&Finding::of(Word::Dns).event(protocol, &address));
+        stage.journal.tell(&Finding::of(Word::Dns).event(protocol, settings.framing, &address));
     }
     stage.conclude(exit::UNTRIED)
 }
@@ -124,7 +124,9 @@ impl Verdict {
         for case in &self.cases {
             let address = Address::new(case.address);
             match case.last() {
-                Some(finding) => self.stage.report(&finding.event(case.protocol, &address.to_string())),
+                Some(finding) => {
+                    self.stage.report(&finding.event(case.protocol, self.settings.framing, &address.to_string()));
+                }
                 None if case.is_decided() => {}
                 None => self.stage.complain(format_args!("no verdict on {} {address} yet", case.protocol)),
             }

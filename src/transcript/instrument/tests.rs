@@ -121,17 +121,18 @@ fn the_figures_are_json_in_nanoseconds() {
 
 #[test]
 fn a_verdict_is_one_line_with_one_fixed_word() {
-    let verdict = |word, rtt, text| Event::Verdict {
+    let verdict = |word, rtt, said: Option<&'static [u8]>| Event::Verdict {
         protocol: Protocol::Udp,
+        framing: Framing::Bytes,
         address: "10.0.0.5:6666",
         word,
         rtt,
         connect: None,
-        text,
+        said: said.map(Message::from),
     };
     let open = verdict(Word::Open, Some(Duration::from_micros(214)), None);
     assert_eq!(said(&open, Format::Text), "udp 10.0.0.5:6666 open 0.214 ms\n");
-    let closed = verdict(Word::Closed, None, Some(b"server is full".as_slice()));
+    let closed = verdict(Word::Closed, None, Some(b"server is full"));
     assert_eq!(said(&closed, Format::Text), "udp 10.0.0.5:6666 closed (server is full)\n");
     let wrong = said(&verdict(Word::WrongAnswer, None, Some(b"\x1b[2J")), Format::Text);
     assert_eq!(wrong, "udp 10.0.0.5:6666 wrong-answer (\\u{001b}[2J)\n");
