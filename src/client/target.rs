@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use crate::error::Error;
 use crate::escape::escape;
+use crate::process::limits::Shortage;
 use crate::wire::DEFAULT_PORT;
 
 /// The host of a client that is told none.
@@ -69,7 +70,8 @@ impl Target {
     /// The name does not resolve, or has no address of `family`.
     pub fn resolve(&self, family: Option<Family>) -> Result<Vec<SocketAddr>, Error> {
         let found = (self.host.as_str(), self.port).to_socket_addrs();
-        let found = found.map_err(|error| Error::Resolve(self.host.clone(), error))?;
+        let found =
+            found.map_err(|error| Error::Resolve(self.host.clone(), Shortage::of_descriptors().unwrap_or(error)))?;
         let mut addresses = Vec::new();
         for address in found {
             let wanted = match family {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
 use std::io;
 
 /// Raises the soft limit on descriptors to the hard one and returns what is
@@ -34,6 +35,9 @@ pub struct Shortage {
     passes: bool,
 }
 
+/// A resolver holds so many descriptors at a time.
+const RESOLVING: usize = 3;
+
 const NO_BUFFER: &str = "no buffer space is left";
 
 impl Shortage {
@@ -53,26 +57,36 @@ impl Shortage {
         what.map_or(error, Shortage::of)
     }
 
+    /// Why a resolver may have failed that says nothing of it: it needs descriptors, too. Where those lack, an unknown name
+    /// cannot be told from one that was not asked for.
+    pub fn of_descriptors() -> Option<io::Error> {
+        let held: io::Result<Vec<File>> = (0..RESOLVING).map(|_| File::open("/dev/null")).collect();
+        held.err()?.raw_os_error().and_then(by_number).map(Shortage::of)
+    }
+
     /// What we lack by a rule of our own, or by one of the system's that was asked for in vain.
     pub fn of(what: impl Into<Cow<'static, str>>) -> io::Error {
-        io::Error::other(Shortage { what: what.into(), passes: false })
+        Shortage { what: what.into(), passes: false }.into()
     }
 
     /// The same, of what is over after a while by itself.
     pub fn for_a_while(what: impl Into<Cow<'static, str>>) -> io::Error {
-        io::Error::other(Shortage { what: what.into(), passes: true })
+        Shortage { what: what.into(), passes: true }.into()
+    }
+
+    /// The shortage that `error` was [named](Shortage::name), if it was.
+    pub fn of_error(error: &io::Error) -> Option<Shortage> {
+        error.get_ref()?.downcast_ref::<Shortage>().cloned()
     }
 
     /// Whether it is over after a while by itself.
     pub fn passes(error: &io::Error) -> bool {
-        let shortage = error.get_ref().and_then(|error| error.downcast_ref::<Shortage>());
-        shortage.is_some_and(|shortage| shortage.passes)
+        Shortage::of_error(error).is_some_and(|shortage| shortage.passes)
     }
 
     /// Whether the system had no room for what was to be sent.
     pub fn is_of_room(error: &io::Error) -> bool {
-        let shortage = error.get_ref().and_then(|error| error.downcast_ref::<Shortage>());
-        shortage.is_some_and(|shortage| shortage.what == NO_BUFFER)
+        Shortage::of_error(error).is_some_and(|shortage| shortage.what == NO_BUFFER)
     }
 
     /// Whether `error` was [named](Shortage::name) one.
@@ -88,6 +102,12 @@ impl fmt::Display for Shortage {
 }
 
 impl std::error::Error for Shortage {}
+
+impl From<Shortage> for io::Error {
+    fn from(shortage: Shortage) -> io::Error {
+        io::Error::other(shortage)
+    }
+}
 
 /// Those for which the standard library has no word.
 #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! What this machine lacks says nothing of the path: it is named, and the exit code is 2.
 
-use crate::harness::{Ended, Namespace, client_to, have, run, server, server_under_test, undisturbed};
+use crate::harness::{Ended, Launch, Namespace, client_to, have, run, server, server_under_test, undisturbed};
 
 /// Each mode in a way that ends soon.
 const MODES: [&str; 9] = [
@@ -56,6 +56,29 @@ fn what_could_not_be_asked_has_no_verdict_and_the_rest_has() {
         assert!(ended.code == 2 && ended.out.len() == 1 && ended.out[0].starts_with(&open), "{:?}", ended.out);
         let expected = format!("reactor-client: cannot try udp {}: too many open files", server.tcp());
         assert_eq!(ended.err, [expected]);
+    });
+}
+
+#[test]
+fn a_name_that_there_were_no_descriptors_to_ask_for_is_not_called_unknown() {
+    undisturbed(|| {
+        for mode in ["-m hello", "-u -m hello", "-z", "-zu", "-z -w 0.1", "-zu -w 0.1", "--ping -c 1", "--ping -c 1 -u"]
+        {
+            let mut lacking = 0;
+            for limit in 4..16 {
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                let words: Vec<&str> = ["localhost", "1"].into_iter().chain(mode.split_whitespace()).collect();
+                let ended = run(Launch::client(&words).through_shell(&script));
+                let said = ended.err.concat();
+                assert!(!ended.out.concat().contains("dns"), "{mode} with {limit}: {:?} {said}", ended.out);
+                if said.contains("localhost") {
+                    assert!(said.contains("oo many open files"), "{mode} with {limit}: {said}");
+                    assert_eq!(ended.code, 2, "{mode} with {limit}: {said}");
+                    lacking += 1;
+                }
+            }
+            assert!(lacking > 0 || !mode.contains("-w"), "{mode}: there were always enough");
+        }
     });
 }
 
@@ -137,6 +160,10 @@ fn a_udp_socket_never_talks_to_itself() {
             assert!(ended.out.concat().ends_with("onnection refused"), "{host}: {:?}", ended.out);
             let ended = run(namespace.client(&format!("{host} 40000 -zu")));
             assert!(ended.code == 1 && ended.out.concat().ends_with(" refused"), "{host}: {:?}", ended.out);
+            for mode in ["--ping -c 1", "--ping -c 1 --plain", "--find-idle 0.1", "--find-size", "-I :40000 -m check"] {
+                let ended = run(namespace.client(&format!("{host} 40000 -u {mode}")));
+                assert_eq!(ended.code, 1, "{host} {mode}: {:?} {:?}", ended.out, ended.err);
+            }
         }
     });
 }

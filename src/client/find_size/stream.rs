@@ -14,7 +14,6 @@ use crate::client::route::Route;
 use crate::client::stage::{Source, Stage};
 use crate::connection::buffer;
 use crate::error::{Error, exit};
-use crate::escape::cause;
 use crate::process::limits::Shortage;
 use crate::process::signals::Signal;
 use crate::reactor::{Key, Slice, Slots};
@@ -171,9 +170,9 @@ impl Stream {
     }
 
     fn note(&mut self, error: &io::Error) {
-        match Shortage::is(error) {
-            true => self.shortage = Some(Shortage::of(cause(error))),
-            false => self.trouble = Some(why(error)),
+        match Shortage::of_error(error) {
+            Some(shortage) => self.shortage = Some(shortage.into()),
+            None => self.trouble = Some(why(error)),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::client::stage::Stage;
 use crate::client::target::{Family, Target};
 use crate::error::{Error, exit};
 use crate::escape::escape;
+use crate::process::limits::Shortage;
 use crate::process::signals::Signal;
 use crate::transcript::address::Address;
 use crate::transcript::instrument::Word;
@@ -15,9 +16,12 @@ use crate::transcript::instrument::Word;
 /// From the beginning of one round to that of the next, unless it takes longer.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// The verdict on a name that does not resolve. Returns the exit code.
+/// The verdict on a name that does not resolve, or that could not be asked for. Returns the exit code.
 pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target, error: &Error) -> u8 {
     stage.fail(error);
+    if matches!(error, Error::Resolve(_, why) if Shortage::is(why)) {
+        return stage.conclude(exit::UNTRIED);
+    }
     let host = escape(target.host.as_bytes());
     let address =
         if target.host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) };
