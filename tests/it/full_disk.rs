@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal::SIGTERM;
 
+use crate::client_names::several;
 use crate::harness::{
-    FarTcp, Input, Launch, Namespace, Output, Peer, Process, Scratch, ServerBuilder, client_to, have, output,
-    private_loopback, server, timed, undisturbed, wait_until,
+    FarTcp, FarUdp, Input, Launch, Namespace, Output, Peer, Process, Scratch, Server, ServerBuilder, client_to, have,
+    output, private_loopback, server, timed, undisturbed, wait_until,
 };
 
 /// Each mode in a way that ends soon where stdout takes everything.
-const MODES: [&str; 8] = [
+const MODES: [&str; 11] = [
     "-m hello",
     "-u -m hello",
     "-ztu",
@@ -23,7 +24,15 @@ const MODES: [&str; 8] = [
     "--find-idle 0.1",
     "--find-idle 0.1 -u",
     "--find-size -u",
+    "--ping -u -c 3 -i 0.01",
+    "-z -w 1",
+    "--find-size 1000 --framing lines",
 ];
+
+/// A server for a mode: most speak the default framing.
+fn served(mode: &str) -> Server {
+    server(if mode.contains("lines") { "-q --framing lines" } else { "-q" })
+}
 
 const NO_SPACE: &str = "reactor-client: cannot write to stdout: No space left on device";
 const TOO_LARGE: &str = "reactor-client: cannot write to stdout: File too large";
@@ -45,8 +54,8 @@ fn full() -> Output {
 #[test]
 fn a_full_device_ends_every_mode_with_exit_2_and_a_sentence() {
     undisturbed(|| {
-        let server = server("-q");
         for mode in MODES {
+            let server = served(mode);
             for format in ["text", "json"] {
                 let words = format!("{mode} --format {format}");
                 expect_failure(&words, client_to(server.tcp(), &words).stdout(full()), NO_SPACE);
@@ -149,8 +158,8 @@ fn a_line_torn_by_a_full_disk_ends_it_and_nothing_spins() {
 #[test]
 fn a_file_size_limit_ends_every_mode_with_exit_2_and_a_sentence() {
     undisturbed(|| {
-        let server = server("-q");
         for mode in MODES {
+            let server = served(mode);
             let file = Scratch::file("limited", "");
             let stdout = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
             let limited = client_to(server.tcp(), mode).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
@@ -177,17 +186,49 @@ fn a_sentence_for_a_file_that_may_not_grow_kills_nobody() {
 fn a_closed_stdout_ends_an_instrument_with_exit_1_though_it_has_nothing_to_say_yet() {
     undisturbed(|| {
         let silent = FarTcp::new();
-        for mode in ["-z -W 30", "--ping -W 30", "--find-idle 30 -W 30", "--find-size --framing lines -W 30"] {
+        for mode in [
+            "-z -W 30",
+            "--ping -W 30",
+            "--find-idle 30 -W 30",
+            "--find-size --framing lines -W 30",
+            "-zu -W 30",
+            "--ping -u -W 30",
+            "--find-idle 30 -u -W 30",
+            "--find-size -u -W 30",
+        ] {
             let (reader, writer) = std::io::pipe().unwrap();
-            let mut client = client_to(silent.address(), mode).stdout(Output::Given(writer.into())).start();
-            let _caller = silent.accept();
+            let mute = FarUdp::new();
+            let address = if mode.contains('u') { mute.address() } else { silent.address() };
+            let mut client = client_to(address, mode).stdout(Output::Given(writer.into())).start();
+            let _caller = if mode.contains('u') {
+                mute.receive();
+                None
+            } else {
+                Some(silent.accept())
+            };
             drop(reader);
             let (code, took) = timed(|| client.wait_exit());
             assert_eq!(code, 1, "{mode}");
             assert!(took < Duration::from_secs(2), "{mode}: {took:?}");
             let said = client.stderr.to_end().concat();
-            assert!(!said.contains("interrupted"), "{mode}: {said}");
+            assert!(!said.contains("interrupted") && !said.contains("the path"), "{mode}: {said}");
         }
+    });
+}
+
+#[test]
+fn a_ping_of_several_addresses_whose_stdout_is_closed_blames_none_of_them() {
+    undisturbed(|| {
+        let Some((names, addresses)) = several("unread", 2) else { return };
+        let fars = [FarTcp::on(addresses[0]), FarTcp::on(addresses[1])];
+        let (reader, writer) = std::io::pipe().unwrap();
+        let launch = names.client(&format!("several {} --ping -W 30", addresses[0].port()));
+        let mut client = launch.stdout(Output::Given(writer.into())).start();
+        let _caller = fars[0].accept();
+        drop(reader);
+        assert_eq!(client.wait_exit(), 1);
+        let said = client.stderr.to_end().concat();
+        assert!(!said.contains("no way"), "{said}");
     });
 }
 

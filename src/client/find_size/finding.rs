@@ -23,6 +23,10 @@ impl Datagrams {
             self.stage.cannot_try(protocol, peer, &shortage);
             return exit::UNTRIED;
         }
+        // Nobody reads what was found, or it cannot be written: the path is not to blame.
+        if self.stage.is_unread() {
+            return exit::FAILED;
+        }
         if let Some(why) = self.broke.take() {
             self.stage.fail(format_args!("the path to udp {shown} broke: {why}"));
             return exit::FAILED;

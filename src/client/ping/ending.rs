@@ -104,7 +104,7 @@ impl Ping {
     pub(super) fn conclude(mut self) -> u8 {
         let figures = self.figures();
         self.hide_progress();
-        if self.schedule.is_none() {
+        if self.schedule.is_none() && !self.stage.is_unread() {
             let Settings { protocol, .. } = self.settings;
             self.stage.complain(format_args!("no way to {protocol} {} until the end", Address::new(self.route.peer())));
         }
