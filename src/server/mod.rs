@@ -163,6 +163,8 @@ impl Server {
         if let (Some(tcp), None) = (&sockets.tcp, settings.idle_timeout) {
             listen::keep_alive(tcp);
         }
+        // Asked before a hang-up is handled: it takes the terminal away.
+        let has_terminal = has_terminal();
         let process = Process::set_up(settings.style, settings.transcript == Extent::None, diagnostics, OnQuit::Die)?;
         let alarm = Alarm::new().map_err(|error| Error::Setup("the timer", error))?;
         let answerer = sockets.udp.map(|socket| Answerer::new(socket, sockets.passed)).transpose();
@@ -182,7 +184,7 @@ impl Server {
             room: settings.max_connections.unwrap_or(allowed),
             passed: sockets.passed,
             started: Instant::now(),
-            has_terminal: has_terminal(),
+            has_terminal,
             operator_waits: false,
             ending: None,
             settings,
