@@ -4,8 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use socket2::SockRef;
 
-use crate::harness::{Client, Held, ServerBuilder, in_tables, server, sooner_than, undisturbed, wait_until};
+use crate::harness::{Client, Held, ServerBuilder, has_v6, in_tables, server, sooner_than, undisturbed, wait_until};
 
 /// The idle timeout of these tests; [`ARGS`] says the same.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -228,6 +229,22 @@ fn without_an_idle_timeout_the_system_asks_after_those_who_vanished() {
         // In hundredths of a second.
         let left = u64::from_str_radix(left, 16).unwrap();
         assert!(!kept_alive || (5000..=6000).contains(&left), "{left}");
+    }
+}
+
+#[test]
+fn those_who_vanished_are_asked_for_six_times_ten_seconds_apart_over_both_families() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        if address.starts_with('[') && !has_v6() {
+            continue;
+        }
+        let held = Held::at(address);
+        let _server = held.server("--idle-timeout 0").start();
+        let options = SockRef::from(held.listener());
+        assert!(options.keepalive().unwrap());
+        assert_eq!(options.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(options.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
+        assert_eq!(options.tcp_keepalive_retries().unwrap(), 6);
     }
 }
 

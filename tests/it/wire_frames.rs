@@ -154,6 +154,19 @@ fn a_message_too_long_is_refused_before_it_has_all_arrived() {
 }
 
 #[test]
+fn the_longest_frame_that_a_count_can_announce_is_waited_for_where_the_limit_allows_it() {
+    let server = Length.server("--max-message 4294967295");
+    let mut client = server.client();
+    client.exchange(Length.frame("one"), Length.frame("ACK"));
+    client.send(u32::MAX.to_be_bytes());
+    client.send([b'x'; 100]);
+    client.finish_writing();
+    // It is cut short: no ACK, and nobody else hears of it.
+    client.expect_end();
+    server.client().exchange(Length.frame("two"), Length.frame("ACK"));
+}
+
+#[test]
 fn the_notice_comes_after_the_acks_that_are_owed() {
     for framing in [Lines, Length] {
         let server = framing.server("--max-message 10");

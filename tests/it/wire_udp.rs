@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::harness::{Peer, Server, ServerBuilder, private_loopback, server, skipped, undisturbed, wait_until};
+use crate::harness::{
+    DEADLINE, Peer, Server, ServerBuilder, private_loopback, server, skipped, undisturbed, wait_until,
+};
 
 const NOTICE: &str = "server is shutting down";
 
@@ -314,6 +316,7 @@ fn nothing_is_sent_to_the_ports_of_services_that_answer_whatever_they_get() {
     }
     // The goodbye goes to none of them, either; a neighbouring port is like any other.
     let other = UdpSocket::bind((ip, 8)).unwrap();
+    other.set_read_timeout(Some(DEADLINE)).unwrap();
     let last = UdpSocket::bind((ip, 7)).unwrap();
     last.send_to(b"hello", server.udp()).unwrap();
     other.send_to(b"hello", server.udp()).unwrap();

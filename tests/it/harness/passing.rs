@@ -53,6 +53,11 @@ impl Held {
         self.tcp.local_addr().unwrap()
     }
 
+    /// The TCP one, whose options the server's connections have.
+    pub(crate) fn listener(&self) -> &TcpListener {
+        &self.tcp
+    }
+
     /// A server that is passed both.
     pub(crate) fn server(&self, args: &str) -> ServerBuilder {
         self.server_by("", args)
