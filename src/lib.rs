@@ -20,8 +20,8 @@
 //! # The same on the reactor
 //!
 //! What the crate has for other programs is its core: [`reactor`], [`wire`],
-//! [`connection`] and [`roster`]. Twenty lines of server acknowledge every line
-//! and starve nobody (what becomes of a failing accept, of those who owe or are
+//! [`connection`] and [`roster`]. A server in a page acknowledges every line
+//! and starves nobody (what becomes of a failing accept, of those who owe or are
 //! owed something at the end, and of the end itself is what the programs add):
 //!
 //! ```no_run
@@ -105,10 +105,11 @@
 //!
 //! # The rooms
 //!
-//! A file imports only from floors below its own. Read them upwards. Those
-//! without a link are the programs' (feature `programs`, on by default) and no
-//! part of what is promised to other crates; without them the crate is the core
-//! alone and stands on mio, slab and log.
+//! A file imports from its own floor or from those below. Read them upwards.
+//! Those without a link are no part of what is promised to other crates, and
+//! all of them but `escape` and `trace` are the programs' (feature `programs`,
+//! on by default): without it the crate is the core alone and stands on mio,
+//! slab and log.
 //!
 //! | floor | room | what it is |
 //! |---|---|---|

@@ -33,7 +33,7 @@ use crate::wire::{CHATTY_PORTS, Framing, Protocol};
 /// As an instrument it finds out whether a path is open (-z), how long an acknowledgement takes
 /// (--ping), when a silent path is cut (--find-idle), and how big a message may be (--find-size).
 ///
-/// Exit code: 0 everything was acknowledged; 1 the path did not verify; 2 it could not be tried, or stdout not written.
+/// Exit code: 0 everything was acknowledged; 1 the path did not verify; 2 it could not be tried, or stdout cannot take it (a full disk).
 ///
 /// Unlike ping(8), --ping exits with 1 for a single loss; --max-loss allows for some.
 #[derive(Debug, Parser)]

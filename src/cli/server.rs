@@ -12,7 +12,7 @@ use crate::wire::{DEFAULT_PORT, LONGEST_MESSAGE};
 ///
 /// One thread around one poll loop. The transcript goes to stdout, diagnostics go to stderr
 /// (RUST_LOG=debug tells more). Commands are read from stdin, one a line; `help` lists them.
-/// SIGINT and SIGTERM tell and close everyone, and so does SIGHUP where it was started from a terminal; a second SIGINT or
+/// SIGINT and SIGTERM tell and close everyone, and so does SIGHUP where a terminal controlled it at the start; a second SIGINT or
 /// SIGTERM ends at once.
 ///
 /// Under a supervisor such as systemd, LISTEN_FDS passes it sockets in place of its own, which it leaves to the next process;

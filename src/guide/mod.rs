@@ -23,7 +23,7 @@
 //! |---|---|
 //! | [`recipes`] | the two programs at work: in scripts, in checks, as instruments |
 //! | [`path`] | a path, question by question; what ping and nc say of it; a lab of your own |
-//! | [`production`] | restarts, balancers, who may come, figures |
+//! | [`production`] | restarts, logs, many cores, balancers, who may come, figures |
 //! | [`costs`] | what it costs, measured, and how to measure it again |
 //!
 //! A *room* is a file or a folder of `src` with one purpose. The README is the way in: exit codes, options by task, the wire, the limits. The [map of the crate](crate) says

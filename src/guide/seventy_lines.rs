@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
                 TCP => {
                     while let Ok((mut client, _)) = listener.accept() { // (5) (6)
                         let place = clients.vacant_entry();
-                        poll.registry().register(&mut client, Token(place.key()), Interest::READABLE)?;
+                        poll.registry().register(&mut client, Token(place.key()), Interest::READABLE)?; // (10)
                         place.insert((client, now)); // (7)
                     }
                 }

@@ -21,7 +21,7 @@ use crate::wire::{CHATTY_PORTS, CHECK, Notice, Probe, STAMPED, Stamp, is_reply};
 
 /// A datagram that is itself a reply is answered so often, in all.
 const REPLY_TO_REPLY: Duration = Duration::from_secs(1);
-/// After so many errors and nothing else ...
+/// After so many errors in one slice ...
 const ERRORS: usize = 8;
 /// ... receiving pauses for so long.
 const PAUSE: Duration = Duration::from_millis(100);
