@@ -220,11 +220,11 @@ fn a_closed_stdout_ends_an_instrument_with_exit_1_though_it_has_nothing_to_say_y
 fn a_ping_of_several_addresses_whose_stdout_is_closed_blames_none_of_them() {
     undisturbed(|| {
         let Some((names, addresses)) = several("unread", 2) else { return };
-        let fars = [FarTcp::on(addresses[0]), FarTcp::on(addresses[1])];
+        let fars = [FarUdp::on(addresses[0]), FarUdp::on(addresses[1])];
         let (reader, writer) = std::io::pipe().unwrap();
-        let launch = names.client(&format!("several {} --ping -W 30", addresses[0].port()));
+        let launch = names.client(&format!("several {} --ping -u -W 30", addresses[0].port()));
         let mut client = launch.stdout(Output::Given(writer.into())).start();
-        let _caller = fars[0].accept();
+        fars[0].receive();
         drop(reader);
         assert_eq!(client.wait_exit(), 1);
         let said = client.stderr.to_end().concat();
