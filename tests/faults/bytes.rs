@@ -6,7 +6,7 @@ use std::thread;
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{DEADLINE, Input, Launch, ServerBuilder, undisturbed};
+use crate::harness::{DEADLINE, Input, Launch, ServerBuilder, private_loopback, undisturbed};
 use crate::tools::{MIB, peak_memory, peak_until_exit};
 
 /// What terminals obey, what eyes do not see, and what looks like a line of ours; then noise.
@@ -99,7 +99,7 @@ fn a_hostile_client_cannot_harm_what_the_server_prints() {
 /// A server that answers every frame, or datagram, with the next of the corpus.
 fn hostile_server(udp: bool) -> SocketAddr {
     if udp {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind((private_loopback(), 0)).unwrap();
         let address = socket.local_addr().unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         thread::spawn(move || {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
-    ServerBuilder, can_be_shut_in, client_under_test, have, output, server, server_under_test, undisturbed, wait_until,
+    ServerBuilder, can_be_shut_in, client_under_test, have, output, private_loopback, server, server_under_test,
+    undisturbed, wait_until,
 };
 
 #[test]
@@ -144,7 +145,7 @@ fn the_shortest_and_the_longest_datagrams_waiting_together_are_each_answered_onc
 #[test]
 fn a_third_party_cannot_answer_a_client_or_break_its_wait() {
     undisturbed(|| {
-        let far = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let far = UdpSocket::bind((private_loopback(), 0)).unwrap();
         let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
         far.set_read_timeout(Some(crate::harness::DEADLINE)).unwrap();
         let address = far.local_addr().unwrap().to_string();

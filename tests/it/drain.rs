@@ -114,7 +114,7 @@ fn with_sockets_of_its_own_it_lasts_the_whole_time_though_nobody_is_there() {
 fn with_passed_sockets_it_lasts_until_nobody_is_left() {
     undisturbed(|| {
         // Far beyond the patience of a test.
-        let held = Held::at("127.0.0.1:0");
+        let held = Held::new();
         let mut server = held.server("--drain 600 --idle-timeout 0 --grace 600").start();
         let (mut client, mut silent, peer) = (server.client(), server.client(), held.peer());
         client.exchange("hello", "ACK");
@@ -143,7 +143,7 @@ fn with_passed_sockets_it_lasts_until_nobody_is_left() {
 
 #[test]
 fn with_passed_sockets_and_nobody_there_it_does_not_last_at_all() {
-    let held = Held::at("127.0.0.1:0");
+    let held = Held::new();
     let mut server = held.server("--drain 600").start();
     server.signal(SIGTERM);
     assert_eq!(server.wait_exit(), 0);
@@ -214,7 +214,7 @@ fn the_exit_comes_within_the_drain_the_grace_and_half_a_second() {
 #[test]
 fn who_was_told_and_does_not_go_has_the_grace_and_is_counted() {
     undisturbed(|| {
-        let held = Held::at("127.0.0.1:0");
+        let held = Held::new();
         let mut server = held.server("--drain 600 --grace 0.5").start();
         let (mut stays, mut goes) = (server.client(), server.client());
         terminate(&server);
@@ -233,7 +233,7 @@ fn who_was_told_and_does_not_go_has_the_grace_and_is_counted() {
 #[test]
 fn an_idle_client_has_its_second_in_a_drain_too_though_another_has_a_long_grace() {
     undisturbed(|| {
-        let held = Held::at("127.0.0.1:0");
+        let held = Held::new();
         let mut server = held.server("--drain 600 --grace 600 --idle-timeout 1").start();
         let (mut told, mut idle) = (server.client(), server.client());
         terminate(&server);

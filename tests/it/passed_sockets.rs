@@ -206,7 +206,7 @@ fn what_says_what_to_bind_is_refused_beside_passed_sockets() {
 fn what_waits_at_the_end_stays_for_the_next_process() {
     undisturbed(|| {
         for (format, signal) in [("text", SIGTERM), ("json", SIGINT)] {
-            let held = Held::at("127.0.0.1:0");
+            let held = Held::new();
             let mut first = held.server(&format!("--format {format}")).start();
             let (mut known, peer) = (held.client(), held.peer());
             known.exchange("hello", "ACK");
@@ -249,7 +249,7 @@ fn what_waits_at_the_end_stays_for_the_next_process() {
 
 #[test]
 fn the_loop_does_not_spin_by_a_socket_that_was_left() {
-    let held = Held::at("127.0.0.1:0");
+    let held = Held::new();
     let mut server = held.server("--grace 60").start();
     let mut lingering = held.client();
     lingering.exchange("hello", "ACK");

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{
     Client, Counts, DEADLINE, FarTcp, FarUdp, Launch, Odds, Path, Peer, Server, closed_port, end_of, fates,
-    one_of_five, server, sooner_than, tcp_service, throw, timed, udp_service, undisturbed, wait_until,
+    one_of_five, private_loopback, server, sooner_than, tcp_service, throw, timed, udp_service, undisturbed,
+    wait_until,
 };
 
 const LISTING: &str = include_str!("../path/path.rs");
@@ -153,7 +154,7 @@ fn half_closes_and_resets_are_passed_on() {
 #[test]
 fn where_nobody_listens_the_connection_is_reset_and_later_datagrams_pass() {
     undisturbed(|| {
-        let target = closed_port([127, 0, 0, 1].into());
+        let target = closed_port(private_loopback());
         let Some(path) = Path::to(target, "") else { return };
         // It may be reset before it knows that it stands.
         let outcome = TcpStream::connect(path.address()).and_then(|mut client| client.read(&mut [0; 8]));
@@ -276,7 +277,7 @@ fn in_an_outage_datagrams_are_lost_both_ways() {
 
         // Its clock starts with the first that comes.
         one_of_five(|| {
-            let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let sink = UdpSocket::bind((private_loopback(), 0)).unwrap();
             sink.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
             let Some(path) = Path::to(sink.local_addr().unwrap(), "--outage 400ms@200ms") else { return Ok(()) };
             thread::sleep(Duration::from_millis(300));

@@ -173,7 +173,7 @@ fn a_server_that_is_started_anew_behind_the_path_makes_no_false_leg() {
 
 /// A port behind which two servers take turns.
 fn turns(servers: [SocketAddr; 2]) -> SocketAddr {
-    let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let front = UdpSocket::bind((private_loopback(), 0)).unwrap();
     let address = front.local_addr().unwrap();
     thread::spawn(move || {
         let behind = servers.map(|server| {

@@ -72,7 +72,7 @@ fn it_is_told_before_the_first_client_is_let_in() {
     if !have("strace") {
         return;
     }
-    let (supervisor, held, calls) = (Supervisor::new(), Held::at("127.0.0.1:0"), Scratch::path("calls"));
+    let (supervisor, held, calls) = (Supervisor::new(), Held::new(), Scratch::path("calls"));
     let mut waiting = held.client();
     waiting.send("hello");
     // The server keeps the shell's id, which it is told of.

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 
-use super::{Client, Input, Launch, Output, Peer, ServerBuilder};
+use super::{Client, Input, Launch, Output, Peer, ServerBuilder, private_loopback};
 
 /// Starts the server with what its stdin was as the first passed descriptor; LISTEN_PID must be its own.
 const PASS_STDIN: &str = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
@@ -36,7 +36,13 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// At an address of this form, `127.0.0.1:0`.
+    /// At an address that nobody else uses.
+    #[track_caller]
+    pub(crate) fn new() -> Held {
+        Held::at(&format!("{}:0", private_loopback()))
+    }
+
+    /// At an address of this form, `[::1]:0`.
     #[track_caller]
     pub(crate) fn at(address: &str) -> Held {
         loop {

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use nix::sys::signal::Signal;
 
-use super::{Launch, Process};
+use super::{Launch, Process, private_loopback};
 
 /// What became of the datagrams of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,9 @@ impl Path {
     #[track_caller]
     pub(crate) fn to(target: SocketAddr, options: &str) -> Option<Path> {
         let target = target.to_string();
-        let words: Vec<&str> = ["127.0.0.1:0", &target].into_iter().chain(options.split_whitespace()).collect();
+        // On 127.0.0.1 the goodbye of any server to whoever had its port before would be one datagram more.
+        let own = format!("{}:0", private_loopback());
+        let words: Vec<&str> = [own.as_str(), &target].into_iter().chain(options.split_whitespace()).collect();
         let process = Launch::example("path", &words)?.start();
         let line = process.stdout.find("the path's first line", |_| true);
         let address = line.strip_prefix("path on ").and_then(|rest| rest.split_once(" to ")?.0.parse().ok());
