@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{Namespace, Scratch, have, run, undisturbed};
+use crate::harness::{Namespace, Scratch, have, one_of_five, run, undisturbed};
 
 const FLAWS: &str = include_str!("../../src/guide/flaws.md");
 const EXPERIMENTS: &str = include_str!("../../src/guide/experiments.md");
@@ -71,10 +71,15 @@ fn expect(script: &str, printed: &str) {
             place=$(mktemp -d); cd $place; mkfifo quiet
             \"$0\" \"$@\" 2>&1
             cd /; rm -r $place";
-        let ended = run(namespace.run("bash", file.0.to_str().unwrap(), within));
-        let alike = ended.out.iter().zip(&wanted).all(|(line, pattern)| is_like(line, pattern));
-        let same = alike && ended.out.len() == wanted.len();
-        assert!(same, "{script}{}\nand not\n{printed}", ended.out.join("\n"));
+        // A busy machine adds a line, or a loss before the first answer; a word that is wrong is so each time.
+        one_of_five(|| {
+            let ended = run(namespace.run("bash", file.0.to_str().unwrap(), within));
+            let alike = ended.out.iter().zip(&wanted).all(|(line, pattern)| is_like(line, pattern));
+            match alike && ended.out.len() == wanted.len() {
+                true => Ok(()),
+                false => Err(format!("{script}{}\nand not\n{printed}", ended.out.join("\n"))),
+            }
+        });
     });
 }
 

@@ -230,7 +230,7 @@ fn a_shutdown() {
         assert_eq!(server.wait_exit(), 0);
         expect(
             &server,
-            7,
+            8,
             "\
 turn: slept S s, 1 event
   the signals readable
