@@ -193,6 +193,11 @@ impl<S: Source> ReadyQueue<S> {
         is_empty
     }
 
+    /// Who waits, in no order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = S> {
+        self.standing.iter().flatten().filter(|standing| standing.waits).map(|standing| standing.source)
+    }
+
     pub(super) fn begin_turn(&mut self, now: Instant) {
         let (new_left, old_left) = (self.new.len(), self.old.len());
         self.turn = Turn { began: now, new_left, old_left, new_first: true, old_first: true, due_first: true };
@@ -201,15 +206,13 @@ impl<S: Source> ReadyQueue<S> {
     /// An event told of `source`, or somebody asks for it. One that waits already keeps its place.
     #[inline]
     pub(super) fn enqueue(&mut self, source: S, to_the_end: bool) {
-        match self.standing(source) {
+        match *self.standing(source) {
             Some(standing) if standing.source == source => {
-                standing.to_the_end |= to_the_end;
-                let waited = std::mem::replace(&mut standing.waits, true);
-                self.old_waiting += usize::from(!waited);
+                self.stand(Standing { to_the_end: standing.to_the_end | to_the_end, waits: true, ..standing });
             }
             // An earlier tenant's entry stays in its list and is skipped there.
-            vacant => {
-                *vacant = Some(Standing { source, to_the_end, is_old: false, waits: true });
+            _ => {
+                self.stand(Standing { source, to_the_end, is_old: false, waits: true });
                 match source.is_urgent() {
                     true => self.new.push_front(source),
                     false => self.new.push_back(source),
@@ -226,14 +229,13 @@ impl<S: Source> ReadyQueue<S> {
         if !waits && (slice.is_old || !slice.budget.is_well_used()) {
             return;
         }
-        let standing = self.standing(source);
-        // Somebody may have asked for it meanwhile.
-        let asked = standing.take_if(|standing| standing.source == source);
-        let waited = asked.is_some_and(|asked| asked.is_old && asked.waits);
+        // Somebody may have asked for it meanwhile; one whose deadline is over may have stood among the old all the time.
+        let asked = self.standing(source).filter(|standing| standing.source == source);
         let waits = waits || asked.is_some_and(|asked| asked.waits);
-        *standing = Some(Standing { source, to_the_end: true, is_old: true, waits });
-        self.old_waiting += usize::from(waits && !waited);
-        self.old.push_back(source);
+        self.stand(Standing { source, to_the_end: true, is_old: true, waits });
+        if !asked.is_some_and(|asked| asked.is_old) {
+            self.old.push_back(source);
+        }
     }
 
     /// The next slice of this turn. `clock` is asked only where the time decides.
@@ -287,10 +289,16 @@ impl<S: Source> ReadyQueue<S> {
     fn take(&mut self, source: Option<S>, is_old: bool) -> Option<Standing<S>> {
         let source = source?;
         let taken = self.standing(source).take_if(|standing| standing.source == source && standing.is_old == is_old);
-        if let Some(Standing { is_old: true, waits: true, .. }) = taken {
-            self.old_waiting -= 1;
-        }
+        self.old_waiting -= usize::from(taken.is_some_and(Standing::is_waiting_old));
         taken
+    }
+
+    /// Writes the entry of its source. The one in its place may be an earlier tenant's, which waits no longer.
+    #[inline]
+    fn stand(&mut self, standing: Standing<S>) {
+        let before = self.standing(standing.source).replace(standing);
+        self.old_waiting += usize::from(standing.is_waiting_old());
+        self.old_waiting -= usize::from(before.is_some_and(Standing::is_waiting_old));
     }
 
     #[inline]
@@ -304,6 +312,11 @@ impl<S: Source> ReadyQueue<S> {
 }
 
 impl<S> Standing<S> {
+    #[inline]
+    fn is_waiting_old(self) -> bool {
+        self.is_old && self.waits
+    }
+
     #[inline]
     fn slice(self, now: Instant) -> Slice<S> {
         Slice { source: self.source, now, is_old: self.is_old, budget: Budget::new(self.to_the_end) }

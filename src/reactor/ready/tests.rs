@@ -31,8 +31,7 @@ impl Turns {
         let source = slice.source();
         self.now += span;
         if spends {
-            slice.budget.spend(SLICE_MESSAGES);
-            assert!(!slice.budget.may_tell());
+            use_up(&mut slice);
         }
         self.queue.put_back(slice);
         Some(source)
@@ -46,6 +45,12 @@ impl Turns {
     fn begin_turn(&mut self) {
         self.queue.begin_turn(self.now);
     }
+}
+
+/// Uses all of a slice, so that it is cut off.
+fn use_up(slice: &mut Slice<Who>) {
+    slice.budget.spend(SLICE_MESSAGES);
+    assert!(!slice.budget.may_tell());
 }
 
 fn peers(slots: std::ops::Range<u32>) -> Vec<Who> {
@@ -169,6 +174,37 @@ fn an_entry_of_an_earlier_tenant_hides_nothing_of_the_later_one() {
     turns.queue.enqueue(peer(0, 2), false);
     turns.begin_turn();
     assert_eq!(turns.serve_all(Duration::ZERO, false), [peer(1, 0), peer(0, 2)]);
+    // Nor does it keep anybody awake.
+    assert!(turns.queue.is_empty());
+}
+
+#[test]
+fn one_that_is_cut_off_in_an_earlier_tenants_place_does_not_leave_it_waiting() {
+    let mut turns = Turns::new([peer(0, 0)]);
+    assert_eq!(turns.serve(MS, true), Some(peer(0, 0)));
+    // The successor's deadline is over before an event names it.
+    let mut due = turns.queue.due(peer(0, 1), turns.now).unwrap();
+    use_up(&mut due);
+    turns.queue.put_back(due);
+    turns.begin_turn();
+    assert_eq!(turns.serve_all(Duration::ZERO, false), [peer(0, 1)]);
+    assert!(turns.queue.is_empty());
+}
+
+#[test]
+fn who_stands_among_the_old_when_its_deadline_is_over_stands_there_once() {
+    let mut turns = Turns::new([peer(0, 0)]);
+    assert_eq!(turns.serve(MS, true), Some(peer(0, 0)));
+    for _ in 0..3 {
+        let mut due = turns.queue.due(peer(0, 0), turns.now).unwrap();
+        use_up(&mut due);
+        turns.queue.put_back(due);
+        turns.begin_turn();
+    }
+    assert_eq!(turns.serve_all(Duration::ZERO, true), [peer(0, 0)]);
+    turns.begin_turn();
+    assert_eq!(turns.serve_all(Duration::ZERO, false), [peer(0, 0)]);
+    assert!(turns.queue.is_empty());
 }
 
 #[test]
