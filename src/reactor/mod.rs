@@ -240,7 +240,10 @@ impl<S: Source> Reactor<S> {
         let told = self.events.iter().filter_map(|event| Some((S::of(event.token())?, Readiness::of(event))));
         self.seen = told.collect();
         self.untold = Some(slept);
-        if self.seen.is_empty() || self.seen.iter().any(|(source, _)| !source.is_of_trace()) {
+        // One whom the turn before had no time for has no event.
+        let served = self.seen.iter().map(|(source, _)| *source).chain(self.ready.waiting());
+        let outlets = served.map(S::is_of_trace).collect::<Vec<_>>();
+        if outlets.is_empty() || outlets.contains(&false) {
             self.tell_turn();
         }
     }

@@ -43,3 +43,18 @@ fn a_wait_is_never_shorter_than_it_was_told() {
     let deadline = Instant::now() + Duration::from_micros(2500);
     assert!(reactor.wait(Some(deadline)).unwrap() >= deadline);
 }
+
+/// The way out itself may be one whom the turn before had no time for.
+#[test]
+fn a_turn_for_the_sake_of_the_trace_alone_is_not_told() {
+    let is_told_where_these_wait = |sources: &[Who]| {
+        let mut reactor = Reactor::new().unwrap();
+        sources.iter().for_each(|&source| reactor.ask(source));
+        reactor.trace_turn(Duration::ZERO);
+        reactor.is_told()
+    };
+    assert!(!is_told_where_these_wait(&[Who::Outlet]));
+    assert!(is_told_where_these_wait(&[Who::Outlet, Who::Listener]));
+    assert!(is_told_where_these_wait(&[Who::Datagrams]));
+    assert!(is_told_where_these_wait(&[]));
+}

@@ -125,17 +125,19 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A program with three sources of one and many peers.
+    /// A program with four sources of one and many peers.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(in crate::reactor) enum Who {
         Signals,
         Listener,
         Datagrams,
+        /// The trace's way out.
+        Outlet,
         Peer(Key),
     }
 
     impl Source for Who {
-        const SINGLE: &'static [Who] = &[Who::Signals, Who::Listener, Who::Datagrams];
+        const SINGLE: &'static [Who] = &[Who::Signals, Who::Listener, Who::Datagrams, Who::Outlet];
 
         fn of_key(key: Key) -> Who {
             Who::Peer(key)
@@ -144,12 +146,16 @@ pub(super) mod tests {
         fn key(self) -> Option<Key> {
             match self {
                 Who::Peer(key) => Some(key),
-                Who::Signals | Who::Listener | Who::Datagrams => None,
+                Who::Signals | Who::Listener | Who::Datagrams | Who::Outlet => None,
             }
         }
 
         fn is_urgent(self) -> bool {
             self == Who::Signals
+        }
+
+        fn is_of_trace(self) -> bool {
+            self == Who::Outlet
         }
     }
 
