@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 /// Each mode, short.
-const MODES: [&str; 4] = ["-m hello", "-z", "--ping -c 2 -i 0.01", "--find-idle 0.2"];
+const MODES: [&str; 4] = ["-m hello", "-z", "--ping -c 2 -i 0", "--find-idle 0.2"];
 
 /// A server that loopback reaches from any address.
 fn far_server() -> Server {
