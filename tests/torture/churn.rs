@@ -1,5 +1,7 @@
 //! Connections that come and go, and connections that only stay: descriptors return, memory is flat.
 
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,6 +37,44 @@ fn a_thousand_idle_connections_cost_next_to_nothing() {
 #[ignore = "needs a descriptor limit of 10,100"]
 fn ten_thousand_idle_connections_cost_next_to_nothing() {
     idle(10_000);
+}
+
+/// Whoever was cut in the middle of a slice left its place in the queue to the next one in its slot.
+#[test]
+fn floods_that_are_turned_away_and_come_again_leave_a_server_at_rest() {
+    const AT_ONCE: usize = 24;
+    const RETURNS: usize = 3000;
+    let _alone = alone();
+    let server = ServerBuilder::new("-q -t --framing lines --max-connections 1").start();
+    let mut resident = server.quiet_client();
+    resident.exchange("hello\n", "ACK\n");
+    let mut floods: Vec<_> = (0..AT_ONCE).map(|_| flood(server.tcp())).collect();
+    let lines = b"x\n".repeat(100_000);
+    let mut returns = 0;
+    while returns < RETURNS {
+        for flood_again in &mut floods {
+            match flood_again.write(&lines) {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                    *flood_again = flood(server.tcp());
+                    returns += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    drop(floods);
+    wait_until("rest", || {
+        let cpu = server.proc().cpu();
+        thread::sleep(Duration::from_millis(200));
+        (server.proc().cpu() == cpu).then_some(())
+    });
+}
+
+/// A connection that is written to without waiting.
+fn flood(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    stream
 }
 
 fn churn(connections: usize) {
