@@ -239,10 +239,11 @@ impl Server {
             }
         }
         while let Some(key) = self.roster.overstayed_at(now) {
-            let Some((_, saw_all)) = self.look_again(key) else {
+            // Once, for its end may wait there: what it still sends saves nobody whose time is over.
+            if self.look_again(key).is_none() {
                 return swept;
-            };
-            if saw_all && self.roster.overstayed_at(now) == Some(key) {
+            }
+            if self.roster.overstayed_at(now) == Some(key) {
                 swept += 1;
                 let parted = self.roster.get_mut(key).is_none_or(|peer| peer.has_parted_before());
                 if let Some(ending) = &mut self.ending {
