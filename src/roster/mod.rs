@@ -34,8 +34,6 @@ pub struct Roster {
     framing: Framing,
     longest: usize,
     idle_timeout: Option<Duration>,
-    /// The end has come: who is dismissed now may stay until ...
-    is_ending: bool,
     /// ... this, and nobody beyond it. `None`: never.
     end: Option<Instant>,
     /// Clients, longest without progress first.
@@ -61,7 +59,6 @@ impl Roster {
             framing,
             longest,
             idle_timeout,
-            is_ending: false,
             end: None,
             idle: Lru::default(),
             unnamed: Lru::default(),
@@ -151,16 +148,15 @@ impl Roster {
         }
     }
 
-    /// Its last word is queued: from now on it lingers, for a second, or until the end where that is known.
+    /// Its last word is queued: from now on it lingers for a second, but not beyond the end.
     pub fn dismiss(&mut self, key: Key, now: Instant) {
-        let until = if self.is_ending { None } else { now.checked_add(LINGER) };
-        if self.part(key, until) {
+        if self.part(key, now.checked_add(LINGER)) {
             self.lingering.touch(key.slot());
         }
     }
 
-    /// Its last word is queued, that the server ends, before the end has come for all: it lingers until then (`None`:
-    /// until the end, where that is known). Of two, the first may not stay longer.
+    /// Its last word is queued, that the server ends: it lingers until then (`None`: until the end, where that is known).
+    /// Of two, the first may not stay longer.
     pub fn see_off(&mut self, key: Key, until: Option<Instant>) {
         if self.part(key, until) {
             self.seen_off.touch(key.slot());
@@ -241,7 +237,6 @@ impl Roster {
     /// From now on nobody idles, and nobody lingers beyond `until` (`None`: never).
     pub fn end_at(&mut self, until: Option<Instant>) {
         self.idle_timeout = None;
-        self.is_ending = true;
         self.end = until;
     }
 
@@ -297,10 +292,10 @@ impl Roster {
         fronts.into_iter().flatten().filter_map(due).min_by_key(|(_, due)| *due)
     }
 
-    /// The one that has lingered for longest: its place may be wanted.
+    /// The one that has lingered for longest: its place may be wanted. Who was told that the server ends keeps it: it was
+    /// a client a moment ago.
     pub fn longest_lingering(&self) -> Option<Key> {
-        let front = self.lingering.front().or_else(|| self.seen_off.front());
-        self.peers.tenant(front?).map(|(key, _)| key)
+        self.peers.tenant(self.lingering.front()?).map(|(key, _)| key)
     }
 
     /// Clients: open or finishing, the unnamed among them.

@@ -58,7 +58,7 @@ pub struct Peer {
     half_closed: bool,
     /// Until when it may linger, once dismissed; `None`: until the end of the roster.
     pub(super) until: Option<Instant>,
-    /// It was told that the server ends, before all were.
+    /// It was told that the server ends.
     pub(super) seen_off: bool,
 }
 
@@ -95,9 +95,9 @@ impl Peer {
         matches!(self.state, State::Unnamed | State::Open | State::Finishing)
     }
 
-    /// Whether it was told to go, or turned away, before the end came: what becomes of it is no cut of the end's.
+    /// Whether it was told to go, or turned away, for another reason than the end: what becomes of it is no cut of the end's.
     pub fn has_parted_before(&self) -> bool {
-        self.refused || (self.until.is_some() && !self.seen_off)
+        self.state == State::Dismissed && !self.seen_off
     }
 
     /// Sends what it is owed, as far as it takes it; behind the last word of a dismissed one its writing side is shut.

@@ -163,7 +163,7 @@ impl Server {
             turn_away(stream, self.settings.framing);
             return self.tell_refused(peer, refusal);
         }
-        if !full && self.roster.len() >= self.room {
+        if refusal.is_none() && self.roster.len() >= self.room {
             // Those who were told to go make room first.
             self.hurry_one();
         }

@@ -158,10 +158,13 @@ impl Server {
     /// more input, and time to take it all before it is closed.
     pub(super) fn dismiss(&mut self, key: Key, notice: Option<Notice>, reason: Reason, now: Instant) {
         self.record_parting(key, reason, now);
-        if reason == Reason::Shutdown && !self.is_closing() {
-            self.roster.see_off(key, self.settings.grace.and_then(|grace| now.checked_add(grace)));
-        } else {
-            self.roster.dismiss(key, now);
+        match reason {
+            // The time of a drain is not the end's.
+            Reason::Shutdown if self.is_closing() => self.roster.see_off(key, None),
+            Reason::Shutdown => {
+                self.roster.see_off(key, self.settings.grace.and_then(|grace| now.checked_add(grace)));
+            }
+            _ => self.roster.dismiss(key, now),
         }
         self.say_last(key, notice);
     }

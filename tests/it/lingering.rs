@@ -1,9 +1,12 @@
 //! Who was told why it is cut has one second to take it, whatever the grace, and keeps nobody out.
 
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Server, ServerBuilder, one_of_five, undisturbed, wait_until};
+use nix::sys::signal::Signal::{SIGCONT, SIGSTOP, SIGTERM};
+
+use crate::harness::{Client, Server, ServerBuilder, one_of_five, private_loopback, undisturbed, wait_until};
 
 /// What a client that lingers is given.
 const SECOND: Duration = Duration::from_secs(1);
@@ -99,6 +102,75 @@ fn who_was_told_that_the_server_is_full_has_a_second() {
     });
 }
 
+#[test]
+fn whose_message_was_too_long_has_a_second_at_the_end_of_the_server_too() {
+    let mut server = operated("--framing lines --max-message 16");
+    server.signal(SIGSTOP);
+    // It comes out of the backlog, and is read when the end has begun.
+    let mut client = server.quiet_client();
+    client.send([b'x'; 100]);
+    server.signal(SIGTERM);
+    server.signal(SIGCONT);
+    client.expect_last("message too long\n");
+    // Its grace of an hour is for those who were told of the end.
+    assert_eq!(server.wait_exit(), 0);
+    assert!(!server.stdout.to_end().iter().any(|line| line.starts_with("connections cut")));
+    drop(client);
+}
+
+#[test]
+fn who_is_refused_for_its_address_takes_nobodys_second() {
+    one_of_five(|| {
+        let server = operated("--framing lines --max-message 16 --max-connections 2 --max-per-address 1");
+        let descriptors = server.proc().descriptors();
+        let mut resident = server.client();
+        let elsewhere = SocketAddr::new(private_loopback(), 0);
+        let mut told = Client::connect_from(elsewhere, server.tcp());
+        told.send([b'x'; 100]);
+        told.expect_last("message too long\n");
+        let mut refused = server.quiet_client();
+        refused.expect_last("server is full\n");
+        resident.exchange("hello\n", "ACK\n");
+        match server.proc().descriptors() - descriptors {
+            3 => Ok(()),
+            left => Err(format!("one of three was cut: {left} are left")),
+        }
+    });
+}
+
+#[test]
+fn who_is_told_of_the_end_makes_no_room_for_those_who_come_then() {
+    let server = ServerBuilder::new("-t --max-connections 2 --grace 2").start();
+    let held = [server.client(), server.client()];
+    server.signal(SIGSTOP);
+    // More than are accepted in one slice.
+    drop((0..200).map(|_| server.quiet_client()).collect::<Vec<_>>());
+    server.signal(SIGTERM);
+    server.signal(SIGCONT);
+    expect_cut(server, &held);
+}
+
+#[test]
+fn who_was_told_of_the_end_in_a_drain_makes_no_room_either() {
+    undisturbed(|| {
+        let server = ServerBuilder::new("-t --max-connections 2 --grace 2 --drain 1").start();
+        let mut held = [server.client(), server.client()];
+        server.signal(SIGTERM);
+        server.stdout.find("that it ends", |line| line == "server is shutting down");
+        let last = "ACKserver is shutting down";
+        held.iter_mut().for_each(|client| client.exchange("hello", last));
+        (0..2).for_each(|_| server.quiet_client().exchange("hello", last));
+        expect_cut(server, &held);
+    });
+}
+
+/// They stay to the end of the grace, when they are cut.
+#[track_caller]
+fn expect_cut(mut server: Server, held: &[Client]) {
+    assert_eq!(server.wait_exit(), 0);
+    assert_eq!(server.stdout.to_end().last().unwrap(), &format!("connections cut: {}", held.len()));
+}
+
 /// Those who left in the same turn hold their descriptors until its end, and no place.
 #[test]
 fn the_lingering_keep_their_second_where_others_have_made_room_in_the_same_turn() {
@@ -113,11 +185,11 @@ fn the_lingering_keep_their_second_where_others_have_made_room_in_the_same_turn(
             active.iter_mut().for_each(|client| client.exchange("hello", "ACK"));
             cut(&mut server).then_some(())
         });
-        server.signal(nix::sys::signal::Signal::SIGSTOP);
+        server.signal(SIGSTOP);
         drop(active);
         let mut newcomers: Vec<_> = (0..4).map(|_| server.quiet_client()).collect();
         newcomers.iter_mut().for_each(|client| client.send("hello"));
-        server.signal(nix::sys::signal::Signal::SIGCONT);
+        server.signal(SIGCONT);
         newcomers.iter_mut().for_each(|client| client.expect("ACK"));
         match server.proc().descriptors() {
             left if left == descriptors + 8 => Ok(()),
