@@ -77,6 +77,19 @@ pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
+/// As [`wait_until`] where something is dropped: a test that fails already is told of, and not of this.
+#[allow(dead_code, reason = "not every tree of tests drops such things")]
+pub(crate) fn wait_to_part(what: &str, mut is_done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_done() {
+        if Instant::now() >= deadline {
+            assert!(thread::panicking(), "waited {DEADLINE:?} in vain for {what}");
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Waits until a figure stands still for so long, and gives it. As long as it moves there is progress, and more patience.
 #[track_caller]
 pub(crate) fn settled<T: PartialEq>(still: Duration, mut figure: impl FnMut() -> T) -> T {
