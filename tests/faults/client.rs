@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::SIGKILL;
 
 use crate::harness::{Input, Launch, Lines, Output, server, undisturbed};
-use crate::tools::{MIB, Scratch, peak_until_exit};
+use crate::tools::{MIB, Scratch, peak_memory, peak_until_exit};
 
 /// A server for one client, in the hands of `talk`.
 fn far(talk: impl FnOnce(TcpStream) + Send + 'static) -> (String, JoinHandle<()>) {
@@ -94,8 +94,9 @@ fn a_server_that_floods_acks_nobody_asked_for_costs_no_memory_and_is_reported() 
     let null = || Output::Given(Stdio::null());
     let launch = Launch::client(&[&address, "--framing", "lines"]).stdout(null()).stderr(null());
     let mut client = launch.stdin(Input::Pipe).start();
+    let before = peak_memory(&client).unwrap();
     client.type_in("hello\n");
-    let peak = peak_until_exit(&mut client);
+    let peak = peak_until_exit(&mut client, before);
     assert_eq!(client.wait_exit(), 1);
     println!("{} ACKs for one message: {peak} bytes of memory", 32 * 8192);
     assert!(peak < 24 * MIB);
@@ -205,11 +206,12 @@ fn much_input(mebibytes: u64) {
     let args = [&*address, "--framing", "lines", "--window", "4096", "--format", "json"];
     let mut client =
         Launch::client(&args).stdin(Input::Given(stdin.into())).stdout(Output::Given(Stdio::null())).start();
+    let before = peak_memory(&client).unwrap();
     let feeding = thread::spawn(move || {
         feed_lines(feed, mebibytes * MIB / LINE as u64, LINE);
     });
     let since = Instant::now();
-    let peak = peak_until_exit(&mut client);
+    let peak = peak_until_exit(&mut client, before);
     assert_eq!(client.wait_exit(), 0);
     println!("{mebibytes} MiB on stdin, {:?}: {peak} bytes of memory at the most", since.elapsed());
     assert!(peak < 24 * MIB, "{peak} bytes");

@@ -222,25 +222,33 @@ def nobody_answers(message, network):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
             peer.settimeout(10)
             peer.connect(("127.0.0.1", server.port))
+            waits = []
+
+            def exchanges():
+                began = time.monotonic()
+                for _ in range(20):
+                    since = time.monotonic()
+                    peer.send(message)
+                    check(peer.recv(100).startswith(b"check"), "a real client is answered")
+                    waits.append(time.monotonic() - since)
+                return time.monotonic() - began
+
+            # What they take of this machine as it is.
+            before = exchanges()
             for number in range(600):
                 # Neighbours of other rounds are known to be away.
                 forge(f"10.66.{network + attempt}.{number % 200 + 2}", 4000, "10.66.0.1", server.port, message)
-            waits, began = [], time.monotonic()
-            for _ in range(20):
-                since = time.monotonic()
-                peer.send(message)
-                check(peer.recv(100).startswith(b"check"), "a real client is answered")
-                waits.append(time.monotonic() - since)
-            took = time.monotonic() - began
+            waits.clear()
+            took = exchanges()
         received, answered, unanswered = server.settled()
         print(f"600 datagrams of {len(message)} bytes from 200 neighbours that are not there: 20 exchanges over loopback took "
-              f"{took:.3f} s, the longest {max(waits):.3f} s; in/out/unanswered {(received, answered, unanswered)}")
-        check(received == 621, "every datagram is received")
+              f"{took:.3f} s ({before:.3f} s before), the longest {max(waits):.3f} s; in/out/unanswered {(received, answered, unanswered)}")
+        check(received == 641, "every datagram is received")
         check(answered + unanswered == received, "what was dropped is counted")
         server.end()
-        if took <= 0.2:
+        if took <= before + 0.2:
             return
-    check(False, "20 exchanges take 0.2 s at the most")
+    check(False, "20 exchanges take 0.2 s more at the most")
 
 
 def no_room():

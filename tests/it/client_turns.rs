@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGINT;
 
 use crate::harness::{
-    FarTcp, Input, Output, Scratch, client_to, end_of, run, server, sooner_than, start, timed, undisturbed,
+    FarTcp, Input, Output, Scratch, client_to, end_of, run, server, settled, sooner_than, start, timed, undisturbed,
 };
 
 #[test]
@@ -20,6 +20,8 @@ fn a_burst_of_replies_into_a_file_is_written_whole() {
     let stdin = Input::Given(File::open(&lines.0).unwrap().into());
     let stdout = Output::Given(File::options().write(true).open(&out.0).unwrap().into());
     let mut client = launch.stdin(stdin).stdout(stdout).start();
+    // On a busy machine so many take long.
+    settled(Duration::from_secs(1), || out.0.metadata().unwrap().len());
     assert_eq!(client.wait_exit(), 0);
     let replies = std::fs::read_to_string(&out.0).unwrap();
     assert_eq!(replies.lines().filter(|line| line.contains("\"reply\"")).count(), 20_000);

@@ -76,7 +76,8 @@ fn short_lives(server: &Server, messages: u64) {
 #[track_caller]
 fn run(tool: &str, args: &str, load: Load, messages: u64) {
     let under_tool = format!("exec {tool} \"$@\"");
-    let mut server = ServerBuilder::new(args).with(|launch| launch.through_shell(&under_tool)).operated().start();
+    let mut server =
+        ServerBuilder::new(args).with(|launch| launch.through_shell(&under_tool)).operated().start_under_a_tool();
     load(&server, messages);
     server.type_in("shutdown\n");
     assert_eq!(server.wait_exit(), 0);

@@ -39,27 +39,33 @@ fn expect_closed_in_a_second(server: &Server, descriptors: usize, since: Instant
 
 #[test]
 fn the_lingering_are_neither_listed_nor_counted() {
-    let (mut server, _lingering, _) = full_of_the_idle();
-    assert_eq!(server.stat("connections"), 0.0);
-    server.ask("clients", |line| line == "0 clients");
+    undisturbed(|| {
+        let (mut server, _lingering, _) = full_of_the_idle();
+        assert_eq!(server.stat("connections"), 0.0);
+        server.ask("clients", |line| line == "0 clients");
+    });
 }
 
 #[test]
 fn the_next_client_is_admitted_as_soon_as_the_idle_are_told() {
-    let (server, _lingering, _) = full_of_the_idle();
-    server.quiet_client().exchange("hello", "ACK");
+    undisturbed(|| {
+        let (server, _lingering, _) = full_of_the_idle();
+        server.quiet_client().exchange("hello", "ACK");
+    });
 }
 
 #[test]
 fn the_lingering_go_first_when_the_server_is_full() {
-    let (server, mut lingering, descriptors) = full_of_the_idle();
-    let mut newcomers: Vec<_> = (0..4).map(|_| server.quiet_client()).collect();
-    newcomers.iter_mut().for_each(|client| client.exchange("hello", "ACK"));
-    // As many as were admitted have been cut at once: no descriptor more than the limit is held.
-    assert!(server.proc().descriptors() <= descriptors + 4, "they are held beside four others");
-    lingering.iter_mut().for_each(|client| client.expect_last("idle timeout"));
-    server.quiet_client().expect_last("server is full");
-    newcomers.iter_mut().for_each(|client| client.exchange("hello again", "ACK"));
+    undisturbed(|| {
+        let (server, mut lingering, descriptors) = full_of_the_idle();
+        let mut newcomers: Vec<_> = (0..4).map(|_| server.quiet_client()).collect();
+        newcomers.iter_mut().for_each(|client| client.exchange("hello", "ACK"));
+        // As many as were admitted have been cut at once: no descriptor more than the limit is held.
+        assert!(server.proc().descriptors() <= descriptors + 4, "they are held beside four others");
+        lingering.iter_mut().for_each(|client| client.expect_last("idle timeout"));
+        server.quiet_client().expect_last("server is full");
+        newcomers.iter_mut().for_each(|client| client.exchange("hello again", "ACK"));
+    });
 }
 
 #[test]

@@ -60,117 +60,125 @@ pub(crate) fn samples(page: &str) -> HashMap<String, f64> {
 
 #[test]
 fn the_page_tells_what_happened() {
-    let (mut server, door) = watched("-t -u --framing lines --max-connections 2 --max-message 8 --idle-timeout 2");
-    let address = server.tcp();
-    let idle = Client::connect(address);
-    server.stdout.find("the idle cut", |line| line.ends_with("disconnected (idle)"));
-    drop(idle);
-    server.client().exchange("one\ntwo\n", "ACK\nACK\n");
-    server.stdout.find("a clean end", |line| line.ends_with("disconnected (closed)"));
-    server.client().exchange("much too long\n", "message too long\n");
-    server.client().reset();
-    server.stdout.find("a reset", |line| line.ends_with("disconnected (reset)"));
-    let told = server.client();
-    server.type_in(&format!("close {}\n", told.name()));
-    server.stdout.find("a cut", |line| line.ends_with("disconnected (operator)"));
-    let mut stays = [server.client(), server.client()];
-    Client::connect(address).expect_last("server is full\n");
-    server.peer().check("hello");
-    server.peer().check("hey");
-    stays.iter_mut().for_each(|client| client.exchange("\n", "ACK\n"));
-    let samples = samples(&page(door));
-    let value = |name: &str| samples.get(name).copied().unwrap_or_else(|| panic!("no {name} in {samples:#?}"));
-    let closed = |reason: &str| value(&format!("connections_closed_total{{reason=\"{reason}\"}}"));
-    // The two that stay may have been silent for too long by now.
-    let late = closed("idle") - 1.0;
-    for (name, expected) in [
-        ("connections", 2.0 - late),
-        ("connections_max", 2.0),
-        ("connections_accepted_total", 7.0),
-        ("connections_refused_total{reason=\"full\"}", 1.0),
-        ("connections_refused_total{reason=\"address\"}", 0.0),
-        ("messages_total{protocol=\"tcp\"}", 4.0),
-        ("messages_total{protocol=\"udp\"}", 2.0),
-        ("acknowledgements_total{protocol=\"tcp\"}", 4.0),
-        ("acknowledgements_total{protocol=\"udp\"}", 2.0),
-        ("message_bytes_total{protocol=\"tcp\"}", 6.0),
-        ("message_bytes_total{protocol=\"udp\"}", 8.0),
-        ("datagrams_unanswered_total", 0.0),
-        ("transcript_lines_dropped_total", 0.0),
-        (&format!("build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1.0),
-    ] {
-        assert!((value(name) - expected).abs() < 0.1, "{name}: {} and not {expected}", value(name));
-    }
-    for (reason, expected) in
-        [("closed", 1.0), ("too long", 1.0), ("reset", 1.0), ("operator", 1.0), ("shutdown", 0.0), ("error", 0.0)]
-    {
-        assert!((closed(reason) - expected).abs() < 0.1, "{reason}: {}", closed(reason));
-    }
-    let turns = value("turn_seconds_count");
-    assert!(turns > 10.0 && value("turn_seconds_sum") > 0.0, "{samples:#?}");
-    assert!((value("turn_seconds_bucket{le=\"+Inf\"}") - turns).abs() < 0.1, "{samples:#?}");
+    undisturbed(|| {
+        let (mut server, door) = watched("-t -u --framing lines --max-connections 2 --max-message 8 --idle-timeout 2");
+        let address = server.tcp();
+        let idle = Client::connect(address);
+        server.stdout.find("the idle cut", |line| line.ends_with("disconnected (idle)"));
+        drop(idle);
+        server.client().exchange("one\ntwo\n", "ACK\nACK\n");
+        server.stdout.find("a clean end", |line| line.ends_with("disconnected (closed)"));
+        server.client().exchange("much too long\n", "message too long\n");
+        server.client().reset();
+        server.stdout.find("a reset", |line| line.ends_with("disconnected (reset)"));
+        let told = server.client();
+        server.type_in(&format!("close {}\n", told.name()));
+        server.stdout.find("a cut", |line| line.ends_with("disconnected (operator)"));
+        let mut stays = [server.client(), server.client()];
+        Client::connect(address).expect_last("server is full\n");
+        server.peer().check("hello");
+        server.peer().check("hey");
+        stays.iter_mut().for_each(|client| client.exchange("\n", "ACK\n"));
+        let samples = samples(&page(door));
+        let value = |name: &str| samples.get(name).copied().unwrap_or_else(|| panic!("no {name} in {samples:#?}"));
+        let closed = |reason: &str| value(&format!("connections_closed_total{{reason=\"{reason}\"}}"));
+        // The two that stay may have been silent for too long by now.
+        let late = closed("idle") - 1.0;
+        for (name, expected) in [
+            ("connections", 2.0 - late),
+            ("connections_max", 2.0),
+            ("connections_accepted_total", 7.0),
+            ("connections_refused_total{reason=\"full\"}", 1.0),
+            ("connections_refused_total{reason=\"address\"}", 0.0),
+            ("messages_total{protocol=\"tcp\"}", 4.0),
+            ("messages_total{protocol=\"udp\"}", 2.0),
+            ("acknowledgements_total{protocol=\"tcp\"}", 4.0),
+            ("acknowledgements_total{protocol=\"udp\"}", 2.0),
+            ("message_bytes_total{protocol=\"tcp\"}", 6.0),
+            ("message_bytes_total{protocol=\"udp\"}", 8.0),
+            ("datagrams_unanswered_total", 0.0),
+            ("transcript_lines_dropped_total", 0.0),
+            (&format!("build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1.0),
+        ] {
+            assert!((value(name) - expected).abs() < 0.1, "{name}: {} and not {expected}", value(name));
+        }
+        for (reason, expected) in
+            [("closed", 1.0), ("too long", 1.0), ("reset", 1.0), ("operator", 1.0), ("shutdown", 0.0), ("error", 0.0)]
+        {
+            assert!((closed(reason) - expected).abs() < 0.1, "{reason}: {}", closed(reason));
+        }
+        let turns = value("turn_seconds_count");
+        assert!(turns > 10.0 && value("turn_seconds_sum") > 0.0, "{samples:#?}");
+        assert!((value("turn_seconds_bucket{le=\"+Inf\"}") - turns).abs() < 0.1, "{samples:#?}");
+    });
 }
 
 #[test]
 fn prometheus_has_nothing_to_say_against_the_page() {
-    if !have("promtool") {
-        return;
-    }
-    for args in ["-t -u", "-t", "-u --format json"] {
-        let (server, door) = watched(args);
-        let page = page(door);
-        let check = Launch::program("promtool", &["check", "metrics"]).stdin(Input::Pipe);
-        let mut promtool = check.start();
-        promtool.type_in(&page);
-        promtool.end_input();
-        assert_eq!(promtool.wait_exit(), 0, "{:?}\n{page}", promtool.stderr.to_end());
-        let said = [promtool.stdout.to_end(), promtool.stderr.to_end()].concat();
-        assert_eq!(said, [""; 0], "{page}");
-        drop(server);
-    }
+    undisturbed(|| {
+        if !have("promtool") {
+            return;
+        }
+        for args in ["-t -u", "-t", "-u --format json"] {
+            let (server, door) = watched(args);
+            let page = page(door);
+            let check = Launch::program("promtool", &["check", "metrics"]).stdin(Input::Pipe);
+            let mut promtool = check.start();
+            promtool.type_in(&page);
+            promtool.end_input();
+            assert_eq!(promtool.wait_exit(), 0, "{:?}\n{page}", promtool.stderr.to_end());
+            let said = [promtool.stdout.to_end(), promtool.stderr.to_end()].concat();
+            assert_eq!(said, [""; 0], "{page}");
+            drop(server);
+        }
+    });
 }
 
 #[test]
 fn each_request_has_its_answer() {
-    let (_server, door) = watched("");
-    let long = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4096));
-    for (request, status) in [
-        ("GET /metrics HTTP/1.0\r\n\r\n", "200 OK"),
-        ("GET /metrics?x=y HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
-        ("POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "405 Method Not Allowed"),
-        ("nonsense\r\n\r\n", "400 Bad Request"),
-        (&long, "400 Bad Request"),
-    ] {
-        let (head, body) = answer(door, request);
-        assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request:.40}: {head}");
-        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{request:.40}: {head}");
-        assert!(head.contains("\r\nConnection: close") && !body.is_empty(), "{request:.40}: {head}");
-        assert_eq!(head.contains("\r\nAllow: GET, HEAD"), status.starts_with("405"), "{head}");
-    }
-    let (head, body) = answer(door, "HEAD /metrics HTTP/1.1\r\n\r\n");
-    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && body.is_empty(), "{head}\n{body}");
+    undisturbed(|| {
+        let (_server, door) = watched("");
+        let long = format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4096));
+        for (request, status) in [
+            ("GET /metrics HTTP/1.0\r\n\r\n", "200 OK"),
+            ("GET /metrics?x=y HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
+            ("POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "405 Method Not Allowed"),
+            ("nonsense\r\n\r\n", "400 Bad Request"),
+            (&long, "400 Bad Request"),
+        ] {
+            let (head, body) = answer(door, request);
+            assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request:.40}: {head}");
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{request:.40}: {head}");
+            assert!(head.contains("\r\nConnection: close") && !body.is_empty(), "{request:.40}: {head}");
+            assert_eq!(head.contains("\r\nAllow: GET, HEAD"), status.starts_with("405"), "{head}");
+        }
+        let (head, body) = answer(door, "HEAD /metrics HTTP/1.1\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && body.is_empty(), "{head}\n{body}");
+    });
 }
 
 #[test]
 fn a_request_may_come_in_pieces_and_its_sender_may_end_behind_it() {
-    let (server, door) = watched("");
-    let mut bystander = server.client();
-    let mut visitor = Client::connect(door);
-    for piece in REQUEST.as_bytes().chunks(3) {
-        visitor.send(piece);
-        // By then it has been read.
-        bystander.exchange("hello", "ACK");
-    }
-    visitor.finish_writing();
-    assert!(visitor.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n"));
-    let mut silent = Client::connect(door);
-    silent.finish_writing();
-    silent.expect_end();
-    let mut torn = Client::connect(door);
-    torn.send("GET /met");
-    torn.finish_writing();
-    assert!(torn.read_to_end().starts_with(b"HTTP/1.1 400 "));
+    undisturbed(|| {
+        let (server, door) = watched("");
+        let mut bystander = server.client();
+        let mut visitor = Client::connect(door);
+        for piece in REQUEST.as_bytes().chunks(7) {
+            visitor.send(piece);
+            // By then it has been read.
+            bystander.exchange("hello", "ACK");
+        }
+        visitor.finish_writing();
+        assert!(visitor.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n"));
+        let mut silent = Client::connect(door);
+        silent.finish_writing();
+        silent.expect_end();
+        let mut torn = Client::connect(door);
+        torn.send("GET /met");
+        torn.finish_writing();
+        assert!(torn.read_to_end().starts_with(b"HTTP/1.1 400 "));
+    });
 }
 
 /// Goes on until the visitor is cut.
@@ -212,24 +220,26 @@ fn a_visitor_has_a_second_whatever_it_does() {
 
 #[test]
 fn the_next_visitors_wait_and_nobody_else_does() {
-    let (server, door) = watched("");
-    let mut bystander = server.client();
-    let first = Client::connect(door);
-    let asking: Vec<_> = (0..20)
-        .map(|_| {
-            thread::spawn(move || {
-                let mut visitor = Client::connect(door);
-                visitor.send(REQUEST);
-                visitor.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n")
+    undisturbed(|| {
+        let (server, door) = watched("");
+        let mut bystander = server.client();
+        let first = Client::connect(door);
+        let asking: Vec<_> = (0..20)
+            .map(|_| {
+                thread::spawn(move || {
+                    let mut visitor = Client::connect(door);
+                    visitor.send(REQUEST);
+                    visitor.read_to_end().starts_with(b"HTTP/1.1 200 OK\r\n")
+                })
             })
-        })
-        .collect();
-    // The first holds the door: nobody else is answered, and whoever comes for an ACK has it.
-    for _ in 0..20 {
-        bystander.exchange("hello", "ACK");
-    }
-    drop(first);
-    assert!(asking.into_iter().all(|visitor| visitor.join().unwrap()));
+            .collect();
+        // The first holds the door: nobody else is answered, and whoever comes for an ACK has it.
+        for _ in 0..20 {
+            bystander.exchange("hello", "ACK");
+        }
+        drop(first);
+        assert!(asking.into_iter().all(|visitor| visitor.join().unwrap()));
+    });
 }
 
 #[test]

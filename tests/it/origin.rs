@@ -326,7 +326,9 @@ fn a_port_that_is_taken_is_one_of_its_family() {
         "{:?}",
         ended.err
     );
-    let ended = run(Launch::client(&["-zu", "-I", &format!("127.0.0.1:{taken}"), "127.0.0.1", &port.to_string()]));
+    // At addresses of our own nobody else can have that port.
+    let (own, other) = (private_loopback(), private_loopback().to_string());
+    let ended = run(Launch::client(&["-zu", "-I", &format!("{own}:{taken}"), &other, &port.to_string()]));
     assert_eq!(ended.code, 0, "{:?}", ended.err);
     // Named without its address it is the host's family that counts.
     let four = UdpSocket::bind("0.0.0.0:0").unwrap();

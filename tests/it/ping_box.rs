@@ -49,21 +49,23 @@ impl Told {
 /// 2 s, which the client counts as late, or that what was to be overtaken was not, it is done again.
 #[track_caller]
 fn expect_alone(probes: usize, options: &str, injected: fn(Counts) -> usize) {
-    let server = server("-u --quiet");
-    one_of_five(|| {
-        let ping = format!("-u -i 0.01 -c {probes} -W 2 -q");
-        let Some(run) = cross(server.udp(), options, &ping, false, |_, _| {}) else { return Ok(()) };
-        let sum = |of: fn(Counts) -> usize| run.counts.map(of).iter().sum::<usize>();
-        if run.figure("late") != Some(0) || Told::of(&run) != Told::wanted(&run) || sum(injected) < 2 {
-            return Err((run.summary, run.counts));
-        }
-        // The path did this, and nothing else.
-        assert_eq!(sum(injected), sum(|leg| leg.dropped + leg.duplicated + leg.reordered), "{:?}", run.counts);
-        let lost = sum(|leg| leg.dropped) as u64;
-        assert_eq!((run.figure("sent"), run.figure("lost")), (Some(probes as u64), Some(lost)), "{}", run.summary);
-        assert_eq!(run.ended.code, i32::from(lost > 0));
-        run.tell(options);
-        Ok(())
+    undisturbed(|| {
+        let server = server("-u --quiet");
+        one_of_five(|| {
+            let ping = format!("-u -i 0.01 -c {probes} -W 2 -q");
+            let Some(run) = cross(server.udp(), options, &ping, false, |_, _| {}) else { return Ok(()) };
+            let sum = |of: fn(Counts) -> usize| run.counts.map(of).iter().sum::<usize>();
+            if run.figure("late") != Some(0) || Told::of(&run) != Told::wanted(&run) || sum(injected) < 2 {
+                return Err((run.summary, run.counts));
+            }
+            // The path did this, and nothing else.
+            assert_eq!(sum(injected), sum(|leg| leg.dropped + leg.duplicated + leg.reordered), "{:?}", run.counts);
+            let lost = sum(|leg| leg.dropped) as u64;
+            assert_eq!((run.figure("sent"), run.figure("lost")), (Some(probes as u64), Some(lost)), "{}", run.summary);
+            assert_eq!(run.ended.code, i32::from(lost > 0));
+            run.tell(options);
+            Ok(())
+        });
     });
 }
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Crossing, Path, Process, Server, cross, one_of_five, server};
+use crate::harness::{Crossing, Path, Process, Server, cross, one_of_five, server, undisturbed};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whom {
@@ -38,28 +38,30 @@ fn frozen(server: &Server, whom: Whom, probes: u64, interval: f64, freeze: Durat
 /// Whose fault it was is told by who did not move: a freeze is in what it touches, and less than half of it in the rest.
 #[track_caller]
 fn expect_its_own_figure(whom: Whom, probes: u64, interval: f64, freeze: Duration) {
-    let server = server("-u --quiet");
-    one_of_five(|| {
-        let Some((run, froze)) = frozen(&server, whom, probes, interval, freeze) else { return Ok(()) };
-        let most = |kind| run.ms(kind, "max") > froze * 0.9;
-        let least = |kind| run.ms(kind, "max") < froze * 0.5;
-        let fits = match whom {
-            Whom::Client => least("rtt_ns") && least("server_ns"),
-            Whom::Server => most("rtt_ns") && most("response_ns") && most("server_ns"),
-            Whom::Path => most("rtt_ns") && most("response_ns") && least("server_ns"),
-        };
-        let figures = ["lost", "late", "lost_there", "lost_back", "lost_unknown", "duplicated", "reordered"];
-        assert!(figures.iter().all(|name| run.figure(name) == Some(0)), "{}", run.summary);
-        let unsent = run.figure("unsent").unwrap();
-        assert_eq!(run.figure("acknowledged"), Some(probes - unsent), "{}", run.summary);
-        let due_meanwhile = froze / 1e3 / interval;
-        assert!(
-            if whom == Whom::Client { unsent as f64 > due_meanwhile / 2.0 } else { unsent == 0 },
-            "{}",
-            run.summary
-        );
-        assert_eq!(run.summary["outages"].as_array().unwrap().len(), 0, "{}", run.summary);
-        if fits { Ok(()) } else { Err((run.summary, froze)) }
+    undisturbed(|| {
+        let server = server("-u --quiet");
+        one_of_five(|| {
+            let Some((run, froze)) = frozen(&server, whom, probes, interval, freeze) else { return Ok(()) };
+            let most = |kind| run.ms(kind, "max") > froze * 0.9;
+            let least = |kind| run.ms(kind, "max") < froze * 0.5;
+            let fits = match whom {
+                Whom::Client => least("rtt_ns") && least("server_ns"),
+                Whom::Server => most("rtt_ns") && most("response_ns") && most("server_ns"),
+                Whom::Path => most("rtt_ns") && most("response_ns") && least("server_ns"),
+            };
+            let figures = ["lost", "late", "lost_there", "lost_back", "lost_unknown", "duplicated", "reordered"];
+            assert!(figures.iter().all(|name| run.figure(name) == Some(0)), "{}", run.summary);
+            let unsent = run.figure("unsent").unwrap();
+            assert_eq!(run.figure("acknowledged"), Some(probes - unsent), "{}", run.summary);
+            let due_meanwhile = froze / 1e3 / interval;
+            assert!(
+                if whom == Whom::Client { unsent as f64 > due_meanwhile / 2.0 } else { unsent == 0 },
+                "{}",
+                run.summary
+            );
+            assert_eq!(run.summary["outages"].as_array().unwrap().len(), 0, "{}", run.summary);
+            if fits { Ok(()) } else { Err((run.summary, froze)) }
+        });
     });
 }
 

@@ -348,20 +348,22 @@ fn at_the_end_one_without_a_name_is_told_and_of_it_nothing() {
 
 #[test]
 fn who_waits_for_its_header_holds_no_more_than_that() {
-    let server = ServerBuilder::new(HERE).start();
-    let mut proxies: Vec<_> = (0..200).map(|_| server.quiet_client()).collect();
-    let before = server.proc().resident();
-    for proxy in &mut proxies {
-        proxy.send(&longest()[..4095]);
-    }
-    let mut last = server.quiet_client();
-    last.send(LINE);
-    expect_named(&server, &last);
-    let grown = server.proc().resident().saturating_sub(before);
-    assert!(grown < 200 * 8 * 1024, "{grown} bytes for 200 headers of 4 KiB");
-    // They are still alive: each header may be completed.
-    for proxy in &mut proxies {
-        proxy.send([&longest()[4095..], b"hello"].concat());
-        proxy.expect("ACK");
-    }
+    undisturbed(|| {
+        let server = ServerBuilder::new(HERE).start();
+        let mut proxies: Vec<_> = (0..200).map(|_| server.quiet_client()).collect();
+        let before = server.proc().resident();
+        for proxy in &mut proxies {
+            proxy.send(&longest()[..4095]);
+        }
+        let mut last = server.quiet_client();
+        last.send(LINE);
+        expect_named(&server, &last);
+        let grown = server.proc().resident().saturating_sub(before);
+        assert!(grown < 200 * 8 * 1024, "{grown} bytes for 200 headers of 4 KiB");
+        // They are still alive: each header may be completed.
+        for proxy in &mut proxies {
+            proxy.send([&longest()[4095..], b"hello"].concat());
+            proxy.expect("ACK");
+        }
+    });
 }

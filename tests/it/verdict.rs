@@ -66,7 +66,7 @@ fn it_is_open_in_every_framing_and_speaks_english_in_every_language() {
 #[test]
 fn an_acknowledgement_in_pieces_is_one() {
     let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-z").start();
+    let mut client = client_to(far.address(), "-z -W 10").start();
     let mut caller = far.accept();
     caller.answer("hello", "A");
     caller.say("CK");
@@ -180,13 +180,13 @@ fn anything_but_the_acknowledgement_is_a_wrong_answer() {
     ];
     for (answer, text) in answers {
         let far = FarTcp::new();
-        let mut client = client_to(far.address(), "-z").start();
+        let mut client = client_to(far.address(), "-z -W 10").start();
         far.accept().answer("hello", answer);
         expect(&end_of(&mut client), &format!("tcp {} wrong-answer ({text})", far.address()), 1);
     }
     for (answer, text) in [(&b""[..], ""), (b"ACK", "ACK"), (b"checks", "checks"), (b"hello", "hello")] {
         let far = FarUdp::new();
-        let mut client = client_to(far.address(), "-zu").start();
+        let mut client = client_to(far.address(), "-zu -W 10").start();
         far.answer("hello", answer);
         expect(&end_of(&mut client), &format!("udp {} wrong-answer ({text})", far.address()), 1);
     }
@@ -204,7 +204,7 @@ fn a_wrong_answer_is_shown_as_any_message_is() {
         ("length", b"\0\0\0\x04ACK\n", "ACK\\n"),
     ] {
         let far = FarTcp::new();
-        let mut client = client_to(far.address(), &format!("-z --framing {framing}")).start();
+        let mut client = client_to(far.address(), &format!("-z -W 10 --framing {framing}")).start();
         let mut caller = far.accept();
         caller.expect(if framing == "lines" { &b"hello\n"[..] } else { b"\0\0\0\x05hello" });
         caller.close_with(answer);
@@ -229,7 +229,7 @@ fn what_is_said_of_a_strange_name_is_escaped_once() {
 #[test]
 fn an_acknowledgement_cut_short_is_a_wrong_answer() {
     let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-z").start();
+    let mut client = client_to(far.address(), "-z -W 10").start();
     let mut caller = far.accept();
     caller.expect("hello");
     caller.close_with("AC");
@@ -239,12 +239,12 @@ fn an_acknowledgement_cut_short_is_a_wrong_answer() {
 #[test]
 fn a_server_that_closes_or_resets_is_named_so() {
     let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-z").start();
+    let mut client = client_to(far.address(), "-z -W 10").start();
     let mut caller = far.accept();
     caller.expect("hello");
     caller.close_with("");
     expect(&end_of(&mut client), &format!("tcp {} closed", far.address()), 1);
-    let mut client = client_to(far.address(), "-z").start();
+    let mut client = client_to(far.address(), "-z -W 10").start();
     let mut caller = far.accept();
     caller.expect("hello");
     caller.reset();
@@ -255,14 +255,14 @@ fn a_server_that_closes_or_resets_is_named_so() {
 fn a_notice_is_closed_with_its_text() {
     for notice in ["server is shutting down", "idle timeout", "message too long", "server is full"] {
         let far = FarTcp::new();
-        let mut client = client_to(far.address(), "-z").start();
+        let mut client = client_to(far.address(), "-z -W 10").start();
         let mut caller = far.accept();
         caller.expect("hello");
         caller.close_with(notice);
         expect(&end_of(&mut client), &format!("tcp {} closed ({notice})", far.address()), 1);
     }
     let far = FarUdp::new();
-    let mut client = client_to(far.address(), "-zu").start();
+    let mut client = client_to(far.address(), "-zu -W 10").start();
     far.answer("hello", "server is shutting down");
     expect(&end_of(&mut client), &format!("udp {} closed (server is shutting down)", far.address()), 1);
 }
@@ -314,7 +314,7 @@ fn every_protocol_asked_for_must_be_open() {
 fn one_open_address_of_several_is_enough() {
     let Some((names, addresses)) = several("verdict", 3) else { return };
     let (tcp, udp) = (FarTcp::on(addresses[1]), FarUdp::on(addresses[2]));
-    let mut client = names.client(&format!("several {} -ztu", addresses[0].port())).start();
+    let mut client = names.client(&format!("several {} -ztu -W 10", addresses[0].port())).start();
     tcp.accept().answer("hello", "ACK");
     udp.answer("hello", "check");
     let ended = end_of(&mut client);
@@ -397,7 +397,7 @@ fn in_json_it_is_an_event_with_its_times() {
     let refused = &tell(closed, "")[0];
     assert_eq!((&refused["verdict"], refused["rtt_ns"].is_null()), (&"refused".into(), true), "{refused}");
     let far = FarUdp::new();
-    let mut client = client_to(far.address(), "-zu --format json").start();
+    let mut client = client_to(far.address(), "-zu -W 10 --format json").start();
     far.answer("hello", "a\"b");
     let wrong: Value = serde_json::from_str(&end_of(&mut client).out[0]).unwrap();
     assert_eq!((&wrong["verdict"], &wrong["text"]), (&"wrong-answer".into(), &"a\"b".into()));
@@ -422,7 +422,7 @@ fn quiet_it_says_it_by_its_code_alone() {
 fn an_interrupt_loses_nothing_that_was_found_out() {
     undisturbed(|| {
         // TCP, whose line comes first, is silent; UDP is open.
-        let tcp = FarTcp::new();
+        let tcp = FarTcp::on(closed_port(private_loopback()));
         let udp = FarUdp::on(tcp.address());
         let mut client = client_to(tcp.address(), "-ztu -W 30").start();
         let _caller = tcp.accept();
@@ -441,7 +441,7 @@ fn an_interrupt_loses_nothing_that_was_found_out() {
 fn a_verdict_that_nobody_reads_is_not_waited_for() {
     undisturbed(|| {
         // TCP is open and told; UDP would take its time.
-        let tcp = FarTcp::new();
+        let tcp = FarTcp::on(closed_port(private_loopback()));
         let _udp = FarUdp::on(tcp.address());
         let (reader, writer) = std::io::pipe().unwrap();
         let launch = client_to(tcp.address(), "-ztu -W 30").stdout(crate::harness::Output::Given(writer.into()));
@@ -493,7 +493,7 @@ fn a_server_that_speaks_another_framing_answers_wrongly() {
 #[test]
 fn a_frame_cut_short_is_a_wrong_answer() {
     let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-z --framing length").start();
+    let mut client = client_to(far.address(), "-z -W 10 --framing length").start();
     let mut caller = far.accept();
     caller.expect(b"\0\0\0\x05hello");
     caller.close_with(b"\0\0\0\x03AC");

@@ -215,7 +215,7 @@ fn without_an_idle_timeout_every_peer_is_told() {
 
 #[test]
 fn the_newest_1024_peers_are_remembered() {
-    let mut server = server("-u --quiet");
+    let mut server = server("-u --quiet --idle-timeout 0");
     let address = server.udp();
     let peer = |number: u16| {
         let [high, low] = number.to_be_bytes();
@@ -237,7 +237,7 @@ fn the_newest_1024_peers_are_remembered() {
 
 #[test]
 fn speaking_again_makes_a_peer_new() {
-    let mut server = server("-u --quiet");
+    let mut server = server("-u --quiet --idle-timeout 0");
     let address = server.udp();
     let peer = |number: u16| {
         let [high, low] = number.to_be_bytes();
@@ -257,14 +257,20 @@ fn speaking_again_makes_a_peer_new() {
 
 #[test]
 fn a_peer_whose_reply_was_not_answered_is_told_as_well() {
-    let mut server = server("-u");
-    let (first, second) = (server.peer(), server.peer());
-    first.check("check");
-    second.send("check");
-    server.stdout.expect(&format!("{} sent a datagram: check", second.name()));
-    shut_down(&mut server);
-    first.expect(NOTICE);
-    second.expect(NOTICE);
+    undisturbed(|| {
+        let mut server = server("-u");
+        let (first, second) = (server.peer(), server.peer());
+        // Both within the second in which one is answered.
+        server.stop();
+        first.send("check");
+        second.send("check");
+        server.resume();
+        first.expect("check");
+        server.stdout.expect(&format!("{} sent a datagram: check", second.name()));
+        shut_down(&mut server);
+        first.expect(NOTICE);
+        second.expect(NOTICE);
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal::SIGTERM;
 use serde_json::Value;
 
 use crate::crowd::{Crowd, LINES, Member, WAITING};
-use crate::harness::{Output, Server, ServerBuilder};
+use crate::harness::{Output, Server, ServerBuilder, undisturbed};
 use crate::turn::is_message;
 use crate::{alone, best_of_three, crowd, figure};
 
@@ -24,28 +24,38 @@ const DEAF: usize = 7;
 #[test]
 fn a_shutdown_before_a_crowd_of_full_sockets_ends_in_time_and_tells_whom_it_cut_in_json() {
     let _alone = alone();
-    best_of_three(|| {
-        let (server, ended, took) = shut_down_before_a_crowd("json");
-        let events = events(&server);
-        let last = events.last().unwrap();
-        figure(&format!("the last event: {last}"));
-        assert_eq!(last["event"], "shutdown");
-        // The others' were dropped on the way to stdout, and counted with the messages.
-        let told = expect_acknowledged_as_told(&ended, &events);
-        figure(&format!("{told} of {} clients were told of with as many messages as they got ACKs", ended.len()));
-        took <= GRACE + LATE && last["cut"] == DEAF
+    undisturbed(|| {
+        best_of_three(|| {
+            let (server, ended, took) = shut_down_before_a_crowd("json");
+            let events = events(&server);
+            let last = events.last().unwrap();
+            figure(&format!("the last event: {last}"));
+            assert_eq!(last["event"], "shutdown");
+            let cut = last["cut"].as_u64().unwrap() as usize;
+            expect_goodbye(&ended, cut.saturating_sub(DEAF));
+            if cut > DEAF {
+                return false;
+            }
+            // The others' were dropped on the way to stdout, and counted with the messages.
+            let told = expect_acknowledged_as_told(&ended, &events);
+            figure(&format!("{told} of {} clients were told of with as many messages as they got ACKs", ended.len()));
+            took <= GRACE + LATE && cut == DEAF
+        });
     });
 }
 
 #[test]
 fn a_shutdown_before_a_crowd_of_full_sockets_ends_in_time_and_tells_whom_it_cut_in_text() {
     let _alone = alone();
-    best_of_three(|| {
-        let (server, _, took) = shut_down_before_a_crowd("text");
-        let last = server.stdout.to_end().pop().unwrap();
-        figure(&format!("the last line: {last}"));
-        assert!(last.starts_with("connections cut: "), "{last}");
-        took <= GRACE + LATE && last == format!("connections cut: {DEAF}")
+    undisturbed(|| {
+        best_of_three(|| {
+            let (server, ended, took) = shut_down_before_a_crowd("text");
+            let last = server.stdout.to_end().pop().unwrap();
+            figure(&format!("the last line: {last}"));
+            let cut: usize = last.strip_prefix("connections cut: ").unwrap().parse().unwrap();
+            expect_goodbye(&ended, cut.saturating_sub(DEAF));
+            took <= GRACE + LATE && cut == DEAF
+        });
     });
 }
 
@@ -65,7 +75,7 @@ fn every_message_that_is_told_at_a_shutdown_is_acknowledged() {
     server.resume();
     let ended = Crowd::listening(members).until_all_have_ended();
     assert_eq!(server.wait_exit(), 0);
-    expect_goodbye(&ended);
+    expect_goodbye(&ended, 0);
     let events = events(&server);
     let acks: usize = ended.iter().map(Member::acknowledged).sum();
     figure(&format!("{acks} of {CLIENTS} times {MESSAGES} messages were read at a shutdown"));
@@ -91,14 +101,17 @@ fn expect_acknowledged_as_told(ended: &[Member], events: &[Value]) -> usize {
     pairs.len()
 }
 
-/// Each must have got nothing but ACKs, the notice and a clean end.
+/// Each must have got nothing but ACKs, the notice and a clean end; but not those whom the server says that it has cut,
+/// where the grace was too short for a busy machine.
 #[track_caller]
-fn expect_goodbye(ended: &[Member]) {
-    for member in ended {
+fn expect_goodbye(ended: &[Member], cut: usize) {
+    let without = ended.iter().filter_map(|member| {
         let last = member.last.escape_ascii().to_string();
-        assert_eq!(last, LINES.goodbye.escape_ascii().to_string(), "behind the ACKs of {}", member.name);
-        assert!(member.broken.is_none(), "{}: {:?}", member.name, member.broken);
-    }
+        let whole = last == LINES.goodbye.escape_ascii().to_string() && member.broken.is_none();
+        (!whole).then(|| format!("behind the ACKs of {}: {last}, {:?}", member.name, member.broken))
+    });
+    let without: Vec<_> = without.collect();
+    assert!(without.len() <= cut, "{cut} were cut, but: {without:#?}");
 }
 
 /// The server is stopped until everything waits and SIGTERM has come. All but the deaf read to the end and close.
@@ -129,7 +142,6 @@ fn shut_down_before_a_crowd(format: &str) -> (Server, Vec<Member>, Duration) {
         server.stdout.passed()
     ));
     assert_eq!(code, 0);
-    expect_goodbye(&ended);
     drop(deaf);
     (server, ended, took)
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Client, Server, ServerBuilder, have, output, wait_until};
+use crate::harness::{Client, Server, ServerBuilder, have, output, undisturbed, wait_until};
 use crate::{alone, figure};
 
 /// How long the famine is watched.
@@ -64,61 +64,65 @@ fn every_connection_that_the_hard_limit_allows_is_held_and_whoever_comes_then_is
 #[test]
 fn with_one_descriptor_in_hand_everybody_who_comes_is_told_that_the_server_is_full() {
     let _alone = alone();
-    if !have("prlimit") {
-        return;
-    }
-    let (server, mut clients) = peopled();
-    limit(&server, full(&server));
-    for _ in 0..100 {
-        server.quiet_client().expect_last("server is full\n");
-    }
-    let spent = cpu_while_watched(&server);
-    assert!(spent < CPU, "{spent:?} of {WATCHED:?} spent on the famine");
-    for client in &mut clients {
-        client.exchange("hello\n", "ACK\n");
-    }
-    // Two make room for two.
-    clients.truncate(8);
-    let began = Instant::now();
-    wait_until("room", || {
-        let mut client = server.quiet_client();
-        client.send("hello\n");
-        client.finish_writing();
-        client.try_read_to_end().is_ok_and(|answer| answer == b"ACK\n").then_some(())
-    });
-    let room = began.elapsed();
-    limit(&server, 1024);
-    let mut crowd: Vec<_> = (0..100).map(|_| server.quiet_client()).collect();
-    crowd.iter_mut().for_each(|client| client.exchange("hello\n", "ACK\n"));
-    figure(&format!(
-        "famine with one descriptor in hand: 100 clients told, {spent:.1?} of processor in {WATCHED:?}, room after \
+    undisturbed(|| {
+        if !have("prlimit") {
+            return;
+        }
+        let (server, mut clients) = peopled();
+        limit(&server, full(&server));
+        for _ in 0..100 {
+            server.quiet_client().expect_last("server is full\n");
+        }
+        let spent = cpu_while_watched(&server);
+        assert!(spent < CPU, "{spent:?} of {WATCHED:?} spent on the famine");
+        for client in &mut clients {
+            client.exchange("hello\n", "ACK\n");
+        }
+        // Two make room for two.
+        clients.truncate(8);
+        let began = Instant::now();
+        wait_until("room", || {
+            let mut client = server.quiet_client();
+            client.send("hello\n");
+            client.finish_writing();
+            client.try_read_to_end().is_ok_and(|answer| answer == b"ACK\n").then_some(())
+        });
+        let room = began.elapsed();
+        limit(&server, 1024);
+        let mut crowd: Vec<_> = (0..100).map(|_| server.quiet_client()).collect();
+        crowd.iter_mut().for_each(|client| client.exchange("hello\n", "ACK\n"));
+        figure(&format!(
+            "famine with one descriptor in hand: 100 clients told, {spent:.1?} of processor in {WATCHED:?}, room after \
          {room:.1?}, 100 of 100 served with the limit lifted"
-    ));
-    assert!(room < RECOVERED);
+        ));
+        assert!(room < RECOVERED);
+    });
 }
 
 #[test]
 fn without_any_descriptor_clients_wait_and_are_served_when_the_limit_is_lifted() {
     let _alone = alone();
-    if !have("prlimit") {
-        return;
-    }
-    let (server, mut clients) = peopled();
-    // Below what is open already, so that not even the one in hand can be had again.
-    limit(&server, 3);
-    let mut waiting: Vec<_> = (0..100).map(|_| server.quiet_client()).collect();
-    waiting.iter_mut().for_each(|client| client.send("hello\n"));
-    let spent = cpu_while_watched(&server);
-    assert!(spent < CPU, "{spent:?} of {WATCHED:?} spent on the famine");
-    waiting.iter().for_each(Client::expect_nothing_yet);
-    clients.iter_mut().for_each(|client| client.exchange("hello\n", "ACK\n"));
-    limit(&server, 1024);
-    let began = Instant::now();
-    waiting.iter_mut().for_each(|client| client.expect("ACK\n"));
-    let served = began.elapsed();
-    figure(&format!(
-        "famine without any: 100 clients wait, {spent:.1?} of processor in {WATCHED:?}, all served {served:.1?} after \
+    undisturbed(|| {
+        if !have("prlimit") {
+            return;
+        }
+        let (server, mut clients) = peopled();
+        // Below what is open already, so that not even the one in hand can be had again.
+        limit(&server, 3);
+        let mut waiting: Vec<_> = (0..100).map(|_| server.quiet_client()).collect();
+        waiting.iter_mut().for_each(|client| client.send("hello\n"));
+        let spent = cpu_while_watched(&server);
+        assert!(spent < CPU, "{spent:?} of {WATCHED:?} spent on the famine");
+        waiting.iter().for_each(Client::expect_nothing_yet);
+        clients.iter_mut().for_each(|client| client.exchange("hello\n", "ACK\n"));
+        limit(&server, 1024);
+        let began = Instant::now();
+        waiting.iter_mut().for_each(|client| client.expect("ACK\n"));
+        let served = began.elapsed();
+        figure(&format!(
+            "famine without any: 100 clients wait, {spent:.1?} of processor in {WATCHED:?}, all served {served:.1?} after \
          the limit was lifted"
-    ));
-    assert!(served < RECOVERED);
+        ));
+        assert!(served < RECOVERED);
+    });
 }

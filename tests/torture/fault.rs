@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Launch, Process, Server, have, skipped, wait_until};
+use crate::harness::{Launch, Process, Server, have, skipped, wait_to_part, wait_until};
 
 /// One system call that fails with one error, from the attachment to the drop.
 pub(crate) struct Fault {
@@ -60,7 +60,7 @@ impl Drop for Fault {
     fn drop(&mut self) {
         self.strace.signal(SIGTERM);
         let (strace, victim) = (&mut self.strace, self.victim);
-        wait_until("strace to let go", || (!strace.is_running() && tracer(victim) == 0).then_some(()));
+        wait_to_part("strace to let go", || !strace.is_running() && tracer(victim) == 0);
         // Where strace failed before it wrote there is none.
         let _ = fs::remove_file(&self.log);
     }

@@ -1,7 +1,7 @@
 //! Nobody reads stdout, nor stderr at trace level: no client notices, and every line is printed or counted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::bystander::Bystander;
 use crate::harness::{Client, Lines, Output, ServerBuilder};
 use crate::{PROMPT, alone, best_of_three, figure};
 
-/// Commands whose log is more than the mebibyte that may wait for stderr, and its pipe.
+/// Commands whose log, and messages whose lines, are more than the mebibyte that may wait for stderr or stdout, and its pipe.
 const FILLING: u32 = 1500;
 
 const GAP: &str = "… lines dropped: ";
@@ -43,12 +43,15 @@ fn stalled_for(duration: Duration) -> bool {
     let text = "x".repeat(900);
     let over = Arc::new(AtomicBool::new(false));
     let (told, line) = (Arc::clone(&over), format!("{text}\n"));
-    let talking = thread::spawn(move || talk(talker, &line, &told));
+    let said = Arc::new(AtomicU32::new(0));
+    let saying = Arc::clone(&said);
+    let talking = thread::spawn(move || talk(talker, &line, &saying, &told));
     // What the operator types is logged. It asks for nothing: an answer is never dropped, so it would have to wait.
     let command = format!("{}\n", " ".repeat(900));
     let (since, mut commands) = (Instant::now(), 0_u32);
-    // Where they come slowly, it takes longer until they fill what waits for stderr.
-    while since.elapsed() < duration || commands < FILLING {
+    // Where they come slowly, it takes longer until they fill what waits for stderr, and for stdout.
+    let filled = |commands| commands >= FILLING && (said.load(Ordering::Relaxed) >= FILLING || talking.is_finished());
+    while since.elapsed() < duration || !filled(commands) {
         server.type_in(&command);
         commands += 1;
         thread::sleep(Duration::from_millis(1));
@@ -93,10 +96,11 @@ fn stalled_for(duration: Duration) -> bool {
 }
 
 /// One message a millisecond.
-fn talk(mut client: Client, line: &str, over: &AtomicBool) -> Client {
+fn talk(mut client: Client, line: &str, said: &AtomicU32, over: &AtomicBool) -> Client {
     let mut due = Instant::now();
     while !over.load(Ordering::Relaxed) {
         client.exchange(line, "ACK\n");
+        said.fetch_add(1, Ordering::Relaxed);
         due += Duration::from_millis(1);
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }

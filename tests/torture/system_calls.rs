@@ -275,6 +275,8 @@ impl Scene {
                 thread::sleep(Duration::from_micros(50));
             }
         }
+        // Whoever was off the processor for so long finds what came meanwhile.
+        while self.take_answer() {}
     }
 
     /// Whether an answer was there.

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal::SIGTERM;
 
 use crate::bystander::Latencies;
 use crate::crowd::{Crowd, FRAMES, LINES, Member, Wire};
-use crate::harness::{Client, Output, Scratch, Server, ServerBuilder};
+use crate::harness::{Client, Output, Scratch, Server, ServerBuilder, undisturbed};
 use crate::volley::Volley;
 use crate::{alone, best_of_three, crowd, figure};
 
@@ -32,30 +32,36 @@ const PORTS: usize = 8;
 #[test]
 fn nobody_waits_for_a_crowd_of_floods_of_empty_lines_in_text_to_a_pipe() {
     let _alone = alone();
-    best_of_three(|| {
-        let builder = served("text", LINES);
-        let server = builder.with(|launch| launch.stdout(Output::LinesBut(is_message))).start();
-        beside_a_crowd("text to a pipe", server, LINES)
+    undisturbed(|| {
+        best_of_three(|| {
+            let builder = served("text", LINES);
+            let server = builder.with(|launch| launch.stdout(Output::LinesBut(is_message))).start();
+            beside_a_crowd("text to a pipe", server, LINES)
+        });
     });
 }
 
 #[test]
 fn nobody_waits_for_a_crowd_of_floods_of_empty_lines_in_json_to_a_file() {
     let _alone = alone();
-    best_of_three(|| {
-        let file = Scratch::path("crowd.json");
-        let server = served("json", LINES).start_into(&file.0, is_message);
-        beside_a_crowd("json to a file", server, LINES)
+    undisturbed(|| {
+        best_of_three(|| {
+            let file = Scratch::path("crowd.json");
+            let server = served("json", LINES).start_into(&file.0, is_message);
+            beside_a_crowd("json to a file", server, LINES)
+        });
     });
 }
 
 #[test]
 fn nobody_waits_for_a_crowd_of_floods_of_frames_without_content() {
     let _alone = alone();
-    best_of_three(|| {
-        let builder = served("json", FRAMES);
-        let server = builder.with(|launch| launch.stdout(Output::LinesBut(is_message))).start();
-        beside_a_crowd("frames, json to a pipe", server, FRAMES)
+    undisturbed(|| {
+        best_of_three(|| {
+            let builder = served("json", FRAMES);
+            let server = builder.with(|launch| launch.stdout(Output::LinesBut(is_message))).start();
+            beside_a_crowd("frames, json to a pipe", server, FRAMES)
+        });
     });
 }
 

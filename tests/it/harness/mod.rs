@@ -77,6 +77,19 @@ pub(crate) fn wait_until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) ->
     }
 }
 
+/// As [`wait_until`] where something is dropped: a test that fails already is told of, and not of this.
+#[allow(dead_code, reason = "not every tree of tests drops such things")]
+pub(crate) fn wait_to_part(what: &str, mut is_done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_done() {
+        if Instant::now() >= deadline {
+            assert!(thread::panicking(), "waited {DEADLINE:?} in vain for {what}");
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Waits until a figure stands still for so long, and gives it. As long as it moves there is progress, and more patience.
 #[track_caller]
 pub(crate) fn settled<T: PartialEq>(still: Duration, mut figure: impl FnMut() -> T) -> T {
@@ -117,9 +130,9 @@ pub(crate) fn sooner_than(bound: Duration, mut round: impl FnMut() -> Duration) 
 /// A loopback address that no other test and no other run of the tests uses, for tests that need a fixed port: of its
 /// 24 bits twelve count, the others are the process's.
 pub(crate) fn private_loopback() -> IpAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(number < 4096, "there are more tests than addresses");
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Who comes round again meets those whose test is long over.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed) % 4095 + 1;
     let [_, high, middle, low] = (((std::process::id() % 4095 + 1) << 12) | number).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(127, high, middle, low))
 }

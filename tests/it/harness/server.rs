@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Client, Input, Launch, Lines, Output, Peer, Process, private_loopback};
+use super::{Client, DEADLINE, Input, Launch, Lines, Output, Peer, Process, private_loopback};
 
 /// Starts a server at an address and on a port of its own, `/dev/null` as its stdin. Every argument is one word of `args`.
 #[track_caller]
@@ -71,6 +71,17 @@ impl ServerBuilder {
     pub(crate) fn start(self) -> Server {
         let sockets = self.sockets;
         Server::listening(self.launch.start(), sockets)
+    }
+
+    /// The same under a tool that makes the start itself long: it has several times the usual patience.
+    #[track_caller]
+    #[allow(dead_code, reason = "not every tree of tests has tools")]
+    pub(crate) fn start_under_a_tool(self) -> Server {
+        let (began, mut process) = (Instant::now(), self.launch.start());
+        while process.stdout.count() < self.sockets && process.is_running() && began.elapsed() < 5 * DEADLINE {
+            thread::sleep(Duration::from_millis(5));
+        }
+        Server::listening(process, self.sockets)
     }
 
     /// The same with a regular file as its stdout, which is read as it grows and until it is removed; lines that are

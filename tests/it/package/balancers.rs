@@ -9,7 +9,7 @@ use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 use super::{packaged, started};
 use crate::harness::{
     DEADLINE, Launch, Process, Scratch, Server, ServerBuilder, client_to, closed_port, have, private_loopback, run,
-    skipped, undisturbed, wait_until,
+    skipped, undisturbed, wait_to_part, wait_until,
 };
 use crate::load::{Account, CLIENTS, Load};
 
@@ -33,7 +33,7 @@ impl Drop for Balancer {
     fn drop(&mut self) {
         if self.0.is_running() {
             self.0.signal(SIGTERM);
-            wait_until("the balancer's end", || (!self.0.is_running()).then_some(()));
+            wait_to_part("the balancer's end", || !self.0.is_running());
         }
     }
 }
@@ -189,8 +189,10 @@ fn behind_haproxy_who_is_killed_or_ended_costs_a_client_one_message_at_the_most_
 
 #[test]
 fn behind_nginx_who_is_killed_or_ended_costs_a_client_one_message_at_the_most() {
-    let Some(mut farm) = nginx() else { return };
-    expect_one_each_of_killed_and_ended(&mut farm, "Connection re");
+    undisturbed(|| {
+        let Some(mut farm) = nginx() else { return };
+        expect_one_each_of_killed_and_ended(&mut farm, "Connection re");
+    });
 }
 
 #[test]
