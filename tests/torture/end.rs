@@ -1,14 +1,19 @@
 //! A shutdown ends in time whatever waits: what was read is acknowledged, the cut are counted truly, the last event is told.
 
 use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::Signal::SIGTERM;
 use serde_json::Value;
 
 use crate::crowd::{Crowd, LINES, Member, WAITING};
-use crate::harness::{Output, Server, ServerBuilder, undisturbed};
+use crate::harness::{Output, Server, ServerBuilder, undisturbed, wait_until};
 use crate::turn::is_message;
 use crate::{alone, best_of_three, crowd, figure};
 
@@ -82,6 +87,72 @@ fn every_message_that_is_told_at_a_shutdown_is_acknowledged() {
     assert_eq!(expect_acknowledged_as_told(&ended, &events), CLIENTS, "clients whose end was told");
     assert_eq!(server.stdout.passed(), acks, "messages told");
     assert_eq!(events.last().unwrap()["cut"], 0);
+}
+
+#[test]
+fn who_never_stops_sending_does_not_hold_the_exit() {
+    const FLOODS: usize = 400;
+    let _alone = alone();
+    best_of_three(|| {
+        let words = format!("-t -q --framing lines --grace {} --idle-timeout 60", GRACE.as_secs());
+        let mut server = ServerBuilder::new(&words).start();
+        let streams: Vec<_> = (0..FLOODS).map(|_| TcpStream::connect(server.tcp()).unwrap()).collect();
+        let floods = thread::spawn(move || send_and_read(streams));
+        let busy = server.proc().cpu() + Duration::from_millis(500);
+        wait_until("the floods", || (server.proc().cpu() > busy).then_some(()));
+        let since = Instant::now();
+        server.signal(SIGTERM);
+        while server.is_running() && since.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(2));
+        }
+        let took = since.elapsed();
+        figure(&format!(
+            "{FLOODS} clients that read and never stop sending: exit {took:.3?} after SIGTERM with a grace of {GRACE:?}"
+        ));
+        assert_eq!(server.wait_exit(), 0);
+        floods.join().unwrap();
+        took <= GRACE + LATE
+    });
+}
+
+/// Empty lines on each connection, and its ACKs forgotten, until all are broken.
+fn send_and_read(streams: Vec<TcpStream>) {
+    let (mut poll, mut events) = (Poll::new().unwrap(), Events::with_capacity(streams.len()));
+    let mut streams: Vec<_> = streams.into_iter().map(Some).collect();
+    for (place, stream) in streams.iter().enumerate() {
+        let stream = stream.as_ref().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let source = stream.as_raw_fd();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut SourceFd(&source), Token(place), interest).unwrap();
+    }
+    let (lines, mut acks) = (vec![b'\n'; 1 << 16], vec![0; 1 << 20]);
+    let mut left = streams.len();
+    while left > 0 {
+        poll.poll(&mut events, Some(PATIENCE)).unwrap();
+        for event in &events {
+            let Some(stream) = &mut streams[event.token().0] else {
+                continue;
+            };
+            until_stuck(|| stream.read(&mut acks));
+            let writes = until_stuck(|| stream.write(&lines));
+            if !writes {
+                streams[event.token().0] = None;
+                left -= 1;
+            }
+        }
+    }
+}
+
+/// Whether the connection is whole when it gives or takes no more.
+fn until_stuck(mut step: impl FnMut() -> io::Result<usize>) -> bool {
+    loop {
+        match step() {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        }
+    }
 }
 
 fn events(server: &Server) -> Vec<Value> {
