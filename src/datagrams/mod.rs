@@ -107,10 +107,12 @@ impl Datagrams {
         Ok(Self { batches: Batches::new(&socket, address)?, socket: mio::net::UdpSocket::from_std(socket), address })
     }
 
-    /// The same with a socket that other processes have, too, or had: each may have asked the system to tell times.
+    /// The same with a socket that other processes have, too, or had: any of them may ask the system to tell times at any
+    /// moment, so they are told from the beginning. Room for them alone would not last: a datagram without one gives it up.
     pub fn shared(socket: UdpSocket) -> io::Result<Self> {
         let mut datagrams = Self::new(socket)?;
-        datagrams.batches.make_room_for_times();
+        // Where they cannot be told, none are.
+        let _ = datagrams.tell_times();
         Ok(datagrams)
     }
 

@@ -39,10 +39,6 @@ impl Batches {
         Ok(())
     }
 
-    /// No times are told, so none take room.
-    #[expect(clippy::unused_self, reason = "Linux has room to make here")]
-    pub(super) fn make_room_for_times(&mut self) {}
-
     /// Nothing that the three systems have in common tells what they dropped.
     #[expect(clippy::unused_self, reason = "Linux tells")]
     pub(super) fn dropped(&self, _: &mio::net::UdpSocket) -> Option<u64> {

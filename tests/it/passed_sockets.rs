@@ -282,3 +282,21 @@ fn datagrams_are_answered_from_where_they_were_sent_to_whatever_an_earlier_proce
         Peer::connect(at(ip)).check("hello");
     }
 }
+
+#[test]
+fn datagrams_are_answered_from_where_they_were_sent_to_whatever_another_process_switches_on() {
+    let held = Held::at("0.0.0.0:0");
+    let at = |ip: &str| std::net::SocketAddr::new(ip.parse().unwrap(), held.address().port());
+    let first = held.server("").start();
+    Peer::connect(at("127.0.0.1")).check("hello");
+    first.stop();
+    let mut second = held.server("").start();
+    Peer::connect(at("127.0.0.2")).send([b"ACKSTAMP".as_slice(), &[0; 64]].concat());
+    second.stdout.find("the probe", |line| line.contains("probe 0 (72 bytes)"));
+    second.signal(SIGTERM);
+    assert_eq!(second.wait_exit(), 0);
+    first.resume();
+    for ip in ["127.0.0.1", "127.0.0.3"] {
+        Peer::connect(at(ip)).check("hello");
+    }
+}

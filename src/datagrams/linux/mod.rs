@@ -107,16 +107,11 @@ impl Batches {
     /// Has the kernel tell when each datagram came.
     pub(super) fn tell_times(&mut self, socket: &impl AsFd) -> io::Result<()> {
         tell_times(socket)?;
-        self.make_room_for_times();
-        Ok(())
-    }
-
-    /// The kernel may tell when each datagram came: without room for it, what follows would be cut off.
-    pub(super) fn make_room_for_times(&mut self) {
         match self {
             Self::V4(family) => family.inbox.make_room_for_times(),
             Self::V6(family) => family.inbox.make_room_for_times(),
         }
+        Ok(())
     }
 
     /// How many datagrams the kernel has dropped.
