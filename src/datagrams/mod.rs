@@ -163,10 +163,11 @@ impl Datagrams {
         self.batches.next()
     }
 
-    /// Whether `peer` is this very socket, so that an answer would come back as the next datagram.
+    /// Whether `peer` is this very socket, so that an answer would come back as the next datagram. One that is bound to all
+    /// addresses has those of loopback, whichever of them the datagram was sent to.
     pub fn is_own_address(&self, peer: SocketAddr, local: Local) -> bool {
-        let unknown = local.ip.to_canonical().is_unspecified();
-        let same_host = peer.ip() == local.ip || (unknown && peer.ip().to_canonical().is_loopback());
+        let anywhere = self.address.ip().to_canonical().is_unspecified() || local.ip.to_canonical().is_unspecified();
+        let same_host = peer.ip() == local.ip || (anywhere && peer.ip().to_canonical().is_loopback());
         same_host && peer.port() == self.address.port()
     }
 

@@ -269,6 +269,9 @@ fn a_datagram_from_the_server_itself_is_known_for_what_it_is() {
         let (peer, local, bytes) = server.arrivals.remove(0);
         assert_eq!((peer, bytes), (itself, b"loop".to_vec()));
         assert!(server.datagrams.is_own_address(peer, local), "{host}");
+        // Forged, it may come from another address of ours than the one that it is sent to.
+        let another = SocketAddr::from(([127, 0, 0, 3], server.port()));
+        assert_eq!(server.datagrams.is_own_address(another, local), host == "0.0.0.0", "{host}");
     }
 }
 
