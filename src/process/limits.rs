@@ -12,6 +12,8 @@ pub fn raise_descriptor_limit() -> Option<usize> {
     use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    // There a hard limit of "none" is no soft one: setrlimit(2) names OPEN_MAX as the most.
+    let hard = if cfg!(target_vendor = "apple") { hard.min(10_240) } else { hard };
     let allowed = match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
         Ok(()) => hard,
         Err(error) => {
