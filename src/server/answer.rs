@@ -1,6 +1,6 @@
 //! Datagrams: each is told and answered, with `check` or a probe with its stamp, but for the few that must not be.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -127,7 +127,9 @@ impl Answerer {
                         return if self.last_batches.is_some() { Afterwards::Over } else { Afterwards::Wait };
                     }
                 }
-                // Where a system notes here that an answer of ours found nobody (Linux does not), it is about that answer alone.
+                // There an answer of ours that found nobody is noted here, and says nothing of who waits: whoever closes its
+                // socket at once is not to deafen us.
+                Err(error) if cfg!(windows) && error.kind() == ErrorKind::ConnectionReset => slice.budget.spend(1),
                 Err(error) => {
                     log::debug!("receiving a datagram failed: {}", cause(&error));
                     errors += 1;
