@@ -1,12 +1,12 @@
 //! The door: who is let in, who is turned away, and what a failing accept means.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 use mio::net::{TcpListener, TcpStream};
-use socket2::{Domain, Socket, Type};
 
 use super::listen::{keep_alive, somebody_waits};
 use super::{Server, Source};
@@ -31,7 +31,7 @@ const FAMINE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) listener: TcpListener,
-    spare: Option<Socket>,
+    spare: Option<File>,
 }
 
 impl Door {
@@ -46,9 +46,9 @@ impl Door {
     }
 }
 
-/// Any descriptor will do.
-fn spare() -> Option<Socket> {
-    Socket::new(Domain::IPV4, Type::DGRAM, None).ok()
+/// Any descriptor will do; for a socket a sandbox may have no family left.
+fn spare() -> Option<File> {
+    File::open("/dev/null").ok()
 }
 
 /// What an accept came to, apart from a connection.
@@ -80,6 +80,7 @@ impl Failure {
             | Kind::PermissionDenied => Failure::ThatClient,
             _ => match error.raw_os_error() {
                 Some(code) if NO_DESCRIPTOR.contains(&code) => Failure::NoDescriptor,
+                Some(code) if OF_THE_NETWORK.contains(&code) => Failure::ThatClient,
                 _ => Failure::Pause,
             },
         }
@@ -88,10 +89,16 @@ impl Failure {
 
 /// EMFILE and ENFILE, the same numbers on every Unix.
 const NO_DESCRIPTOR: [i32; 2] = [24, 23];
+/// What else Linux hands on, without a word for it in the standard library: EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET,
+/// EOPNOTSUPP.
+const OF_THE_NETWORK: &[i32] = if cfg!(target_os = "linux") { &[71, 92, 112, 64, 95] } else { &[] };
+/// So many failures in a row are no matter of those clients: a filter that forbids the call, say.
+const IN_VAIN: usize = 16;
 
 impl Server {
     /// A slice of those who wait to be let in.
     pub(super) fn accept(&mut self, slice: &mut Slice<Source>) {
+        let mut in_vain = 0;
         while slice.budget.may_tell() {
             let Some(door) = &mut self.door else {
                 return;
@@ -103,6 +110,7 @@ impl Server {
             slice.budget.spend(ACCEPT_COSTS);
             match door.listener.accept() {
                 Ok((stream, peer)) => {
+                    in_vain = 0;
                     let is_last = !somebody_waits(&door.listener);
                     self.admit(stream, peer, slice.now());
                     if is_last {
@@ -111,13 +119,16 @@ impl Server {
                 }
                 Err(error) => match Failure::of(&error) {
                     Failure::Nobody => return self.everyone_is_in(),
-                    Failure::ThatClient => log::debug!("a client was gone before it was accepted: {}", cause(&error)),
+                    Failure::ThatClient if in_vain < IN_VAIN => {
+                        in_vain += 1;
+                        log::debug!("a client was gone before it was accepted: {}", cause(&error));
+                    }
                     // One that lingers gives its place up, at the end of this turn.
                     Failure::NoDescriptor if self.roster.has_doomed() || self.hurry_one() => {
                         return self.process.reactor.ask(Source::Listener);
                     }
                     Failure::NoDescriptor if self.turn_one_away() => {}
-                    Failure::NoDescriptor | Failure::Pause => {
+                    Failure::NoDescriptor | Failure::ThatClient | Failure::Pause => {
                         log::debug!("cannot accept for now: {}", cause(&error));
                         return self.process.reactor.pause(Source::Listener, slice.now() + FAMINE);
                     }

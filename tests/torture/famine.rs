@@ -4,6 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::fault::Fault;
 use crate::harness::{Client, Server, ServerBuilder, have, output, undisturbed, wait_until};
 use crate::{alone, figure};
 
@@ -125,4 +126,26 @@ fn without_any_descriptor_clients_wait_and_are_served_when_the_limit_is_lifted()
         ));
         assert!(served < RECOVERED);
     });
+}
+
+/// Accepts that fail for their client alone are not paused for: where every one fails, it is no matter of the clients.
+#[test]
+fn where_no_accept_is_permitted_clients_wait_and_the_loop_does_not_spin() {
+    let _alone = alone();
+    if !Fault::possible() {
+        return;
+    }
+    let (server, mut clients) = peopled();
+    let forbidden = Fault::inject(&server, "accept4", "EPERM", "1+");
+    let mut waiting: Vec<_> = (0..10).map(|_| server.quiet_client()).collect();
+    waiting.iter_mut().for_each(|client| client.send("hello\n"));
+    wait_until("the first failures", || (forbidden.count() >= 100).then_some(()));
+    let before = forbidden.count();
+    thread::sleep(WATCHED);
+    let tried = forbidden.count() - before;
+    figure(&format!("accepts that are not permitted: {tried} in {WATCHED:?}"));
+    assert!(tried < 1000, "{tried} accepts in {WATCHED:?}");
+    clients.iter_mut().for_each(|client| client.exchange("hello\n", "ACK\n"));
+    drop(forbidden);
+    waiting.iter_mut().for_each(|client| client.expect("ACK\n"));
 }
