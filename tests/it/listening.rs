@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, U
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{Client, Launch, Peer, Server, has_v6, private_loopback, server};
+use crate::harness::{Client, DEADLINE, Launch, Peer, Server, has_v6, private_loopback, server};
 
 #[test]
 fn both_protocols_share_the_port_that_the_system_chose() {
@@ -161,5 +161,24 @@ fn the_unspecified_ipv6_address_serves_both_families_and_shows_ipv4_as_ipv4() {
         let peer = Peer::connect(address);
         peer.check("hello");
         server.stdout.expect(&format!("{} sent a datagram: hello", peer.name()));
+    }
+}
+
+#[test]
+fn on_all_addresses_a_broadcast_is_answered_whichever_family_is_bound() {
+    for host in ["0.0.0.0", "::"].into_iter().filter(|&host| host != "::" || has_v6()) {
+        let server = server(&format!("-u --host {host}"));
+        let port = server.udp().port();
+        let socket = UdpSocket::bind((private_loopback(), 0)).unwrap();
+        socket.set_broadcast(true).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        for _ in 0..2 {
+            socket.send_to(b"hello", (Ipv4Addr::new(127, 255, 255, 255), port)).unwrap();
+            let mut buffer = [0; 16];
+            let (length, _) = socket.recv_from(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], b"check", "{host}");
+            // Who asks one address alone is answered from there, before and behind it.
+            Peer::connect((private_loopback(), port).into()).check("hello");
+        }
     }
 }

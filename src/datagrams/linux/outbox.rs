@@ -143,6 +143,8 @@ impl Flush {
                 Err(Errno::EINTR) if self.patience > 0 => self.patience -= 1,
                 // The way out may not know how to cut: that is no failure of the peer's.
                 Err(error) if group.split(done) => merges &= error != Errno::EIO,
+                // A mapped broadcast address is none to leave from, and is known for one by that alone.
+                Err(Errno::ENETUNREACH | Errno::EINVAL) if group.leave_from_anywhere() => {}
                 // A batch that stops short gives no reason: the next one, which begins with the culprit, does.
                 Err(error) => {
                     self.queued -= 1;
