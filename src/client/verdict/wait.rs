@@ -68,7 +68,10 @@ impl Verdict {
             for case in &mut self.cases {
                 let mut same =
                     earlier.iter().filter(|old| (old.protocol, old.address) == (case.protocol, case.address));
-                case.earlier = same.next().and_then(|old| old.finding.clone().or(old.earlier.clone()));
+                if let Some(old) = same.next() {
+                    case.earlier = old.finding.clone().or(old.earlier.clone());
+                    case.out = old.out;
+                }
             }
             for key in earlier.into_iter().filter_map(|case| case.link) {
                 self.links.remove(key);
