@@ -149,9 +149,10 @@ impl Verdict {
         let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(Case::is_decided);
         self.cases = found;
         self.tell();
-        let interrupted = self.stage.is_interrupted();
-        for Case { protocol, address, .. } in open.into_iter().filter(|_| interrupted) {
-            self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
+        let why = if self.stage.is_interrupted() { "interrupted: " } else { "" };
+        let unread = self.stage.is_unread();
+        for Case { protocol, address, .. } in open.into_iter().filter(|_| !unread) {
+            self.stage.complain(format_args!("{why}no verdict on {protocol} {} yet", Address::new(address)));
         }
         let code = self.exit_code();
         self.stage.conclude(code)

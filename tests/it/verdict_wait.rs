@@ -213,3 +213,16 @@ fn an_answer_to_a_given_port_that_was_asked_before_has_no_time() {
         assert!(ended.out[0].ends_with(" ms"), "{:?}", ended.out);
     });
 }
+
+#[test]
+fn who_waited_for_the_port_until_the_end_was_not_asked_and_has_no_verdict() {
+    undisturbed(|| {
+        let Some((names, addresses)) = several("not-asked", 2) else { return };
+        let [first, second] = [FarUdp::on(addresses[0]), FarUdp::on(addresses[1])];
+        let own = closed_port(private_loopback()).port();
+        let ended = run(names.client(&format!("several {} -zu -I :{own} -w 0.5 -W 60", addresses[0].port())));
+        assert_eq!((ended.code, ended.out), (1, vec![format!("udp {} silent", first.address())]), "{:?}", ended.err);
+        assert_eq!(ended.err, [format!("reactor-client: no verdict on udp {} yet", second.address())]);
+        second.expect_nothing();
+    });
+}

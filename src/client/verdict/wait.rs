@@ -91,7 +91,8 @@ impl Verdict {
         }
     }
 
-    /// What a round did not decide is as it was in the one before; in the first one nothing has come, where its time is over.
+    /// What a round did not decide is as it was in the one before; in the first one nothing has come of what was asked, where
+    /// its time is over.
     fn conclude_wait(mut self) -> u8 {
         let interrupted = self.stage.is_interrupted();
         for index in 0..self.cases.len() {
@@ -101,7 +102,7 @@ impl Verdict {
             }
             match case.earlier.take() {
                 Some(earlier) => case.finding = Some(earlier),
-                None if interrupted => {}
+                None if interrupted || case.tries == 0 => {}
                 None => self.call_silent(index),
             }
         }
