@@ -148,6 +148,15 @@ impl Link {
         }
     }
 
+    /// How far what was sent has come (TCP): how much of it waits here for the system to take it, and how much the far end's
+    /// system has taken, where ours tells.
+    pub fn progress(&self) -> (usize, Option<u64>) {
+        match &self.way {
+            Way::Tcp { connection, outbox, .. } => (outbox.waiting(), mtu::taken(connection.stream())),
+            Way::Udp(_) => (0, None),
+        }
+    }
+
     /// The port of our end.
     pub fn local_port(&self) -> Option<u16> {
         let address = match &self.way {
