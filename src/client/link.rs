@@ -100,6 +100,7 @@ impl Link {
         key: Key,
         reactor: &Reactor<Source>,
     ) -> io::Result<Link> {
+        origin.expect_zone(peer)?;
         let (registry, token) = (reactor.registry(), Source::Link(key).token());
         let way = match protocol {
             Protocol::Tcp => {
