@@ -149,6 +149,14 @@ impl Link {
         }
     }
 
+    /// How many datagrams found no room to be received: where the system tells.
+    pub fn dropped(&self) -> Option<u64> {
+        match &self.way {
+            Way::Tcp { .. } => None,
+            Way::Udp(connected) => connected.dropped(),
+        }
+    }
+
     /// How far what was sent has come (TCP): how much of it waits here for the system to take it, and how much the far end's
     /// system has taken, where ours tells.
     pub fn progress(&self) -> (usize, Option<u64>) {

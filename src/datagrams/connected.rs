@@ -210,6 +210,11 @@ impl Connected {
         Ok(Came::CutOff)
     }
 
+    /// How many datagrams found no room here since it was made: where the system tells.
+    pub fn dropped(&self) -> Option<u64> {
+        system::dropped(&self.socket)
+    }
+
     /// Has the kernel tell when each datagram came, where it can.
     ///
     /// # Errors
