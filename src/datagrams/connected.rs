@@ -143,7 +143,7 @@ impl Connected {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => error,
+                Err(error) => system::named(error),
             };
             patience -= 1;
             match self.own(error) {
@@ -204,7 +204,7 @@ impl Connected {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.drained(budget),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.bare = Some(error),
+                Err(error) => self.bare = Some(system::named(error)),
             }
         }
         Ok(Came::CutOff)
@@ -249,7 +249,7 @@ impl Connected {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
                 Err(error) => {
                     budget.spend(1);
-                    self.bare = Some(error);
+                    self.bare = Some(system::named(error));
                 }
             }
         }
