@@ -13,6 +13,7 @@ use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::Slice;
 use crate::trace::trace;
+use crate::transcript::address::Address;
 use crate::transcript::server::Refusal;
 use crate::wire::{Framing, Notice};
 
@@ -169,9 +170,9 @@ impl Server {
         }
         let key = match self.roster.open(stream, peer, now, &self.process.reactor) {
             Ok(key) => key,
-            Err(error) => return log::warn!("cannot take in {peer}: {}", cause(&error)),
+            Err(error) => return log::warn!("cannot take in {}: {}", Address::new(peer), cause(&error)),
         };
-        trace!("    accepted {peer}: slot {}, generation {}", key.slot(), key.generation());
+        trace!("    accepted {}: slot {}, generation {}", Address::new(peer), key.slot(), key.generation());
         if let Some(refusal) = refusal {
             return self.refuse(key, refusal, now);
         }
