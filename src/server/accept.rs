@@ -105,7 +105,7 @@ impl Server {
             match door.listener.accept() {
                 Ok((stream, peer)) => {
                     let is_last = !somebody_waits(&door.listener);
-                    self.admit(stream, peer, slice.now());
+                    self.admit(stream, peer);
                     if is_last {
                         return self.everyone_is_in();
                     }
@@ -143,7 +143,9 @@ impl Server {
         lingering.is_some()
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // Not the slice's time: the process may have been stopped since, and that is no silence of this client.
+        let now = Instant::now();
         if !cfg!(target_os = "linux") {
             // There accepted connections do not inherit it. A failure means the client is gone, which a read will tell.
             let _ = stream.set_nodelay(true);
