@@ -25,16 +25,18 @@ pub enum Fragments {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub use self::elsewhere::{path_mtu, segment, set};
+pub use self::elsewhere::{path_mtu, segment, set, taken};
 #[cfg(target_os = "linux")]
-pub use self::linux::{Whole, path_mtu, segment, set};
+pub use self::linux::{Whole, path_mtu, segment, set, taken};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
     use std::os::fd::{AsFd, BorrowedFd};
 
-    use nix::sys::socket::{getsockopt, sockopt};
+    use nix::sys::socket::getsockopt;
+    use nix::sys::socket::sockopt::{self, GetStruct};
+    use nix::{getsockopt_impl, libc};
     use rustix::net::sockopt::{
         Ipv4PathMtuDiscovery as V4, Ipv6PathMtuDiscovery as V6, ip_mtu, ip_mtu_discover, ipv6_mtu, ipv6_mtu_discover,
         set_ip_mtu_discover, set_ipv6_mtu_discover,
@@ -98,6 +100,20 @@ mod linux {
     pub fn segment(socket: impl AsFd) -> Option<u32> {
         getsockopt(&socket, sockopt::TcpMaxSeg).ok()
     }
+
+    /// So many numbers of 64 bits the kernel gives of a connection, up to the one that counts what was acknowledged (4.1).
+    const NUMBERS: usize = 16;
+
+    /// `TCP_INFO` so far, which libc does not know: `tcpi_bytes_acked` is the last of these.
+    #[derive(Clone, Copy, Debug)]
+    struct ConnectionInfo;
+
+    getsockopt_impl!(ConnectionInfo, libc::IPPROTO_TCP, libc::TCP_INFO, [u64; NUMBERS], GetStruct<[u64; NUMBERS]>);
+
+    /// How many bytes of a connection the other end's system has taken.
+    pub fn taken(socket: impl AsFd) -> Option<u64> {
+        Some(getsockopt(&socket, ConnectionInfo).ok()?[NUMBERS - 1])
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -121,6 +137,11 @@ mod elsewhere {
 
     /// Nothing that the other systems have in common tells.
     pub fn segment<S>(_: S) -> Option<u32> {
+        None
+    }
+
+    /// Nothing that the other systems have in common tells.
+    pub fn taken<S>(_: S) -> Option<u64> {
         None
     }
 }

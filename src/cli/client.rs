@@ -354,6 +354,10 @@ impl Settings {
                 "no server answers a datagram from the port {port}, where a service that answers anything may be"
             );
         }
+        // Before it is waited for what cannot come.
+        if let Some(ip) = target.literal().filter(|_| !target.host.contains('%')) {
+            origin.expect_zones(&[(ip, target.port).into()])?;
+        }
         if let Mode::Resolve = mode {
             lookup::print_addresses(&target, family)?;
             return Ok(exit::DONE);
@@ -378,6 +382,7 @@ impl Settings {
                 return Err(error);
             }
         };
+        origin.expect_zones(&addresses)?;
         match mode {
             Mode::Chat(settings) => {
                 let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Die)?;

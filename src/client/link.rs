@@ -100,6 +100,7 @@ impl Link {
         key: Key,
         reactor: &Reactor<Source>,
     ) -> io::Result<Link> {
+        origin.expect_zone(peer)?;
         let (registry, token) = (reactor.registry(), Source::Link(key).token());
         let way = match protocol {
             Protocol::Tcp => {
@@ -145,6 +146,23 @@ impl Link {
                 // Whoever may not has what there is.
                 let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
             }
+        }
+    }
+
+    /// How many datagrams found no room to be received: where the system tells.
+    pub fn dropped(&self) -> Option<u64> {
+        match &self.way {
+            Way::Tcp { .. } => None,
+            Way::Udp(connected) => connected.dropped(),
+        }
+    }
+
+    /// How far what was sent has come (TCP): how much of it waits here for the system to take it, and how much the far end's
+    /// system has taken, where ours tells.
+    pub fn progress(&self) -> (usize, Option<u64>) {
+        match &self.way {
+            Way::Tcp { connection, outbox, .. } => (outbox.waiting(), mtu::taken(connection.stream())),
+            Way::Udp(_) => (0, None),
         }
     }
 

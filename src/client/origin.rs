@@ -134,6 +134,37 @@ impl Origin {
         Ok(())
     }
 
+    /// Sees to it that it is known which link a link-local address is on: every link has its own.
+    ///
+    /// # Errors
+    /// As a [`Shortage`], that nobody says so.
+    pub fn expect_zone(&self, peer: SocketAddr) -> io::Result<()> {
+        let is_known = match &self.place {
+            Some(Place::Interface(_)) => true,
+            Some(Place::Address(SocketAddr::V6(own))) => own.scope_id() != 0,
+            Some(Place::Address(_) | Place::Port(_)) | None => false,
+        };
+        match peer {
+            // Elsewhere the system takes the link that it finds best.
+            SocketAddr::V6(v6) if cfg!(unix) && v6.ip().is_unicast_link_local() && v6.scope_id() == 0 && !is_known => {
+                Err(Shortage::of(format!("{0} needs its zone, such as {0}%eth0", v6.ip())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`expect_zone`](Origin::expect_zone), of all the addresses of a name: it is enough if one is known.
+    ///
+    /// # Errors
+    /// None is.
+    pub fn expect_zones(&self, addresses: &[SocketAddr]) -> Result<(), Error> {
+        let lacking: Option<Vec<io::Error>> = addresses.iter().map(|&peer| self.expect_zone(peer).err()).collect();
+        match lacking.as_deref() {
+            Some([first, ..]) => Err(Error::Usage(cause(first))),
+            _ => Ok(()),
+        }
+    }
+
     /// Begins a connection to `peer`.
     ///
     /// # Errors

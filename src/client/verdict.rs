@@ -149,9 +149,10 @@ impl Verdict {
         let (found, open): (Vec<Case>, Vec<Case>) = self.cases.drain(..).partition(Case::is_decided);
         self.cases = found;
         self.tell();
-        let interrupted = self.stage.is_interrupted();
-        for Case { protocol, address, .. } in open.into_iter().filter(|_| interrupted) {
-            self.stage.complain(format_args!("interrupted: no verdict on {protocol} {} yet", Address::new(address)));
+        let why = if self.stage.is_interrupted() { "interrupted: " } else { "" };
+        let unread = self.stage.is_unread();
+        for Case { protocol, address, .. } in open.into_iter().filter(|_| !unread) {
+            self.stage.complain(format_args!("{why}no verdict on {protocol} {} yet", Address::new(address)));
         }
         let code = self.exit_code();
         self.stage.conclude(code)
@@ -173,7 +174,8 @@ impl Verdict {
         }
     }
 
-    /// Begins a try with a socket of its own, so that an answer to an earlier one is not taken for its.
+    /// Begins a try with a socket of its own, so that an answer to an earlier one is not taken for its, unless it leaves from
+    /// the same port.
     fn try_again(&mut self, index: usize) {
         let case = &mut self.cases[index];
         case.asked = None;
@@ -233,6 +235,7 @@ impl Verdict {
             return;
         };
         case.asked = Some(Instant::now());
+        case.out += 1;
         if let Err(error) = link.send(QUESTION) {
             case.fail(error);
         }
@@ -247,11 +250,13 @@ impl Verdict {
         let Some((_, link)) = self.links.get_mut(key) else {
             return;
         };
+        // An answer to the one port that datagrams leave from may be to any question that is out.
+        let is_known = case.protocol == Protocol::Tcp || self.settings.origin.port().is_none() || case.out == 1;
         let mut listening = link.listen(&mut self.buffer, &mut slice.budget);
         let mut finding = None;
         while finding.is_none() {
             finding = Some(match listening.pull() {
-                Ok(Pulled::Item(reply)) => Finding::of_reply(reply, asked.elapsed()),
+                Ok(Pulled::Item(reply)) => Finding::of_reply(reply, is_known.then(|| asked.elapsed())),
                 Ok(Pulled::Part | Pulled::TooLong) => continue,
                 Ok(Pulled::Drained | Pulled::CutOff) => break,
                 Ok(Pulled::Ended) => Finding::of(Word::Closed),

@@ -143,7 +143,7 @@ impl Connected {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => error,
+                Err(error) => system::named(error),
             };
             patience -= 1;
             match self.own(error) {
@@ -204,10 +204,15 @@ impl Connected {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.drained(budget),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.bare = Some(error),
+                Err(error) => self.bare = Some(system::named(error)),
             }
         }
         Ok(Came::CutOff)
+    }
+
+    /// How many datagrams found no room here since it was made: where the system tells.
+    pub fn dropped(&self) -> Option<u64> {
+        system::dropped(&self.socket)
     }
 
     /// Has the kernel tell when each datagram came, where it can.
@@ -244,7 +249,7 @@ impl Connected {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => budget.spend(1),
                 Err(error) => {
                     budget.spend(1);
-                    self.bare = Some(error);
+                    self.bare = Some(system::named(error));
                 }
             }
         }

@@ -106,6 +106,20 @@ pub(super) fn tell_times(_: &mio::net::UdpSocket) -> io::Result<()> {
     Ok(())
 }
 
+/// What the system says of a connected socket, in one word on all systems: Windows calls a port that nobody listens on
+/// reset.
+pub(super) fn named(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => io::ErrorKind::ConnectionRefused.into(),
+        _ => error,
+    }
+}
+
+/// Nothing that the three systems have in common tells what they dropped.
+pub(super) fn dropped(_: &mio::net::UdpSocket) -> Option<u64> {
+    None
+}
+
 /// What came by a connected socket.
 #[derive(Debug)]
 pub(super) struct Answers {

@@ -13,6 +13,7 @@ use super::{Server, Source};
 use crate::escape::cause;
 use crate::reactor::Slice;
 use crate::trace::trace;
+use crate::transcript::address::Address;
 use crate::transcript::server::Refusal;
 use crate::wire::{Framing, Notice};
 
@@ -112,7 +113,7 @@ impl Server {
                 Ok((stream, peer)) => {
                     in_vain = 0;
                     let is_last = !somebody_waits(&door.listener);
-                    self.admit(stream, peer, slice.now());
+                    self.admit(stream, peer);
                     if is_last {
                         return self.everyone_is_in();
                     }
@@ -153,7 +154,9 @@ impl Server {
         lingering.is_some()
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // Not the slice's time: the process may have been stopped since, and that is no silence of this client.
+        let now = Instant::now();
         if !cfg!(target_os = "linux") {
             // There accepted connections do not inherit it. A failure means the client is gone, which a read will tell.
             let _ = stream.set_nodelay(true);
@@ -180,9 +183,9 @@ impl Server {
         }
         let key = match self.roster.open(stream, peer, now, &self.process.reactor) {
             Ok(key) => key,
-            Err(error) => return log::warn!("cannot take in {peer}: {}", cause(&error)),
+            Err(error) => return log::warn!("cannot take in {}: {}", Address::new(peer), cause(&error)),
         };
-        trace!("    accepted {peer}: slot {}, generation {}", key.slot(), key.generation());
+        trace!("    accepted {}: slot {}, generation {}", Address::new(peer), key.slot(), key.generation());
         if let Some(refusal) = refusal {
             return self.refuse(key, refusal, now);
         }

@@ -9,6 +9,7 @@ use crate::escape::cause;
 use crate::reactor::{Budget, Key, Slice};
 use crate::roster::{Peer, State};
 use crate::trace::{self, Counted, trace};
+use crate::transcript::address::Address;
 use crate::transcript::journal::Journal;
 use crate::transcript::server::Event;
 use crate::wire::{Count, Decoder, End, Framing, Message, Notice, Output, Reason, TooLong};
@@ -155,7 +156,10 @@ impl Desk {
             Ok(End::Clean) => {}
             Ok(End::CutShort(_)) if peer.is_quiet => {}
             Ok(End::CutShort(got)) => {
-                log::warn!("{} ended its stream within a message, {got} bytes into the frame", peer.address);
+                log::warn!(
+                    "{} ended its stream within a message, {got} bytes into the frame",
+                    Address::new(peer.address)
+                );
             }
             Ok(End::Message(message)) => {
                 taken.add(message);
@@ -275,6 +279,6 @@ pub(super) fn reason_of(error: &io::Error, peer: &Peer) -> Reason {
     if is_reset(error) {
         return Reason::Reset;
     }
-    log::info!("the connection to {} failed: {}", peer.address, cause(error));
+    log::info!("the connection to {} failed: {}", Address::new(peer.address), cause(error));
     Reason::Error
 }

@@ -69,7 +69,7 @@ impl Server {
     fn give_up(&mut self, key: Key, why: &str, reason: Reason, now: Instant) {
         self.roster.name(key, None);
         if let Some(peer) = self.roster.get_mut(key) {
-            log::info!("the connection from {} is cut: {why}", peer.address);
+            log::info!("the connection from {} is cut: {why}", Address::new(peer.address));
             self.take_in(key);
             self.lose(key, reason, now);
         }

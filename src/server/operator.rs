@@ -68,8 +68,9 @@ impl Server {
                     self.process.journal.answer(&Event::UnknownCommand(what.as_bytes()));
                 }
                 None if self.console.ended() => {
-                    if let Some(error) = self.console.error() {
-                        log::warn!("cannot read the standard input, there is no operator: {}", cause(error));
+                    // It is asked again with each SIGCONT.
+                    if let Some(error) = self.console.take_error() {
+                        log::warn!("cannot read the standard input, there is no operator: {}", cause(&error));
                     }
                     return;
                 }

@@ -141,6 +141,11 @@ impl Console {
         self.error.as_ref()
     }
 
+    /// The same, for who says it once.
+    pub fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
+    }
+
     /// Reads once, at most 16 KiB; not at all while a whole line is waiting.
     pub fn fill(&mut self, budget: &mut Budget) -> Filled {
         // The exercise, 1: input blocks. This does not.

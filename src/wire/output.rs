@@ -25,6 +25,11 @@ impl Outbox {
     pub fn push(&mut self, framing: super::Framing, message: &[u8]) {
         framing.encode(message, &mut self.bytes);
     }
+
+    /// How many bytes wait.
+    pub fn waiting(&self) -> usize {
+        self.bytes.len() - self.left
+    }
 }
 
 impl Output for Outbox {

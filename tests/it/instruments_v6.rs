@@ -4,8 +4,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::harness::{
-    FarUdp, Launch, Server, calm, client_to, closed_port, end_of, has_v6, last_object, number, run, server, shape,
-    sooner_than, timed, undisturbed,
+    FarUdp, Launch, Names, Server, calm, client_to, closed_port, end_of, has_v6, last_object, number, run, server,
+    shape, sooner_than, timed, undisturbed,
 };
 
 fn server_v6(args: &str) -> Server {
@@ -126,4 +126,52 @@ fn an_idle_timeout_is_found() {
     let ended = run(client_to(server.udp(), "--find-idle 0.3 -u --format json"));
     let event = last_object(&ended.out);
     assert_eq!((&event["address"], &event["cause"]), (&server.udp().to_string().into(), &"none".into()), "{event}");
+}
+
+/// Every link has its own `fe80::1`: which is meant, nobody but the user knows.
+#[test]
+fn a_link_local_address_without_its_zone_could_not_be_tried() {
+    undisturbed(|| {
+        let modes =
+            ["-z", "-zu", "-z -w 30", "-m x", "-u -m x", "--ping", "--ping -u", "--find-idle 5", "--find-size -u"];
+        for mode in modes.into_iter().chain(["--find-size --framing lines", "-zu -I :5000"]) {
+            let ended = run(client_to((Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 7).into(), mode));
+            let said = "reactor-client: fe80::1 needs its zone, such as fe80::1%eth0";
+            assert_eq!((ended.code, ended.out.len(), ended.err), (2, 0, vec![said.to_owned()]), "{mode}");
+        }
+        if !has_v6() {
+            return;
+        }
+        // With its zone it is asked.
+        for words in [&["fe80::1%lo", "7"][..], &["fe80::1", "7", "-I", "lo"]] {
+            let ended = run(Launch::client(&[words, &["-zu", "-W", "0.2"]].concat()));
+            assert!(ended.code == 1 && ended.out.len() == 1, "{words:?}: {} {:?}", ended.code, ended.err);
+        }
+    });
+}
+
+#[test]
+fn a_name_that_leads_there_leads_to_its_other_addresses() {
+    undisturbed(|| {
+        let lost = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into();
+        let server = server("");
+        let Some(names) = Names::several("no-zone", &[server.udp().ip(), lost]) else { return };
+        let port = server.udp().port();
+        for mode in ["-zu", "-z", "-m x", "-u -m x", "--ping -c 1 -W 10", "--ping -u -c 1 -W 10"] {
+            let ended = run(names.client(&format!("several {port} {mode}")));
+            assert_eq!(ended.code, 0, "{mode}: {:?} {:?}", ended.out, ended.err);
+            // All addresses are asked for a verdict; elsewhere the first that answers is enough.
+            assert_eq!(
+                ended.complaint().contains("fe80::1 needs its zone"),
+                mode.contains("-z"),
+                "{mode}: {:?}",
+                ended.err
+            );
+        }
+        let Some(names) = Names::several("no-zone-at-all", &[lost]) else { return };
+        for mode in ["-zu", "-m x", "--ping -c 1", "--find-idle 5"] {
+            let ended = run(names.client(&format!("several {port} {mode}")));
+            assert!(ended.code == 2 && ended.complaint().contains("needs its zone"), "{mode}: {:?}", ended.err);
+        }
+    });
 }

@@ -39,6 +39,7 @@ mod fairness;
 mod find_idle;
 mod find_idle_path;
 mod find_size;
+mod find_size_slow;
 mod fresh_line;
 mod fresh_prompt;
 mod front_page;

@@ -4,10 +4,11 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
 use crate::harness::{
-    Fate, client_to, end_of, last_object, one_of_five, private_loopback, run, stamp, stamping, undisturbed,
+    Fate, client_to, end_of, in_tables, last_object, one_of_five, private_loopback, run, stamp, stamping, undisturbed,
 };
 
 /// For so long the client is stopped.
@@ -89,5 +90,42 @@ fn a_closed_loop_takes_in_all_answers_in_whatever_order_and_number_they_come() {
             );
             assert_eq!(summary["duplicated"], 272, "{summary}");
         }
+    });
+}
+
+/// How many datagrams the kernel has dropped at this address, by its own table.
+#[cfg(target_os = "linux")]
+fn dropped_at(address: std::net::SocketAddr) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let line = table.lines().find(|line| line.contains(&format!(": {} ", in_tables(address)))).unwrap();
+    line.split_whitespace().last().unwrap().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_found_no_room_in_our_own_receive_buffer_is_said_to_be_no_fault_of_the_path() {
+    undisturbed(|| {
+        let far = UdpSocket::bind((private_loopback(), 0)).unwrap();
+        let own = std::net::SocketAddr::new(private_loopback(), 0);
+        let address = far.local_addr().unwrap();
+        let client = client_to(address, &format!("--ping -u -q -i 0.2 -W 30 -I {}", own.ip()));
+        let mut client = client.start();
+        let mut probe = [0; 100];
+        let mut hear = || (far.recv_from(&mut probe).unwrap().1, stamp(&probe, 1, 1, 1));
+        let (from, answer) = hear();
+        far.send_to(&answer, from).unwrap();
+        // Only the port that stays has the large buffer.
+        let (from, mut answer) = hear();
+        client.stop();
+        answer[63] = 2;
+        while dropped_at(from) == 0 {
+            (0..1000).for_each(|_| drop(far.send_to(&answer, from)));
+        }
+        let dropped = dropped_at(from);
+        client.resume();
+        client.signal(SIGINT);
+        let ended = end_of(&mut client);
+        let said = format!("datagrams that found no room in this client's receive buffer: {dropped};");
+        assert!(ended.complaint().contains(&said), "{said} {:?}", ended.err);
     });
 }

@@ -127,7 +127,15 @@ fn a_file_may_end_in_an_unterminated_shutdown() {
 #[test]
 fn it_may_be_a_directory() {
     undisturbed(|| {
-        serves_and_sleeps(&with_stdin(File::open("/").unwrap()));
+        let mut server = with_stdin(File::open("/").unwrap());
+        serves_and_sleeps(&server);
+        // The console is looked at again, and why it ended is known already.
+        server.resume();
+        serves_and_sleeps(&server);
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.wait_exit(), 0);
+        let said = server.stderr.to_end();
+        assert_eq!(said.iter().filter(|line| line.contains("cannot read the standard input")).count(), 1, "{said:?}");
     });
 }
 

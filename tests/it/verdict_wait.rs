@@ -187,3 +187,43 @@ fn a_person_sees_what_is_waited_for() {
         client.stderr.find("the verdict so far", |line| line == format!("tcp {closed} refused"));
     });
 }
+
+/// From one port nothing tells to which question an answer is.
+#[test]
+fn an_answer_to_a_given_port_that_was_asked_before_has_no_time() {
+    undisturbed(|| {
+        for rounds in ["", "-w 30"] {
+            let far = FarUdp::new();
+            let own = closed_port(private_loopback());
+            let mut client = client_to(far.address(), &format!("-zu -W 0.2 -I :{} {rounds}", own.port())).start();
+            // With `-w` three are a round.
+            for _ in 0..if rounds.is_empty() { 1 } else { 3 } {
+                far.expect("hello");
+            }
+            far.answer("hello", "check");
+            let ended = end_of(&mut client);
+            let line = format!("udp {} open", far.address());
+            assert_eq!((ended.code, ended.out), (0, vec![line]), "{rounds:?} {:?}", ended.err);
+        }
+        // From a port of its own each answer is to the question that left there.
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "-zu -W 0.2").start();
+        far.expect("hello");
+        far.answer("hello", "check");
+        let ended = end_of(&mut client);
+        assert!(ended.out[0].ends_with(" ms"), "{:?}", ended.out);
+    });
+}
+
+#[test]
+fn who_waited_for_the_port_until_the_end_was_not_asked_and_has_no_verdict() {
+    undisturbed(|| {
+        let Some((names, addresses)) = several("not-asked", 2) else { return };
+        let [first, second] = [FarUdp::on(addresses[0]), FarUdp::on(addresses[1])];
+        let own = closed_port(private_loopback()).port();
+        let ended = run(names.client(&format!("several {} -zu -I :{own} -w 0.5 -W 60", addresses[0].port())));
+        assert_eq!((ended.code, ended.out), (1, vec![format!("udp {} silent", first.address())]), "{:?}", ended.err);
+        assert_eq!(ended.err, [format!("reactor-client: no verdict on udp {} yet", second.address())]);
+        second.expect_nothing();
+    });
+}

@@ -22,6 +22,9 @@ use crate::transcript::framing;
 use crate::transcript::instrument::{Event, Size};
 use crate::wire::{Framing, Notice, Protocol};
 
+/// So often within a `--timeout` it is looked whether the long message moves.
+const LOOKS: u32 = 4;
+
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -46,8 +49,11 @@ pub(super) struct Stream {
     links: Slots<Link>,
     key: Option<Key>,
     step: Step,
-    /// Since when it stands there.
+    /// Since when it stands there, or nothing has moved.
     since: Instant,
+    /// How far the long message had come when it was looked at last, and when that was.
+    come: (usize, Option<u64>),
+    looked: Instant,
     /// What went wrong.
     trouble: Option<String>,
     other_framing: Option<Framing>,
@@ -73,6 +79,8 @@ impl Stream {
             key: None,
             step: Step::Connecting,
             since: now,
+            come: (0, None),
+            looked: now,
             trouble: None,
             other_framing: None,
             is_mute: false,
@@ -99,6 +107,7 @@ impl Stream {
                 }
                 self.stage.reactor.put_back(slice);
             }
+            self.look_for_progress(now);
             if !self.stage.reactor.has_ready() && self.step_ends().is_some_and(|end| end <= now) {
                 self.meet_silence();
             }
@@ -127,7 +136,21 @@ impl Stream {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.step_ends().into_iter().chain(self.live.due()).min()
+        let is_long = self.step == Step::Long;
+        let look = is_long.then(|| self.looked.checked_add(self.settings.timeout / LOOKS)).flatten();
+        self.step_ends().into_iter().chain(self.live.due()).chain(look).min()
+    }
+
+    /// A message that still moves does not stall, however long the path takes for it. No event tells of that once all of it
+    /// is the system's.
+    fn look_for_progress(&mut self, now: Instant) {
+        self.looked = now;
+        if let (Step::Long, Some(link)) = (self.step, self.key.and_then(|key| self.links.get(key))) {
+            let come = link.progress();
+            if std::mem::replace(&mut self.come, come) != come {
+                self.since = now;
+            }
+        }
     }
 
     fn heed_signals(&mut self) {

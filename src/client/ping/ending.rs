@@ -153,6 +153,13 @@ impl Ping {
                 self.tally.strange
             ));
         }
+        let dropped: u64 = self.flows.iter().filter_map(|socket| socket.link.dropped()).sum();
+        if dropped > 0 {
+            self.stage.complain(format_args!(
+                "datagrams that found no room in this client's receive buffer: {dropped}; the probes that they answered are \
+                 lost by this machine, and stand as lost on the way back"
+            ));
+        }
         if let Some(bytes) = figures.short_answered.filter(|_| self.stage.journal.is_json()) {
             self.stage.complain(hint(bytes));
         }

@@ -84,9 +84,10 @@ impl Ping {
             Some(place) => addresses.iter().cycle().nth(place + 1).filter(|&&next| next != old),
         };
         // Among the addresses of one answer each is said once, however often its turn comes.
-        let is_news = !addresses.contains(&old) || next.is_some_and(|&next| !self.route.has_been_at(next));
+        let is_gone = !addresses.contains(&old);
+        let is_news = is_gone || next.is_some_and(|&next| !self.route.has_been_at(next));
         if let Some(&address) = next {
-            self.move_to(address, is_news);
+            self.move_to(address, is_gone, is_news);
         }
     }
 
@@ -101,14 +102,19 @@ impl Ping {
         }
     }
 
-    /// The run goes on at another address; what is out may still be answered by the old one.
-    fn move_to(&mut self, address: SocketAddr, is_news: bool) {
+    /// The run goes on at another address, since the name has left the old one or nobody answers there; what is out may still
+    /// be answered by it.
+    fn move_to(&mut self, address: SocketAddr, is_gone: bool, is_news: bool) {
         let now = Instant::now();
         let (old, new) = (Address::new(self.route.peer()), Address::new(address));
         if is_news {
             self.hide_progress();
             self.stage.journal.flush();
-            self.stage.complain(format_args!("{} is now {}", old.parts().0, new.parts().0));
+            let (old, new) = (old.parts().0, new.parts().0);
+            match is_gone {
+                true => self.stage.complain(format_args!("{old} is now {new}")),
+                false => self.stage.complain(format_args!("{old} has not answered: trying {new} instead")),
+            }
             if let Some(name) = self.settings.name.take() {
                 self.tell(&Event::Resolved { name: &name, address });
                 self.settings.name = Some(name);

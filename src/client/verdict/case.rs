@@ -95,9 +95,9 @@ impl Finding {
         Event::Verdict { protocol, framing, address, word, rtt, connect, said }
     }
 
-    pub(super) fn of_reply(reply: Reply<'_>, rtt: Duration) -> Finding {
+    pub(super) fn of_reply(reply: Reply<'_>, rtt: Option<Duration>) -> Finding {
         match reply {
-            Reply::Ack => Finding { rtt: Some(rtt), ..Finding::of(Word::Open) },
+            Reply::Ack => Finding { rtt, ..Finding::of(Word::Open) },
             Reply::Notice(notice) => {
                 Finding { said: Some(Message::from(notice.text().as_bytes()).into()), ..Finding::of(Word::Closed) }
             }
@@ -117,6 +117,8 @@ pub(super) struct Case {
     pub(super) began: Instant,
     pub(super) connect: Option<Duration>,
     pub(super) asked: Option<Instant>,
+    /// Questions that nothing has come of yet, those of earlier tries and rounds among them.
+    pub(super) out: u32,
     pub(super) finding: Option<Finding>,
     /// What was found in an earlier round.
     pub(super) earlier: Option<Finding>,
@@ -135,6 +137,7 @@ impl Case {
             began: Instant::now(),
             connect: None,
             asked: None,
+            out: 0,
             finding: None,
             earlier: None,
             shortage: None,
@@ -143,6 +146,9 @@ impl Case {
     }
 
     pub(super) fn decide(&mut self, finding: Finding) {
+        if finding.word != Word::Silent {
+            self.out = self.out.saturating_sub(1);
+        }
         self.finding = Some(Finding { connect: self.connect, ..finding });
     }
 

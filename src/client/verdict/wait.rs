@@ -68,7 +68,10 @@ impl Verdict {
             for case in &mut self.cases {
                 let mut same =
                     earlier.iter().filter(|old| (old.protocol, old.address) == (case.protocol, case.address));
-                case.earlier = same.next().and_then(|old| old.finding.clone().or(old.earlier.clone()));
+                if let Some(old) = same.next() {
+                    case.earlier = old.finding.clone().or(old.earlier.clone());
+                    case.out = old.out;
+                }
             }
             for key in earlier.into_iter().filter_map(|case| case.link) {
                 self.links.remove(key);
@@ -88,7 +91,8 @@ impl Verdict {
         }
     }
 
-    /// What a round did not decide is as it was in the one before; in the first one nothing has come, where its time is over.
+    /// What a round did not decide is as it was in the one before; in the first one nothing has come of what was asked, where
+    /// its time is over.
     fn conclude_wait(mut self) -> u8 {
         let interrupted = self.stage.is_interrupted();
         for index in 0..self.cases.len() {
@@ -98,7 +102,7 @@ impl Verdict {
             }
             match case.earlier.take() {
                 Some(earlier) => case.finding = Some(earlier),
-                None if interrupted => {}
+                None if interrupted || case.tries == 0 => {}
                 None => self.call_silent(index),
             }
         }

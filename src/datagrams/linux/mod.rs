@@ -38,6 +38,16 @@ pub(super) fn tell_times(socket: &impl AsFd) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::ReceiveTimestampns, &true)?)
 }
 
+/// What the system says of a connected socket stands as it is.
+pub(super) fn named(error: io::Error) -> io::Error {
+    error
+}
+
+/// How many datagrams the kernel has dropped at a socket, where it tells.
+pub(super) fn dropped(socket: &impl AsFd) -> Option<u64> {
+    drops::of(socket)
+}
+
 /// What came by a connected socket, with its times.
 #[derive(Debug)]
 pub(super) struct Answers(BatchIn<()>);
