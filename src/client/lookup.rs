@@ -1,4 +1,4 @@
-//! A name that is asked for again while a run goes on: by a child process, since a resolver may be silent for long and
+//! A name that is asked for while a run goes on: by a child process, since a resolver may be silent for long and
 //! nothing here may wait for it. The child is this program with `--resolve`; its pipe is a source like any other.
 
 use std::io::{self, Write};
@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use super::target::{Family, Target};
 use crate::error::Error;
+use crate::escape::cause;
 
 /// Then a resolver that has not answered will not.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Marks why there are no addresses.
+const WHY: &str = "? ";
 /// Addresses that are of interest; a name may have more.
 #[cfg(unix)]
 const MOST: usize = 64;
 
-/// What the child does: asks the system, and prints the addresses, one a line.
+/// What the child does: asks the system, and prints the addresses, one a line; or why there are none, behind a mark.
 ///
 /// # Errors
 /// The name does not resolve, or stdout cannot be written.
@@ -22,9 +25,15 @@ pub fn print_addresses(target: &Target, family: Option<Family>) -> Result<(), Er
     // Whoever asked may be gone without a word.
     #[cfg(unix)]
     nix::unistd::alarm::set(u32::try_from(PATIENCE.as_secs()).unwrap_or(u32::MAX) + 1);
-    let addresses = target.resolve(family)?;
-    let lines: String = addresses.iter().map(|address| format!("{address}\n")).collect();
-    io::stdout().write_all(lines.as_bytes()).map_err(|error| Error::Setup("stdout", error))
+    let resolved = target.resolve(family);
+    let lines: String = match &resolved {
+        Ok(addresses) => addresses.iter().map(|address| format!("{address}\n")).collect(),
+        Err(Error::Resolve(_, why)) => format!("{WHY}{}\n", cause(why)),
+        Err(Error::NoAddress(_, family)) => format!("{WHY}it has no {family} address\n"),
+        Err(_) => String::new(),
+    };
+    io::stdout().write_all(lines.as_bytes()).map_err(|error| Error::Setup("stdout", error))?;
+    resolved.map(drop)
 }
 
 /// How far a child has come.
@@ -49,7 +58,7 @@ mod unix {
     use mio::unix::pipe::Receiver;
     use mio::{Interest, Registry, Token};
 
-    use super::{Family, MOST, PATIENCE, Progress, Target};
+    use super::{Family, MOST, PATIENCE, Progress, Target, WHY};
 
     /// A child that asks, until it is dropped.
     #[derive(Debug)]
@@ -109,6 +118,12 @@ mod unix {
             }
         }
 
+        /// Why it found no address, where it said so.
+        pub fn why(&self) -> Option<String> {
+            let text = String::from_utf8_lossy(&self.text);
+            Some(text.trim_end().strip_prefix(WHY)?.to_owned())
+        }
+
         fn addresses(&self) -> Vec<std::net::SocketAddr> {
             let text = String::from_utf8_lossy(&self.text);
             text.lines().filter_map(|line| line.parse().ok()).take(MOST).collect()
@@ -159,6 +174,11 @@ impl Lookup {
 
     /// What it has said so far.
     pub fn read(&mut self) -> Progress {
+        match self.never {}
+    }
+
+    /// Why it found no address.
+    pub fn why(&self) -> Option<String> {
         match self.never {}
     }
 }

@@ -7,7 +7,7 @@
 //! | [`input`] | the messages: from stdin or from the command line |
 //! | [`route`] | the addresses of a name, tried one after the other |
 //! | [`live`] | when the live line is written anew |
-//! | [`lookup`] | a name that is asked for again, by a child process |
+//! | [`lookup`] | a name that is asked for while a run goes on, by a child process |
 //! | [`origin`] | where sockets leave from, and how they are marked |
 //! | [`link`] | the way to one server address, TCP or UDP |
 //! | [`ledger`] | which reply is for which message |

@@ -289,7 +289,7 @@ impl<S: Source> ReadyQueue<S> {
     fn take(&mut self, source: Option<S>, is_old: bool) -> Option<Standing<S>> {
         let source = source?;
         let taken = self.standing(source).take_if(|standing| standing.source == source && standing.is_old == is_old);
-        self.old_waiting -= usize::from(taken.is_some_and(|entry| entry.is_waiting_old()));
+        self.old_waiting -= usize::from(taken.is_some_and(Standing::waits_as_old));
         taken
     }
 
@@ -297,8 +297,8 @@ impl<S: Source> ReadyQueue<S> {
     #[inline]
     fn stand(&mut self, standing: Standing<S>) {
         let before = self.standing(standing.source).replace(standing);
-        self.old_waiting += usize::from(standing.is_waiting_old());
-        self.old_waiting -= usize::from(before.is_some_and(|entry| entry.is_waiting_old()));
+        self.old_waiting += usize::from(standing.waits_as_old());
+        self.old_waiting -= usize::from(before.is_some_and(Standing::waits_as_old));
     }
 
     #[inline]
@@ -313,7 +313,7 @@ impl<S: Source> ReadyQueue<S> {
 
 impl<S> Standing<S> {
     #[inline]
-    fn is_waiting_old(&self) -> bool {
+    fn waits_as_old(self) -> bool {
         self.is_old && self.waits
     }
 

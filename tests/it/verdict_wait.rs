@@ -8,9 +8,10 @@ use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 
 use crate::client_names::several;
 use crate::harness::{
-    FarTcp, FarUdp, Launch, Output, client_to, closed_port, end_of, private_loopback, run, server, sooner_than, timed,
-    undisturbed, wait_until,
+    FarTcp, FarUdp, Launch, Output, client_to, client_under_test, closed_port, end_of, private_loopback, run, server,
+    sooner_than, timed, undisturbed, wait_until,
 };
+use crate::ping_moves::with_a_silent_resolver;
 
 #[test]
 fn a_port_that_opens_later_is_waited_for() {
@@ -225,5 +226,33 @@ fn who_waited_for_the_port_until_the_end_was_not_asked_and_has_no_verdict() {
         assert_eq!((ended.code, ended.out), (1, vec![format!("udp {} silent", first.address())]), "{:?}", ended.err);
         assert_eq!(ended.err, [format!("reactor-client: no verdict on udp {} yet", second.address())]);
         second.expect_nothing();
+    });
+}
+
+/// A resolver has 30 s in which to say nothing.
+#[test]
+fn no_resolver_holds_up_the_end_of_the_time_nor_an_interrupt() {
+    undisturbed(|| {
+        let Some((_hosts, _resolver, namespace)) = with_a_silent_resolver("wait", "127.0.0.1 localhost\n") else {
+            return;
+        };
+        sooner_than(Duration::from_secs(10), || {
+            let (ended, took) = timed(|| run(namespace.client("nobody.example 7 -z -w 0.5")));
+            let dns = ["tcp nobody.example:7 dns".to_owned()];
+            assert_eq!((ended.code, &ended.out[..]), (2, &dns[..]), "{:?}", ended.err);
+            assert!(ended.complaint().contains("no resolver has answered in time"), "{:?}", ended.err);
+            took
+        });
+        sooner_than(Duration::from_secs(10), || {
+            // As soon as its child asks.
+            let script = "\"$0\" \"$@\" & client=$!
+                until grep -q . /proc/$client/task/$client/children; do sleep 0.02; done
+                kill -INT $client
+                wait $client";
+            let (ended, took) = timed(|| run(namespace.run(&client_under_test(), "nobody.example 7 -z -w 30", script)));
+            assert_eq!((ended.code, ended.out.len()), (1, 0), "{:?}", ended.out);
+            assert_eq!(ended.complaint(), "reactor-client: interrupted: nobody.example is not resolved yet");
+            took
+        });
     });
 }

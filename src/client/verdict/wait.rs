@@ -1,15 +1,19 @@
 //! `-w`: asks again, once a second, until all is open or the time is over; and names that do not resolve.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::case::{Case, Finding};
 use super::{Asking, Settings, Verdict, cases};
-use crate::client::stage::Stage;
+use crate::client::lookup::{Lookup, Progress};
+use crate::client::stage::{Source, Stage};
 use crate::client::target::{Family, Target};
 use crate::error::{Error, exit};
 use crate::escape::escape;
 use crate::process::limits::Shortage;
 use crate::process::signals::Signal;
+use crate::reactor::Source as _;
 use crate::transcript::address::Address;
 use crate::transcript::instrument::Word;
 
@@ -60,9 +64,12 @@ impl Verdict {
         family: Option<Family>,
         until: Option<Instant>,
     ) -> Result<Option<Error>, Error> {
+        let mut last = None;
         loop {
             let next = Instant::now() + ROUND;
-            let resolved = self.stage.block_on(|| target.resolve(family));
+            let Some(resolved) = self.look_up(target, family, until)? else {
+                return Ok(last.unwrap_or_else(|| self.unresolved(target)));
+            };
             let addresses = resolved.as_deref().unwrap_or_default();
             let earlier = std::mem::replace(&mut self.cases, cases(&self.settings.protocols, addresses));
             for case in &mut self.cases {
@@ -88,7 +95,55 @@ impl Verdict {
             if is_open || self.is_left() || is_over(until) {
                 return Ok(resolved.err());
             }
+            last = Some(resolved.err());
         }
+    }
+
+    /// Asks for the name, by a child where there can be one: neither a signal nor the end of the time waits for a resolver.
+    /// `None` where that came first.
+    fn look_up(
+        &mut self,
+        target: &Target,
+        family: Option<Family>,
+        until: Option<Instant>,
+    ) -> Result<Option<Result<Vec<SocketAddr>, Error>>, Error> {
+        if target.literal().is_some() {
+            return Ok(Some(target.resolve(family)));
+        }
+        let (registry, token) = (self.stage.reactor.registry(), Source::Lookup.token());
+        let Ok(mut lookup) = Lookup::start(target, family, registry, token, Instant::now()) else {
+            return Ok(Some(self.stage.block_on(|| target.resolve(family))));
+        };
+        let unresolved = |why: String| {
+            let why = Shortage::of_descriptors().unwrap_or_else(|| io::Error::other(why));
+            Ok(Some(Err(Error::Resolve(target.host.clone(), why))))
+        };
+        loop {
+            self.turn(until.into_iter().chain([lookup.ends()]).min())?;
+            match (lookup.read(), lookup.why()) {
+                (Progress::Told(addresses), _) if !addresses.is_empty() => return Ok(Some(Ok(addresses))),
+                (Progress::Told(_), Some(why)) => return unresolved(why),
+                // Ctrl-C ends the child, too.
+                _ if self.is_left() || is_over(until) => return Ok(None),
+                (Progress::Told(_), None) => return unresolved("the resolver ended without a word".to_owned()),
+                (Progress::Asking, _) if is_over(Some(lookup.ends())) => {
+                    return unresolved("no resolver answers within 5 s".to_owned());
+                }
+                (Progress::Asking, _) => {}
+            }
+        }
+    }
+
+    /// The name has not resolved when nothing more is asked: a verdict where the time is over, none where a signal ended it.
+    fn unresolved(&mut self, target: &Target) -> Option<Error> {
+        if self.is_left() {
+            if self.stage.is_interrupted() {
+                let host = escape(target.host.as_bytes());
+                self.stage.complain(format_args!("interrupted: {host} is not resolved yet"));
+            }
+            return None;
+        }
+        Some(Error::Resolve(target.host.clone(), io::Error::other("no resolver has answered in time")))
     }
 
     /// What a round did not decide is as it was in the one before; in the first one nothing has come of what was asked, where
