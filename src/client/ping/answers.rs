@@ -252,6 +252,10 @@ impl Ping {
                 // What that one was sent is in no count.
                 self.several |= learns;
                 self.learn_if(learns, Stamps::Refuted);
+                // Nor which probe the next one here answers: the others leave from ports of their own.
+                if learns && !is_retired {
+                    self.flows.retire(key, Instant::now() + self.kept());
+                }
             }
             (Datagram::Check, Some(seq)) => {
                 let at = self.credit(seq, receipt, None).1;
