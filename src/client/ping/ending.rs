@@ -102,6 +102,8 @@ impl Ping {
 
     /// The figures, the files and the exit code.
     pub(super) fn conclude(mut self) -> u8 {
+        // One that comes from here on ends no run, only the wait for who reads.
+        let interrupted = self.stage.is_interrupted();
         let figures = self.figures();
         self.hide_progress();
         if self.schedule.is_none() && !self.stage.is_unread() {
@@ -113,7 +115,6 @@ impl Ping {
         self.stage.journal.answer(&Event::Summary(&figures));
         self.warn(&figures);
         let saved = self.save(figures.lasted);
-        let interrupted = self.stage.is_interrupted();
         let lossless = figures.loss_percent() <= self.settings.max_loss;
         let complete = figures.unsent == 0 || interrupted;
         let verified = lossless && complete && figures.acknowledged > 0 && saved;
