@@ -61,6 +61,11 @@ impl Schedule {
         if self.interval.is_zero() { now } else { self.due(self.taken) }
     }
 
+    /// When nothing more is due, whatever the count.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
     /// Whether it is a closed loop's: each probe is due when there is a place for it.
     pub(super) fn is_closed(&self) -> bool {
         self.interval.is_zero()
