@@ -68,6 +68,21 @@ fn a_connection_that_ends_between_probes_loses_nothing() {
 }
 
 #[test]
+fn a_far_end_that_closes_each_time_does_not_flood_stderr() {
+    undisturbed(|| {
+        let far = tcp_service(|mut stream| {
+            heard(&mut stream);
+            ack(&mut stream);
+        });
+        let ended = calm(|| client_to(far, "--ping -q -c 40 -i 0.01"));
+        let counted = ended.err.iter().find(|line| line.contains("flows that were cut between probes, and replaced: "));
+        let cuts = number(counted.unwrap_or_else(|| panic!("{:?}", ended.err)), "replaced: ");
+        assert_eq!((ended.code, told(&ended, "was cut between probes")), (0, 8), "{:?}", ended.err);
+        assert!((9.0..=40.0).contains(&cuts), "{:?}", ended.err);
+    });
+}
+
+#[test]
 fn an_acknowledgement_that_comes_with_the_end_counts() {
     undisturbed(|| {
         let far = FarTcp::new();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::account::{Meaning, Times};
 use super::flows::Duty;
 use super::receipt::Receipt;
-use super::{Ping, Settings, Stamps, Via, why};
+use super::{NEWS, Ping, Settings, Stamps, Via, why};
 use crate::client::link::{Answer, Datagram, Heard};
 use crate::client::stage::Source;
 use crate::datagrams::{Received, Refusal};
@@ -138,9 +138,12 @@ impl Ping {
             self.lose(seq, why, Some(socket.source_port));
         }
         if was_idle && socket.link.is_stream() {
-            // Nothing is lost, but it should be known.
-            let flow = socket.flow + 1;
-            self.stage.complain(format_args!("flow {flow} was cut between probes ({why}), it is replaced"));
+            // Nothing is lost, but it should be known; by a far end that closes each time it would be said for ever.
+            self.tally.cuts += 1;
+            if self.tally.cuts <= u64::from(NEWS) {
+                let flow = socket.flow + 1;
+                self.stage.complain(format_args!("flow {flow} was cut between probes ({why}), it is replaced"));
+            }
         }
         self.judge(now);
     }

@@ -142,6 +142,9 @@ impl Ping {
         if self.mute && !heard && !self.said_framing && figures.short_answered.is_none() {
             self.stage.complain(framing::question(self.settings.framing));
         }
+        if self.tally.cuts > u64::from(super::NEWS) {
+            self.stage.complain(format_args!("flows that were cut between probes, and replaced: {}", self.tally.cuts));
+        }
         if self.tally.surplus > 0 {
             self.stage.complain(format_args!(
                 "acknowledgements that no probe waited for: {}; each flow that brought one was replaced",

@@ -60,6 +60,8 @@ pub(super) struct Tally {
     pub(super) duplicated: u64,
     /// Answers that came after one to a later probe.
     pub(super) reordered: u64,
+    /// Connections that were cut between probes.
+    pub(super) cuts: u64,
     /// Acknowledgements that no probe was waiting for.
     pub(super) surplus: u64,
     /// What came while no probe was waiting and is no acknowledgement.
@@ -78,6 +80,7 @@ impl Tally {
             connects: Latencies::new(),
             duplicated: 0,
             reordered: 0,
+            cuts: 0,
             surplus: 0,
             strange: 0,
             flows: (0..flows).map(|_| FlowTally::default()).collect(),
