@@ -73,14 +73,14 @@ impl Ping {
             Choice::Use(key) => key,
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
                 Ok(key) => key,
-                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
+                Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
             },
         };
         let Some(socket) = self.flows.get(key) else {
             return Ok(());
         };
         let (flow, stands) = (socket.flow, socket.state == Duty::Open);
-        self.tally.send(flow, socket.source_port);
+        self.tally.send(flow, Some(socket.source_port));
         let seq = self.account.send(due, now, Via { key: Some(key), flow, moves: self.route.moves() });
         self.flows.carry(key, seq, now);
         if stands && let Some(Err(error)) = self.flows.get(key).map(|socket| socket.link.send(&self.message)) {
@@ -95,7 +95,7 @@ impl Ping {
             Choice::Use(key) => key,
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
                 Ok(key) => key,
-                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
+                Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
             },
         };
         let (stamps, clock, known) = (self.stamps, self.clock(now), self.account.oldest_known());
@@ -119,7 +119,7 @@ impl Ping {
                 if let Some(port) = &mut socket.port {
                     port.sent_as(seq, known);
                 }
-                self.tally.send(flow, source_port);
+                self.tally.send(flow, Some(source_port));
                 self.flows.carry(key, seq, now);
                 return Ok(());
             }
@@ -127,7 +127,7 @@ impl Ping {
             Err(error) => error,
         };
         self.flows.offer(key);
-        self.lose_unopened(error, flow, due, now)
+        self.lose_unopened(error, (flow, Some(source_port)), due, now)
     }
 
     /// Stamps the message as the next one of `port`.
@@ -144,13 +144,19 @@ impl Ping {
     }
 
     /// The system does not take a probe: it is lost, unless the want is our own.
-    fn lose_unopened(&mut self, error: io::Error, flow: usize, due: Instant, now: Instant) -> io::Result<()> {
+    fn lose_unopened(
+        &mut self,
+        error: io::Error,
+        (flow, source_port): (usize, Option<u16>),
+        due: Instant,
+        now: Instant,
+    ) -> io::Result<()> {
         if Shortage::is(&error) {
             return Err(error);
         }
-        self.tally.send(flow, 0);
+        self.tally.send(flow, source_port);
         let seq = self.account.send(due, now, Via { key: None, flow, moves: self.route.moves() });
-        self.lose(seq, &why(&error), None);
+        self.lose(seq, &why(&error), source_port);
         Ok(())
     }
 
