@@ -91,10 +91,11 @@ impl Ping {
 
     /// A datagram by the port whose turn it is: any number by one where stamps are understood, else one by each.
     fn dispatch_datagram(&mut self, due: Instant, now: Instant) -> io::Result<()> {
-        let key = match self.flows.choose() {
-            Choice::Use(key) => key,
+        let (key, now) = match self.flows.choose() {
+            Choice::Use(key) => (key, now),
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
-                Ok(key) => key,
+                // To make a socket is no part of the round trip.
+                Ok(key) => (key, Instant::now()),
                 Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
             },
         };
