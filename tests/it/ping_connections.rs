@@ -9,8 +9,9 @@ use socket2::{Domain, Socket, Type};
 
 use crate::client_names::several;
 use crate::harness::{
-    Ended, FarTcp, FarUdp, Input, ack, calm, client_to, closed_port, end_of, heard, last_object, number, one_of_five,
-    private_loopback, run, server, sooner_than, tcp_service, timed, udp_service, undisturbed,
+    Ended, FarTcp, FarUdp, Input, Mute, ack, calm, client_to, closed_port, end_of, heard, in_tables, last_object,
+    number, one_of_five, private_loopback, run, server, sooner_than, tcp_service, timed, udp_service, undisturbed,
+    wait_until,
 };
 
 /// How many lines of stderr say this. A busy machine may have more to say.
@@ -79,6 +80,32 @@ fn a_far_end_that_closes_each_time_does_not_flood_stderr() {
         let cuts = number(counted.unwrap_or_else(|| panic!("{:?}", ended.err)), "replaced: ");
         assert_eq!((ended.code, told(&ended, "was cut between probes")), (0, 8), "{:?}", ended.err);
         assert!((9.0..=40.0).contains(&cuts), "{:?}", ended.err);
+    });
+}
+
+#[test]
+fn a_connection_that_stood_while_the_client_was_stopped_took_nobody_knows_how_long() {
+    undisturbed(|| {
+        one_of_five(|| {
+            let mute = Mute::on((private_loopback(), 0).into());
+            let there = in_tables(mute.address());
+            let attempts = || {
+                let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+                table.lines().filter(|line| line.contains(&format!(" {there} 02 "))).count()
+            };
+            let others = attempts();
+            let mut client = client_to(mute.address(), "--ping -c 1 -w 0.5 -W 20 --format json").start();
+            wait_until("its attempt", || (attempts() > others).then_some(()));
+            client.stop();
+            let mut admitted = mute.admit();
+            client.resume();
+            assert!(heard(&mut admitted));
+            ack(&mut admitted);
+            let ended = end_of(&mut client);
+            let summary = last_object(&ended.out);
+            let unknown = summary["acknowledged"] == 1 && summary["connect_ns"].is_null();
+            if unknown { Ok(()) } else { Err((summary, ended.err)) }
+        });
     });
 }
 

@@ -79,7 +79,10 @@ impl Ping {
             }
         }
         socket.state = Duty::Open;
-        self.tally.connects.record(now.saturating_duration_since(socket.since));
+        // What waited while we stood still took nobody knows how long.
+        if !self.is_stale {
+            self.tally.connects.record(now.saturating_duration_since(socket.since));
+        }
         for &seq in &socket.order {
             self.account.write(seq, now);
         }

@@ -205,6 +205,7 @@ impl Ping {
     /// This client stood still for so long: nothing of that is the path's doing.
     pub(super) fn stand_still(&mut self, span: Duration, now: Instant) {
         let Some(schedule) = &mut self.schedule else {
+            self.is_stale = true;
             return;
         };
         let unsent = schedule.skip(now);
