@@ -110,6 +110,22 @@ fn a_connection_that_stood_while_the_client_was_stopped_took_nobody_knows_how_lo
 }
 
 #[test]
+fn what_a_far_end_never_reads_is_kept_no_longer_than_its_answer_is_awaited() {
+    undisturbed(|| {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.set_recv_buffer_size(4096).unwrap();
+        listener.bind(&SocketAddr::new(private_loopback(), 0).into()).unwrap();
+        listener.listen(128).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let words = "--ping --framing length -s 65536 -i 0.0005 -W 0.4";
+        let client = client_to(address, words).start();
+        client.stdout.find("many losses", |line| line.contains("seq=8000 lost"));
+        let peak = client.proc().peak();
+        assert!(peak < 80 << 20, "{peak} bytes");
+    });
+}
+
+#[test]
 fn an_acknowledgement_that_comes_with_the_end_counts() {
     undisturbed(|| {
         let far = FarTcp::new();

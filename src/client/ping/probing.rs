@@ -212,6 +212,10 @@ impl Ping {
         let bare = !socket.is_settled;
         let plain = self.settings.protocol == Protocol::Udp || self.settings.framing == Framing::Bytes;
         if bare && (plain || (is_last && self.flows.is_full(key))) {
+            if let Some(socket) = self.flows.get(key) {
+                // What a server never reads is not kept for it.
+                socket.link.forget_unsent();
+            }
             self.flows.retire(key, now + kept);
         }
         self.lose(seq, reason, source_port);
