@@ -90,7 +90,15 @@ impl Ping {
         }
         let p50 = self.tally.rtt.latencies.summary().p50.map_or("-".to_owned(), |p50| Millis(p50).to_string());
         let (sent, acknowledged, lost) = (self.account.sent, self.account.acknowledged, self.account.lost);
-        self.stage.show_live(&format!("{sent} sent, {acknowledged} acknowledged, {lost} lost, p50 {p50} ms"));
+        let mut line = format!("{sent} sent, {acknowledged} acknowledged, {lost} lost, p50 {p50} ms");
+        let (count, time) = self.schedule.as_ref().map_or((None, None), |schedule| schedule.left(now));
+        if let Some(count) = count {
+            line += &format!(", {count} left");
+        }
+        if let Some(time) = time {
+            line += &format!(", {:.0} s left", time.as_secs_f64());
+        }
+        self.stage.show_live(&line);
     }
 
     /// Makes room for a line on stdout, where that is the same terminal.
