@@ -19,11 +19,8 @@ impl Ping {
         let now = Instant::now();
         self.judge(now);
         let outages = self.outages_until(now);
-        let shown = |outage: &Outage| OutageFigures {
-            began: wall(outage.began),
-            lasted: outage.lasted(),
-            probes: outage.probes,
-        };
+        let shown =
+            |outage: &Outage| OutageFigures { began: outage.wall, lasted: outage.lasted(), probes: outage.probes };
         let knows_stamps = self.stamps_known;
         let account = &self.account;
         Figures {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::account::KEPT;
+use super::ending::wall;
 use super::flows::{Choice, Duty};
 use super::port::Port;
 use super::{Ping, Settings, Stamps, Via, why};
@@ -178,7 +179,7 @@ impl Ping {
     /// Tells the fates that are decided to who keeps them in order.
     pub(super) fn judge(&mut self, now: Instant) {
         let outages = &mut self.outages;
-        self.account.judge(now, |due, acknowledged| outages.tell(due, acknowledged));
+        self.account.judge(now, |due, acknowledged| outages.tell(due, acknowledged, wall));
     }
 
     /// How long a socket is kept for what comes late.
