@@ -208,10 +208,19 @@ impl<V: Copy> Account<V> {
 
     /// When the oldest one's time is up.
     pub(super) fn next_expiry(&mut self) -> Option<Instant> {
-        let wait = self.wait?;
         let seq = self.oldest_in_flight()?;
+        self.expiry(seq)
+    }
+
+    fn expiry(&mut self, seq: u64) -> Option<Instant> {
+        let wait = self.wait?;
         let began = self.record(seq)?.wait_began;
         self.opened.checked_add(Duration::from_nanos(began.saturating_add(self.stood_still)))?.checked_add(wait)
+    }
+
+    /// Whether it is out, and an answer that was received at `at` came beyond its wait.
+    pub(super) fn is_overdue(&mut self, seq: u64, at: Instant) -> bool {
+        self.is_in_flight(seq) && self.expiry(seq).is_some_and(|expiry| at > expiry)
     }
 
     /// The next one whose time is up. It is for the caller to [lose](Account::lose) it.

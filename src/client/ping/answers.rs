@@ -352,6 +352,7 @@ impl Ping {
     fn credit(&mut self, seq: u64, receipt: Receipt, server: Option<Duration>) -> (Meaning<Via>, Instant) {
         let receipt = receipt.since(self.account.written(seq), Instant::now);
         let at = receipt.at();
+        self.give_up_before(seq, at);
         let moves = self.account.via(seq).map_or(0, |via| via.moves);
         let meaning = self.account.answer(seq, at);
         let Settings { protocol, dated, .. } = self.settings;

@@ -225,6 +225,21 @@ impl Ping {
         }
     }
 
+    /// An answer was received at `at`: where that is beyond the wait it is late, though nobody had noticed so far.
+    pub(super) fn give_up_before(&mut self, seq: u64, at: Instant) {
+        if !self.account.is_overdue(seq, at) {
+            return;
+        }
+        let now = Instant::now();
+        // Stopped within the turn, we let it wait ourselves.
+        if let Some(span) = self.watch.work(now) {
+            self.stand_still(span, now);
+        }
+        if self.account.is_overdue(seq, at) {
+            self.give_up(seq, now);
+        }
+    }
+
     /// A probe is lost, if its fate is still open.
     pub(super) fn lose(&mut self, seq: u64, reason: &str, source_port: Option<u16>) {
         let Some((due, Via { key, flow, moves })) = self.account.lose(seq) else {

@@ -42,6 +42,21 @@ fn the_wait_does_not_run_while_we_stand_still() {
 }
 
 #[test]
+fn an_answer_beyond_the_wait_is_late_though_nobody_looked_meanwhile() {
+    let start = Instant::now();
+    let mut account = account(start, 100);
+    account.send(start, start, ());
+    assert!(!account.is_overdue(1, start + 100 * MS) && account.is_overdue(1, start + 101 * MS));
+    account.stand_still(2000 * MS);
+    assert!(!account.is_overdue(1, start + 2100 * MS) && account.is_overdue(1, start + 2101 * MS));
+    account.answer(1, start + 2000 * MS);
+    assert!(!account.is_overdue(1, start + 3000 * MS) && !account.is_overdue(2, start + 3000 * MS));
+    let mut patient = Account::new(start, None);
+    patient.send(start, start, ());
+    assert!(!patient.is_overdue(1, start + 3_600_000 * MS));
+}
+
+#[test]
 fn rtt_counts_from_the_write_where_that_comes_later() {
     let start = Instant::now();
     let mut account = account(start, 100);
