@@ -267,6 +267,13 @@ impl Link {
         }
     }
 
+    /// Keeps nothing that the socket has not taken (TCP). Nothing whole can be sent by it any more.
+    pub fn forget_unsent(&mut self) {
+        if let Way::Tcp { outbox, .. } = &mut self.way {
+            *outbox = Outbox::default();
+        }
+    }
+
     /// Tells the server that no message will follow (TCP).
     pub fn half_close(&mut self) {
         if let Way::Tcp { connection, .. } = &mut self.way {

@@ -9,8 +9,9 @@ use socket2::{Domain, Socket, Type};
 
 use crate::client_names::several;
 use crate::harness::{
-    Ended, FarTcp, FarUdp, Input, ack, calm, client_to, closed_port, end_of, heard, last_object, number, one_of_five,
-    private_loopback, run, server, sooner_than, tcp_service, timed, udp_service, undisturbed,
+    Ended, FarTcp, FarUdp, Input, Mute, ack, calm, client_to, closed_port, end_of, heard, in_tables, last_object,
+    number, one_of_five, private_loopback, run, server, sooner_than, tcp_service, timed, udp_service, undisturbed,
+    wait_until,
 };
 
 /// How many lines of stderr say this. A busy machine may have more to say.
@@ -64,6 +65,63 @@ fn a_connection_that_ends_between_probes_loses_nothing() {
             assert_eq!((ended.code, told(&ended, "between probes")), (0, 1), "{:?}", ended.err);
             assert!(ended.out[5].starts_with("2 sent, 2 acknowledged, 0 lost (0%), 0 late, "), "{:?}", ended.out);
         }
+    });
+}
+
+#[test]
+fn a_far_end_that_closes_each_time_does_not_flood_stderr() {
+    undisturbed(|| {
+        let far = tcp_service(|mut stream| {
+            heard(&mut stream);
+            ack(&mut stream);
+        });
+        let ended = calm(|| client_to(far, "--ping -q -c 40 -i 0.01"));
+        let counted = ended.err.iter().find(|line| line.contains("flows that were cut between probes, and replaced: "));
+        let cuts = number(counted.unwrap_or_else(|| panic!("{:?}", ended.err)), "replaced: ");
+        assert_eq!((ended.code, told(&ended, "was cut between probes")), (0, 8), "{:?}", ended.err);
+        assert!((9.0..=40.0).contains(&cuts), "{:?}", ended.err);
+    });
+}
+
+#[test]
+fn a_connection_that_stood_while_the_client_was_stopped_took_nobody_knows_how_long() {
+    undisturbed(|| {
+        one_of_five(|| {
+            let mute = Mute::on((private_loopback(), 0).into());
+            let there = in_tables(mute.address());
+            let attempts = || {
+                let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+                table.lines().filter(|line| line.contains(&format!(" {there} 02 "))).count()
+            };
+            let others = attempts();
+            let mut client = client_to(mute.address(), "--ping -c 1 -w 0.5 -W 20 --format json").start();
+            wait_until("its attempt", || (attempts() > others).then_some(()));
+            client.stop();
+            let mut admitted = mute.admit();
+            client.resume();
+            assert!(heard(&mut admitted));
+            ack(&mut admitted);
+            let ended = end_of(&mut client);
+            let summary = last_object(&ended.out);
+            let unknown = summary["acknowledged"] == 1 && summary["connect_ns"].is_null();
+            if unknown { Ok(()) } else { Err((summary, ended.err)) }
+        });
+    });
+}
+
+#[test]
+fn what_a_far_end_never_reads_is_kept_no_longer_than_its_answer_is_awaited() {
+    undisturbed(|| {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.set_recv_buffer_size(4096).unwrap();
+        listener.bind(&SocketAddr::new(private_loopback(), 0).into()).unwrap();
+        listener.listen(128).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let words = "--ping --framing length -s 65536 -i 0.0005 -W 0.4";
+        let client = client_to(address, words).start();
+        client.stdout.find("many losses", |line| line.contains("seq=8000 lost"));
+        let peak = client.proc().peak();
+        assert!(peak < 80 << 20, "{peak} bytes");
     });
 }
 

@@ -2,13 +2,17 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::harness::{Launch, Output, Scratch, calm, client_to, end_of, run, server, sooner_than, timed, undisturbed};
+use crate::harness::{
+    FarUdp, Launch, Output, Scratch, calm, client_to, closed_port, end_of, private_loopback, run, server, sooner_than,
+    timed, undisturbed,
+};
 use crate::ping_files::Folder;
 
 #[test]
@@ -86,6 +90,30 @@ fn a_fifo_that_nobody_reads_ends_with_an_interrupt() {
             assert!(took < Duration::from_secs(3), "{took:?}");
             assert!(ended.complaint().contains(&format!("'{}'", folder.name(file))), "{:?}", ended.err);
         }
+    });
+}
+
+/// What was due and not sent is forgiven where an interrupt ended the run, and there alone.
+#[test]
+fn an_interrupt_behind_the_run_s_own_end_forgives_nothing() {
+    undisturbed(|| {
+        let (far, folder) = (FarUdp::new(), Folder::new("fifo-after"));
+        let pipe = folder.0.join("pipe");
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        // The second is due while the only port there is waits for the answer to the first.
+        let own = closed_port(private_loopback());
+        let options = format!("--ping -u --plain -c 2 -i 0.05 -W 10 -I {own} --hgrm {}", folder.name("pipe"));
+        let mut client = client_to(far.address(), &options).start();
+        far.expect("hello");
+        client.stderr.find("its own want", |line| line.ends_with("is still out"));
+        far.say(own, "check");
+        client.stdout.find("the figures", |line| line == "1 due, not sent");
+        client.signal(nix::sys::signal::Signal::SIGINT);
+        // Long enough for it to hear that, as a rule, and too short for it to give up: either way the code is 1.
+        std::thread::sleep(Duration::from_millis(150));
+        let reader = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(&pipe).unwrap();
+        assert_eq!(client.wait_exit(), 1);
+        drop(reader);
     });
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    Ended, FarTcp, FarUdp, ack, calm, client_to, end_of, heard, last_object, tcp_service, udp_service, undisturbed,
+    Ended, FarTcp, FarUdp, ack, calm, client_to, end_of, heard, last_object, one_of_five, tcp_service, udp_service,
+    undisturbed,
 };
 
 /// Longer than the client waits for an answer (0.5 s), as no machine is busy.
@@ -123,6 +124,28 @@ fn an_answer_to_a_lost_probe_is_never_credited_to_the_next() {
         let ended = end_of(&mut client);
         assert_eq!((seqs(&events(&ended, "late")), events(&ended, "reply").len()), (vec![1], 0), "{:?}", ended.out);
         assert_eq!(last_object(&ended.out)["lost"], 2);
+    });
+}
+
+/// The client finds the answer and the end of the wait in one turn, too short a time after it to say that it stood still.
+#[test]
+fn an_answer_beyond_the_wait_is_late_however_soon_after_it_is_found() {
+    undisturbed(|| {
+        one_of_five(|| {
+            let far = FarTcp::new();
+            let mut client = client_to(far.address(), "--ping -c 1 -W 0.5 --format json").start();
+            let mut caller = far.accept();
+            caller.expect("hello");
+            client.stop();
+            thread::sleep(Duration::from_millis(530));
+            caller.say("ACK");
+            client.resume();
+            let ended = end_of(&mut client);
+            let summary = last_object(&ended.out);
+            let is_late =
+                (&summary["acknowledged"], &summary["lost"], &summary["late"]) == (&0.into(), &1.into(), &1.into());
+            if is_late { Ok(()) } else { Err((summary, ended.err)) }
+        });
     });
 }
 

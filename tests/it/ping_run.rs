@@ -278,6 +278,21 @@ fn a_deadline_holds_before_the_connection_stands_too() {
 }
 
 #[test]
+fn a_deadline_holds_where_a_closed_loop_waits_for_ever() {
+    sooner_than(Duration::from_secs(2), || {
+        let far = FarUdp::new();
+        let mut client = client_to(far.address(), "--ping -u --plain -i 0 -W 0 -w 0.3").start();
+        far.answer("hello", "check");
+        far.expect("hello");
+        let (ended, took) = timed(|| end_of(&mut client));
+        assert_eq!((ended.code, ended.err.len()), (1, 0), "{:?}", ended.err);
+        let figures = ended.out.iter().find(|line| line.contains(" sent, ")).unwrap();
+        assert!(figures.starts_with("2 sent, 1 acknowledged, 1 lost (50%)"), "{:?}", ended.out);
+        took
+    });
+}
+
+#[test]
 fn what_is_out_at_the_end_is_awaited_and_then_lost() {
     undisturbed(|| {
         let far = FarUdp::new();

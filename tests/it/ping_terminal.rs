@@ -8,11 +8,11 @@ use crate::harness::{FarTcp, Input, Output, client_to, end_of, server, shape, sh
 fn a_run_of_more_than_a_second_shows_a_live_line() {
     undisturbed(|| {
         let server = server("-t");
-        let mut client = client_to(server.tcp(), "--ping -q -c 40 -i 0.04").stderr(Output::Terminal).start();
+        let mut client = client_to(server.tcp(), "--ping -q -c 40 -w 30 -i 0.04").stderr(Output::Terminal).start();
         assert_eq!(client.wait_exit(), 0);
         let live = client.terminal.to_end().concat();
         let shapes = shape(&live);
-        assert!(shapes.contains("\r0 sent, 0 acknowledged, 0 lost, p0 0 ms\x1b[K"), "{live:?}");
+        assert!(shapes.contains("\r0 sent, 0 acknowledged, 0 lost, p0 0 ms, 0 left, 0 s left\x1b[K"), "{live:?}");
         assert!(client.stdout.to_end()[2].starts_with("40 sent, 40 acknowledged"));
         assert!(live.matches('\r').count() <= 8, "it is no scroll: {live:?}");
     });

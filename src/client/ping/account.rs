@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 /// Decided records kept at the front, so that a second answer is known for one.
 const WINDOW: usize = 4096;
 /// Probes that may be out at once, and lost ones remembered: what is due beyond is not sent, what is lost beyond is forgotten.
-const MOST: usize = 1 << 22;
+pub(super) const MOST: usize = 1 << 22;
+/// Where a probe may be out for ever, the fates of so many after it are held back for its sake.
+const HELD_BACK: u64 = 1 << 16;
 /// A lost probe is remembered for so many times the wait for one answer.
 pub(super) const KEPT: u32 = 10;
 
@@ -71,6 +73,8 @@ pub(super) struct Account<V> {
     awaited: u64,
     /// ... and the fate of none below this one is still to be told.
     judged: u64,
+    /// Those in flight that have left the front, by number: the others were not to wait for them for ever.
+    stragglers: VecDeque<(u64, Record<V>)>,
     /// Lost ones that have left the front, by number.
     lost_ones: VecDeque<(u64, Record<V>)>,
     /// The highest number of a lost one that was forgotten.
@@ -98,6 +102,7 @@ impl<V: Copy> Account<V> {
             first: 1,
             awaited: 1,
             judged: 1,
+            stragglers: VecDeque::new(),
             lost_ones: VecDeque::new(),
             forgotten: 0,
             sent: 0,
@@ -120,7 +125,7 @@ impl<V: Copy> Account<V> {
 
     /// Whether no more can be out.
     pub(super) fn is_full(&self) -> bool {
-        self.records.len() >= MOST
+        self.in_flight() >= MOST as u64
     }
 
     /// A probe that was due at `due` is sent. Returns its number.
@@ -155,6 +160,7 @@ impl<V: Copy> Account<V> {
                 record.fate = Fate::Acknowledged;
                 let via = record.via;
                 self.acknowledged += 1;
+                self.catch_up(seq);
                 Meaning::InTime(times, via)
             }
             Fate::Lost => {
@@ -172,6 +178,7 @@ impl<V: Copy> Account<V> {
         record.fate = Fate::Lost;
         let (due, via) = (Duration::from_nanos(record.due), record.via);
         self.lost += 1;
+        self.catch_up(seq);
         Some((due, via))
     }
 
@@ -194,8 +201,11 @@ impl<V: Copy> Account<V> {
 
     /// Whether its fate is open.
     pub(super) fn is_in_flight(&self, seq: u64) -> bool {
-        let place = seq.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-        place.and_then(|place| self.records.get(place)).is_some_and(|record| record.fate == Fate::InFlight)
+        let Some(place) = seq.checked_sub(self.first) else {
+            return place_of(&self.stragglers, seq).is_ok();
+        };
+        let record = usize::try_from(place).ok().and_then(|place| self.records.get(place));
+        record.is_some_and(|record| record.fate == Fate::InFlight)
     }
 
     /// The probe that has been out for longest.
@@ -208,10 +218,19 @@ impl<V: Copy> Account<V> {
 
     /// When the oldest one's time is up.
     pub(super) fn next_expiry(&mut self) -> Option<Instant> {
-        let wait = self.wait?;
         let seq = self.oldest_in_flight()?;
+        self.expiry(seq)
+    }
+
+    fn expiry(&mut self, seq: u64) -> Option<Instant> {
+        let wait = self.wait?;
         let began = self.record(seq)?.wait_began;
         self.opened.checked_add(Duration::from_nanos(began.saturating_add(self.stood_still)))?.checked_add(wait)
+    }
+
+    /// Whether it is out, and an answer that was received at `at` came beyond its wait.
+    pub(super) fn is_overdue(&mut self, seq: u64, at: Instant) -> bool {
+        self.is_in_flight(seq) && self.expiry(seq).is_some_and(|expiry| at > expiry)
     }
 
     /// The next one whose time is up. It is for the caller to [lose](Account::lose) it.
@@ -228,10 +247,16 @@ impl<V: Copy> Account<V> {
     /// Tells the fates that are decided, in the order of the probes: when each was due, and whether it was acknowledged
     /// in time. Forgets what need not be kept any longer.
     pub(super) fn judge(&mut self, now: Instant, mut tell: impl FnMut(Instant, bool)) {
-        while self.judged <= self.sent && !self.is_in_flight(self.judged) {
+        let held_back = if self.wait.is_none() { HELD_BACK } else { MOST as u64 };
+        while self.judged <= self.sent {
             let Ok(place) = usize::try_from(self.judged - self.first) else { return };
             let record = &self.records[place];
-            tell(self.opened + Duration::from_nanos(record.due), record.fate == Fate::Acknowledged);
+            match record.fate {
+                Fate::InFlight if self.sent - self.judged < held_back => break,
+                // It goes without saying what becomes of it.
+                Fate::InFlight => {}
+                fate => tell(self.opened + Duration::from_nanos(record.due), fate == Fate::Acknowledged),
+            }
             self.judged += 1;
         }
         self.forget(now);
@@ -240,8 +265,10 @@ impl<V: Copy> Account<V> {
     fn forget(&mut self, now: Instant) {
         while self.records.len() > WINDOW && self.first < self.judged {
             let Some(record) = self.records.pop_front() else { return };
-            if record.fate == Fate::Lost {
-                self.lost_ones.push_back((self.first, record));
+            match record.fate {
+                Fate::InFlight => self.stragglers.push_back((self.first, record)),
+                Fate::Lost => self.lost_ones.push_back((self.first, record)),
+                Fate::Acknowledged | Fate::Late => {}
             }
             self.first += 1;
         }
@@ -258,22 +285,44 @@ impl<V: Copy> Account<V> {
         }
     }
 
+    /// A straggler whose fate is decided is one no longer.
+    fn catch_up(&mut self, seq: u64) {
+        let Ok(place) = place_of(&self.stragglers, seq) else {
+            return;
+        };
+        if let Some((_, record)) = self.stragglers.remove(place)
+            && record.fate == Fate::Lost
+        {
+            let place = place_of(&self.lost_ones, seq).unwrap_or_else(|place| place);
+            self.lost_ones.insert(place, (seq, record));
+        }
+    }
+
     /// The lowest number of which anything is known.
     pub(super) fn oldest_known(&self) -> u64 {
-        self.lost_ones.front().map_or(self.first, |&(seq, _)| seq)
+        let aside = [&self.stragglers, &self.lost_ones].into_iter().filter_map(|aside| aside.front());
+        aside.map(|&(seq, _)| seq).min().unwrap_or(self.first)
     }
 
     fn record(&mut self, seq: u64) -> Option<&mut Record<V>> {
         if let Some(place) = seq.checked_sub(self.first) {
             return self.records.get_mut(usize::try_from(place).ok()?);
         }
-        let place = self.lost_ones.binary_search_by_key(&seq, |&(seq, _)| seq).ok()?;
-        self.lost_ones.get_mut(place).map(|(_, record)| record)
+        let aside = match place_of(&self.stragglers, seq) {
+            Ok(place) => self.stragglers.get_mut(place),
+            Err(_) => self.lost_ones.get_mut(place_of(&self.lost_ones, seq).ok()?),
+        };
+        aside.map(|(_, record)| record)
     }
 
     fn since_opened(&self, at: Instant) -> u64 {
         nanoseconds(at.saturating_duration_since(self.opened))
     }
+}
+
+/// Where one stands among those that are kept by number, or would.
+fn place_of<V>(aside: &VecDeque<(u64, Record<V>)>, seq: u64) -> Result<usize, usize> {
+    aside.binary_search_by_key(&seq, |&(seq, _)| seq)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

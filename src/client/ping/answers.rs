@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::account::{Meaning, Times};
 use super::flows::Duty;
 use super::receipt::Receipt;
-use super::{Ping, Settings, Stamps, Via, why};
+use super::{NEWS, Ping, Settings, Stamps, Via, why};
 use crate::client::link::{Answer, Datagram, Heard};
 use crate::client::stage::Source;
 use crate::datagrams::{Received, Refusal};
@@ -79,7 +79,10 @@ impl Ping {
             }
         }
         socket.state = Duty::Open;
-        self.tally.connects.record(now.saturating_duration_since(socket.since));
+        // What waited while we stood still took nobody knows how long.
+        if !self.is_stale {
+            self.tally.connects.record(now.saturating_duration_since(socket.since));
+        }
         for &seq in &socket.order {
             self.account.write(seq, now);
         }
@@ -138,9 +141,12 @@ impl Ping {
             self.lose(seq, why, Some(socket.source_port));
         }
         if was_idle && socket.link.is_stream() {
-            // Nothing is lost, but it should be known.
-            let flow = socket.flow + 1;
-            self.stage.complain(format_args!("flow {flow} was cut between probes ({why}), it is replaced"));
+            // Nothing is lost, but it should be known; by a far end that closes each time it would be said for ever.
+            self.tally.cuts += 1;
+            if self.tally.cuts <= u64::from(NEWS) {
+                let flow = socket.flow + 1;
+                self.stage.complain(format_args!("flow {flow} was cut between probes ({why}), it is replaced"));
+            }
         }
         self.judge(now);
     }
@@ -252,6 +258,10 @@ impl Ping {
                 // What that one was sent is in no count.
                 self.several |= learns;
                 self.learn_if(learns, Stamps::Refuted);
+                // Nor which probe the next one here answers: the others leave from ports of their own.
+                if learns && !is_retired {
+                    self.flows.retire(key, Instant::now() + self.kept());
+                }
             }
             (Datagram::Check, Some(seq)) => {
                 let at = self.credit(seq, receipt, None).1;
@@ -342,6 +352,7 @@ impl Ping {
     fn credit(&mut self, seq: u64, receipt: Receipt, server: Option<Duration>) -> (Meaning<Via>, Instant) {
         let receipt = receipt.since(self.account.written(seq), Instant::now);
         let at = receipt.at();
+        self.give_up_before(seq, at);
         let moves = self.account.via(seq).map_or(0, |via| via.moves);
         let meaning = self.account.answer(seq, at);
         let Settings { protocol, dated, .. } = self.settings;

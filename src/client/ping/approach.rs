@@ -86,7 +86,9 @@ impl Ping {
             Ok(false) => {}
             Ok(true) if socket.link.is_stream() => {
                 socket.state = Duty::Open;
-                self.tally.connects.record(now.saturating_duration_since(socket.since));
+                if !self.is_stale {
+                    self.tally.connects.record(now.saturating_duration_since(socket.since));
+                }
                 self.flows.offer(key);
                 self.start(now);
             }

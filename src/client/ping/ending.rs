@@ -19,11 +19,8 @@ impl Ping {
         let now = Instant::now();
         self.judge(now);
         let outages = self.outages_until(now);
-        let shown = |outage: &Outage| OutageFigures {
-            began: wall(outage.began),
-            lasted: outage.lasted(),
-            probes: outage.probes,
-        };
+        let shown =
+            |outage: &Outage| OutageFigures { began: outage.wall, lasted: outage.lasted(), probes: outage.probes };
         let knows_stamps = self.stamps_known;
         let account = &self.account;
         Figures {
@@ -90,7 +87,15 @@ impl Ping {
         }
         let p50 = self.tally.rtt.latencies.summary().p50.map_or("-".to_owned(), |p50| Millis(p50).to_string());
         let (sent, acknowledged, lost) = (self.account.sent, self.account.acknowledged, self.account.lost);
-        self.stage.show_live(&format!("{sent} sent, {acknowledged} acknowledged, {lost} lost, p50 {p50} ms"));
+        let mut line = format!("{sent} sent, {acknowledged} acknowledged, {lost} lost, p50 {p50} ms");
+        let (count, time) = self.schedule.as_ref().map_or((None, None), |schedule| schedule.left(now));
+        if let Some(count) = count {
+            line += &format!(", {count} left");
+        }
+        if let Some(time) = time {
+            line += &format!(", {:.0} s left", time.as_secs_f64());
+        }
+        self.stage.show_live(&line);
     }
 
     /// Makes room for a line on stdout, where that is the same terminal.
@@ -102,6 +107,8 @@ impl Ping {
 
     /// The figures, the files and the exit code.
     pub(super) fn conclude(mut self) -> u8 {
+        // One that comes from here on ends no run, only the wait for who reads.
+        let interrupted = self.stage.is_interrupted();
         let figures = self.figures();
         self.hide_progress();
         if self.schedule.is_none() && !self.stage.is_unread() {
@@ -113,7 +120,6 @@ impl Ping {
         self.stage.journal.answer(&Event::Summary(&figures));
         self.warn(&figures);
         let saved = self.save(figures.lasted);
-        let interrupted = self.stage.is_interrupted();
         let lossless = figures.loss_percent() <= self.settings.max_loss;
         let complete = figures.unsent == 0 || interrupted;
         let verified = lossless && complete && figures.acknowledged > 0 && saved;
@@ -140,6 +146,9 @@ impl Ping {
         let heard = figures.acknowledged + figures.late + self.tally.strange > 0;
         if self.mute && !heard && !self.said_framing && figures.short_answered.is_none() {
             self.stage.complain(framing::question(self.settings.framing));
+        }
+        if self.tally.cuts > u64::from(super::NEWS) {
+            self.stage.complain(format_args!("flows that were cut between probes, and replaced: {}", self.tally.cuts));
         }
         if self.tally.surplus > 0 {
             self.stage.complain(format_args!(
@@ -208,6 +217,7 @@ impl Ping {
     /// This client stood still for so long: nothing of that is the path's doing.
     pub(super) fn stand_still(&mut self, span: Duration, now: Instant) {
         let Some(schedule) = &mut self.schedule else {
+            self.is_stale = true;
             return;
         };
         let unsent = schedule.skip(now);

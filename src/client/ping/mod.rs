@@ -331,7 +331,9 @@ impl Ping {
     fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         let approached = if self.schedule.is_none() { self.patience_ends() } else { None };
         let (due, expiry) = (self.next_due(now), self.next_expiry());
-        let beside = [self.flows.next_farewell(), self.live.due(), self.name.gives_up()];
+        // A closed loop that waits for an answer has nothing due; its time is over all the same.
+        let until = self.schedule.as_ref().and_then(Schedule::until).filter(|&until| until > now);
+        let beside = [self.flows.next_farewell(), self.live.due(), self.name.gives_up(), until];
         [approached, due, expiry, self.last_wait_ends(), self.scout_ends().filter(|&end| end > now)]
             .into_iter()
             .chain(beside)

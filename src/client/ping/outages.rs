@@ -2,14 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 /// Outages that are remembered one by one; all are counted.
 const MOST: usize = 1024;
 
 /// One outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outage {
-    /// When its first probe was due.
+    /// When its first probe was due, ...
     pub(super) began: Instant,
+    /// ... and what the clock on the wall showed then.
+    pub(super) wall: Timestamp,
     /// When the next acknowledged one was.
     pub(super) ended: Instant,
     /// How many were lost.
@@ -30,18 +34,19 @@ pub(super) struct Outages {
     over: Vec<Outage>,
     count: u64,
     longest: Option<Outage>,
-    /// The losses since the last acknowledged probe: when the first was due, and how many.
-    open: Option<(Instant, u64)>,
+    /// The losses since the last acknowledged probe: when the first was due, by either clock, and how many.
+    open: Option<(Instant, Timestamp, u64)>,
 }
 
 impl Outages {
-    /// The next probe was due at `due`, and was acknowledged in time or not.
-    pub(super) fn tell(&mut self, due: Instant, acknowledged: bool) {
+    /// The next probe was due at `due`, and was acknowledged in time or not. `wall` tells what the clock on the wall showed
+    /// then: it is asked as early as can be, since that clock may be set.
+    pub(super) fn tell(&mut self, due: Instant, acknowledged: bool, wall: impl FnOnce(Instant) -> Timestamp) {
         match (&mut self.open, acknowledged) {
             (None, true) => {}
             (Some(_), true) => self.close(due),
-            (Some((_, probes)), false) => *probes += 1,
-            (open @ None, false) => *open = Some((due, 1)),
+            (Some((_, _, probes)), false) => *probes += 1,
+            (open @ None, false) => *open = Some((due, wall(due), 1)),
         }
     }
 
@@ -66,10 +71,10 @@ impl Outages {
     }
 
     fn close(&mut self, ended: Instant) {
-        let Some((began, probes @ 2..)) = self.open.take() else {
+        let Some((began, wall, probes @ 2..)) = self.open.take() else {
             return;
         };
-        let outage = Outage { began, ended: ended.max(began), probes };
+        let outage = Outage { began, wall, ended: ended.max(began), probes };
         self.count += 1;
         if self.over.len() < MOST {
             self.over.push(outage);
@@ -92,7 +97,7 @@ mod tests {
         let mut outages = Outages::default();
         let mut due = start;
         for fate in fates.chars() {
-            outages.tell(due, fate == '.');
+            outages.tell(due, fate == '.', |_| Timestamp::UNIX_EPOCH);
             due += 10 * MS;
         }
         outages.end(due);
@@ -108,6 +113,18 @@ mod tests {
         assert_eq!(of("...x.x.x.."), []);
         assert_eq!(of("..xx."), [(20, 40, 2)]);
         assert_eq!(of("xxx.x..xxxx."), [(0, 30, 3), (70, 110, 4)]);
+    }
+
+    #[test]
+    fn the_time_of_day_is_that_of_the_loss_whatever_is_made_of_the_clock_later() {
+        let start = Instant::now();
+        let mut outages = Outages::default();
+        for (number, acknowledged) in [false, false, true].into_iter().enumerate() {
+            let day = i64::try_from(number).unwrap_or_default();
+            let set = |_| Timestamp::from_second(day * 86_400).unwrap_or_default();
+            outages.tell(start, acknowledged, set);
+        }
+        assert_eq!(outages.longest().map(|one| one.wall), Some(Timestamp::UNIX_EPOCH));
     }
 
     #[test]

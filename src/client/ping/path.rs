@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::account::{Account, Meaning};
@@ -125,7 +126,7 @@ fn run(fortunes: &[Fortune], server_frozen: &Range<u64>, client_frozen: &Range<u
                 on_the_way.entry(there).or_default().push(Arrival::There(probe, fortune));
             }
         }
-        run.account.judge(at(now), |due, acknowledged| run.outages.tell(due, acknowledged));
+        run.account.judge(at(now), |due, acknowledged| run.outages.tell(due, acknowledged, |_| Timestamp::UNIX_EPOCH));
         if schedule.next_due(at(now)).is_none() && run.account.in_flight() == 0 && on_the_way.is_empty() {
             return run;
         }

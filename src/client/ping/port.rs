@@ -50,7 +50,7 @@ impl Port {
     pub(super) fn sent_as(&mut self, seq: u64, known: u64) {
         self.probes.push_back(seq);
         self.out += 1;
-        while self.probes.front().is_some_and(|&oldest| oldest < known) {
+        while self.probes.front().is_some_and(|&oldest| oldest < known) || self.probes.len() > super::account::MOST {
             self.probes.pop_front();
             self.forgotten += 1;
         }

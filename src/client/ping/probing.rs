@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::account::KEPT;
+use super::ending::wall;
 use super::flows::{Choice, Duty};
 use super::port::Port;
 use super::{Ping, Settings, Stamps, Via, why};
@@ -73,14 +74,14 @@ impl Ping {
             Choice::Use(key) => key,
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
                 Ok(key) => key,
-                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
+                Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
             },
         };
         let Some(socket) = self.flows.get(key) else {
             return Ok(());
         };
         let (flow, stands) = (socket.flow, socket.state == Duty::Open);
-        self.tally.send(flow, socket.source_port);
+        self.tally.send(flow, Some(socket.source_port));
         let seq = self.account.send(due, now, Via { key: Some(key), flow, moves: self.route.moves() });
         self.flows.carry(key, seq, now);
         if stands && let Some(Err(error)) = self.flows.get(key).map(|socket| socket.link.send(&self.message)) {
@@ -91,11 +92,12 @@ impl Ping {
 
     /// A datagram by the port whose turn it is: any number by one where stamps are understood, else one by each.
     fn dispatch_datagram(&mut self, due: Instant, now: Instant) -> io::Result<()> {
-        let key = match self.flows.choose() {
-            Choice::Use(key) => key,
+        let (key, now) = match self.flows.choose() {
+            Choice::Use(key) => (key, now),
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
-                Ok(key) => key,
-                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), due, now),
+                // To make a socket is no part of the round trip.
+                Ok(key) => (key, Instant::now()),
+                Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
             },
         };
         let (stamps, clock, known) = (self.stamps, self.clock(now), self.account.oldest_known());
@@ -119,7 +121,7 @@ impl Ping {
                 if let Some(port) = &mut socket.port {
                     port.sent_as(seq, known);
                 }
-                self.tally.send(flow, source_port);
+                self.tally.send(flow, Some(source_port));
                 self.flows.carry(key, seq, now);
                 return Ok(());
             }
@@ -127,7 +129,7 @@ impl Ping {
             Err(error) => error,
         };
         self.flows.offer(key);
-        self.lose_unopened(error, flow, due, now)
+        self.lose_unopened(error, (flow, Some(source_port)), due, now)
     }
 
     /// Stamps the message as the next one of `port`.
@@ -144,13 +146,19 @@ impl Ping {
     }
 
     /// The system does not take a probe: it is lost, unless the want is our own.
-    fn lose_unopened(&mut self, error: io::Error, flow: usize, due: Instant, now: Instant) -> io::Result<()> {
+    fn lose_unopened(
+        &mut self,
+        error: io::Error,
+        (flow, source_port): (usize, Option<u16>),
+        due: Instant,
+        now: Instant,
+    ) -> io::Result<()> {
         if Shortage::is(&error) {
             return Err(error);
         }
-        self.tally.send(flow, 0);
+        self.tally.send(flow, source_port);
         let seq = self.account.send(due, now, Via { key: None, flow, moves: self.route.moves() });
-        self.lose(seq, &why(&error), None);
+        self.lose(seq, &why(&error), source_port);
         Ok(())
     }
 
@@ -171,7 +179,7 @@ impl Ping {
     /// Tells the fates that are decided to who keeps them in order.
     pub(super) fn judge(&mut self, now: Instant) {
         let outages = &mut self.outages;
-        self.account.judge(now, |due, acknowledged| outages.tell(due, acknowledged));
+        self.account.judge(now, |due, acknowledged| outages.tell(due, acknowledged, wall));
     }
 
     /// How long a socket is kept for what comes late.
@@ -205,11 +213,30 @@ impl Ping {
         let bare = !socket.is_settled;
         let plain = self.settings.protocol == Protocol::Udp || self.settings.framing == Framing::Bytes;
         if bare && (plain || (is_last && self.flows.is_full(key))) {
+            if let Some(socket) = self.flows.get(key) {
+                // What a server never reads is not kept for it.
+                socket.link.forget_unsent();
+            }
             self.flows.retire(key, now + kept);
         }
         self.lose(seq, reason, source_port);
         if let Some(theirs) = other_framing {
             self.tell_framing(theirs);
+        }
+    }
+
+    /// An answer was received at `at`: where that is beyond the wait it is late, though nobody had noticed so far.
+    pub(super) fn give_up_before(&mut self, seq: u64, at: Instant) {
+        if !self.account.is_overdue(seq, at) {
+            return;
+        }
+        let now = Instant::now();
+        // Stopped within the turn, we let it wait ourselves.
+        if let Some(span) = self.watch.work(now) {
+            self.stand_still(span, now);
+        }
+        if self.account.is_overdue(seq, at) {
+            self.give_up(seq, now);
         }
     }
 

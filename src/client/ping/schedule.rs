@@ -61,6 +61,17 @@ impl Schedule {
         if self.interval.is_zero() { now } else { self.due(self.taken) }
     }
 
+    /// When nothing more is due, whatever the count.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// What is left of it at `now`: probes, where they are counted, and time, where that is bounded.
+    pub(super) fn left(&self, now: Instant) -> (Option<u64>, Option<Duration>) {
+        let left = self.count.map(|count| count.saturating_sub(self.taken));
+        (left, self.until.map(|until| until.saturating_duration_since(now)))
+    }
+
     /// Whether it is a closed loop's: each probe is due when there is a place for it.
     pub(super) fn is_closed(&self) -> bool {
         self.interval.is_zero()
@@ -113,6 +124,18 @@ mod tests {
         let late = start + 500 * MS;
         assert!(schedule.take(late).is_some() && schedule.take(late).is_some());
         assert_eq!(schedule.take(late), None);
+    }
+
+    #[test]
+    fn what_is_left_is_what_is_still_to_be_taken_and_the_time_for_it() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(start, 10 * MS, Some(3), Some(start + 25 * MS));
+        assert_eq!(schedule.left(start), (Some(3), Some(25 * MS)));
+        assert!(schedule.take(start).is_some());
+        assert_eq!(schedule.left(start + 5 * MS), (Some(2), Some(20 * MS)));
+        assert_eq!(schedule.skip(start + 500 * MS), 2);
+        assert_eq!(schedule.left(start + 500 * MS), (Some(0), Some(Duration::ZERO)));
+        assert_eq!(Schedule::new(start, MS, None, None).left(start), (None, None));
     }
 
     #[test]

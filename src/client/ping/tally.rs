@@ -60,6 +60,8 @@ pub(super) struct Tally {
     pub(super) duplicated: u64,
     /// Answers that came after one to a later probe.
     pub(super) reordered: u64,
+    /// Connections that were cut between probes.
+    pub(super) cuts: u64,
     /// Acknowledgements that no probe was waiting for.
     pub(super) surplus: u64,
     /// What came while no probe was waiting and is no acknowledgement.
@@ -78,6 +80,7 @@ impl Tally {
             connects: Latencies::new(),
             duplicated: 0,
             reordered: 0,
+            cuts: 0,
             surplus: 0,
             strange: 0,
             flows: (0..flows).map(|_| FlowTally::default()).collect(),
@@ -89,11 +92,11 @@ impl Tally {
         self.response.as_ref().unwrap_or(&self.rtt)
     }
 
-    /// A probe of `flow` went out from this port.
-    pub(super) fn send(&mut self, flow: usize, source_port: u16) {
+    /// A probe of `flow` went out from this port; without one it was refused before it had any.
+    pub(super) fn send(&mut self, flow: usize, source_port: Option<u16>) {
         let flow = &mut self.flows[flow];
         flow.sent += 1;
-        flow.source_port = source_port;
+        flow.source_port = source_port.unwrap_or(flow.source_port);
     }
 
     /// It was acknowledged in time, after so long; `None` where that cannot be known.
@@ -150,7 +153,7 @@ mod tests {
         let mut tally = Tally::new(3, false);
         for (flow, sent, lost) in [(0, 4, 1), (1, 2, 1), (2, 100, 20)] {
             for number in 0..sent {
-                tally.send(flow, u16::try_from(flow).unwrap());
+                tally.send(flow, Some(u16::try_from(flow).unwrap()));
                 if number < lost {
                     tally.lose(flow, None);
                 } else {
@@ -161,6 +164,17 @@ mod tests {
         }
         let worst = tally.worst_flow().unwrap();
         assert_eq!((worst.source_port, worst.sent, worst.lost), (1, 2, 1));
+    }
+
+    #[test]
+    fn a_probe_that_never_had_a_port_takes_that_of_nobody_away() {
+        let mut tally = Tally::new(2, false);
+        tally.send(0, Some(4711));
+        for _ in 0..2 {
+            tally.send(0, None);
+            tally.lose(0, None);
+        }
+        assert_eq!(tally.worst_flow().map(|worst| (worst.source_port, worst.lost)), Some((4711, 2)));
     }
 
     #[test]

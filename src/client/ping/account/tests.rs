@@ -42,6 +42,51 @@ fn the_wait_does_not_run_while_we_stand_still() {
 }
 
 #[test]
+fn an_answer_beyond_the_wait_is_late_though_nobody_looked_meanwhile() {
+    let start = Instant::now();
+    let mut account = account(start, 100);
+    account.send(start, start, ());
+    assert!(!account.is_overdue(1, start + 100 * MS) && account.is_overdue(1, start + 101 * MS));
+    account.stand_still(2000 * MS);
+    assert!(!account.is_overdue(1, start + 2100 * MS) && account.is_overdue(1, start + 2101 * MS));
+    account.answer(1, start + 2000 * MS);
+    assert!(!account.is_overdue(1, start + 3000 * MS) && !account.is_overdue(2, start + 3000 * MS));
+    let mut patient = Account::new(start, None);
+    patient.send(start, start, ());
+    assert!(!patient.is_overdue(1, start + 3_600_000 * MS));
+}
+
+#[test]
+fn one_that_is_out_for_ever_holds_nothing_up() {
+    let start = Instant::now();
+    let mut account = Account::new(start, None);
+    let many = 3 * HELD_BACK;
+    let mut told = 0;
+    for seq in 1..=many {
+        account.send(start, start, ());
+        // The last ones of all are lost, two in a row, and the first three are not heard of.
+        if seq > many - 2 {
+            account.lose(seq);
+        } else if seq > 3 {
+            account.answer(seq, start);
+        }
+        account.judge(start, |_, _| told += 1);
+    }
+    assert_eq!((account.in_flight(), account.is_full(), told), (3, false, many - 3));
+    assert!(account.records.len() <= WINDOW && account.stragglers.len() == 3, "{}", account.records.len());
+    // They are known, and each has its fate once.
+    assert!(account.is_in_flight(1) && account.oldest_known() == 1);
+    assert!(matches!(account.answer(2, start), Meaning::InTime(..)));
+    assert_eq!(account.answer(2, start), Meaning::Again);
+    assert!(account.lose(3).is_some() && account.lose(3).is_none());
+    assert!(matches!(account.answer(3, start), Meaning::Late(_)));
+    assert_eq!((account.oldest_in_flight(), account.in_flight()), (Some(1), 1));
+    assert!(account.lose(1).is_some());
+    assert_eq!((account.oldest_in_flight(), account.in_flight()), (None, 0));
+    assert!(matches!(account.answer(1, start), Meaning::Late(_)), "it is among the lost, in its place");
+}
+
+#[test]
 fn rtt_counts_from_the_write_where_that_comes_later() {
     let start = Instant::now();
     let mut account = account(start, 100);
