@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::SIGTERM;
 
-use crate::harness::{server, undisturbed};
+use crate::harness::{closed_port, private_loopback, server, undisturbed};
 
 /// Far less than the grace of these tests.
 const SOON: Duration = Duration::from_secs(1);
@@ -15,7 +15,8 @@ const SOON: Duration = Duration::from_secs(1);
 #[test]
 fn while_a_tcp_client_lingers_a_datagram_is_refused_and_not_swallowed() {
     undisturbed(|| {
-        let mut server = server("--grace 4");
+        let port = closed_port(private_loopback()).port();
+        let mut server = server(&format!("--grace 4 -p {port}"));
         let mut lingering = server.client();
         let (peer, late) = (server.peer(), UdpSocket::bind("127.0.0.1:0").unwrap());
         late.connect(server.udp()).unwrap();

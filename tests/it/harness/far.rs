@@ -28,7 +28,7 @@ impl FarTcp {
     /// At an address of its own: the same port of the other protocol is nobody's.
     #[track_caller]
     pub(crate) fn new() -> FarTcp {
-        FarTcp::on((private_loopback(), 0).into())
+        FarTcp::on(closed_port(private_loopback()))
     }
 
     /// On this address.
@@ -207,7 +207,7 @@ impl FarUdp {
     /// On a free port of an address to which nobody else sends: what is late for another test's port does not come here.
     #[track_caller]
     pub(crate) fn new() -> FarUdp {
-        FarUdp::on((private_loopback(), 0).into())
+        FarUdp::on(closed_port(private_loopback()))
     }
 
     /// On this address.
