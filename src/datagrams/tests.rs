@@ -254,6 +254,24 @@ fn clients_that_are_gone_stop_nothing() {
 }
 
 #[test]
+fn an_answer_without_a_way_takes_their_address_from_none_of_the_others() {
+    if UdpSocket::bind("[::]:0").is_err() {
+        return;
+    }
+    let mut server = Server::bound_to("::");
+    let own = Local { ip: Ipv4Addr::new(127, 0, 0, 2).to_ipv6_mapped().into(), interface: 0 };
+    let client = client_of(Ipv4Addr::new(127, 0, 0, 2), server.port());
+    let nowhere = SocketAddr::from((Ipv4Addr::new(240, 0, 0, 1).to_ipv6_mapped(), 9999));
+    for _ in 0..2 {
+        assert!(server.datagrams.reply(nowhere, own, b"check"));
+        assert!(server.datagrams.reply(client.local_addr().unwrap(), own, b"check"));
+        server.flush();
+        // It is connected to that address of ours, and hears no other.
+        assert_eq!(answer_to(&client), b"check");
+    }
+}
+
+#[test]
 fn a_datagram_from_the_server_itself_is_known_for_what_it_is() {
     for host in ["127.0.0.1", "0.0.0.0"] {
         let mut server = Server::bound_to(host);

@@ -131,3 +131,10 @@ fn source(destination: Ipv6Addr) -> Ipv6Addr {
         _ => destination,
     }
 }
+
+/// With the choice left to the system, where it is an IPv4 address in IPv6's clothes.
+pub(super) fn anywhere(local: Local) -> Option<Local> {
+    let anywhere = IpAddr::from(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped());
+    let is_mapped = matches!(local.ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
+    (is_mapped && local.ip != anywhere).then_some(Local { ip: anywhere, interface: 0 })
+}

@@ -3,7 +3,6 @@
 use std::array;
 use std::io::IoSlice;
 use std::iter;
-use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::Local;
 use super::BATCH;
@@ -150,13 +149,6 @@ impl<S: Copy + PartialEq, C: Content> Group<S, C> {
         self.counts.splice(start..end, iter::repeat_n(1, peers.len()));
         self.peers.splice(start..end, peers);
         true
-    }
-
-    /// Leaves the address of ours to the system, where it is an IPv4 one in IPv6's clothes; false where it was.
-    pub(super) fn leave_from_anywhere(&mut self) -> bool {
-        let anywhere = IpAddr::from(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped());
-        let is_mapped = matches!(self.local.ip, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
-        is_mapped && std::mem::replace(&mut self.local.ip, anywhere) != anywhere
     }
 
     pub(super) fn clear(&mut self) {

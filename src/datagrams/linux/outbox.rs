@@ -13,7 +13,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, getsockopt, sendm
 
 use super::super::{Local, PATIENCE, Sent};
 use super::BATCH;
-use super::address::Address;
+use super::address::{Address, anywhere};
 use super::group::{Content, Copied, Group, MERGED, Shared};
 use crate::mtu::Whole;
 
@@ -132,7 +132,12 @@ impl Flush {
         while let Some(&peer) = group.peers.get(done)
             && !self.is_full
         {
-            match sender.send(self.socket, group, done) {
+            let mut outcome = sender.send(self.socket, group, done, group.local, BATCH);
+            // A mapped broadcast address is none to leave from, and known for one by that alone. The others keep theirs.
+            if let (Err(Errno::ENETUNREACH | Errno::EINVAL), Some(local)) = (outcome, anywhere(group.local)) {
+                outcome = sender.send(self.socket, group, done, local, 1);
+            }
+            match outcome {
                 Ok(0) | Err(Errno::EAGAIN) => self.is_full = true,
                 Ok(messages) => {
                     let answers = group.counts[done..done + messages].iter().sum::<usize>();
@@ -143,8 +148,6 @@ impl Flush {
                 Err(Errno::EINTR) if self.patience > 0 => self.patience -= 1,
                 // The way out may not know how to cut: that is no failure of the peer's.
                 Err(error) if group.split(done) => merges &= error != Errno::EIO,
-                // A mapped broadcast address is none to leave from, and is known for one by that alone.
-                Err(Errno::ENETUNREACH | Errno::EINVAL) if group.leave_from_anywhere() => {}
                 // A batch that stops short gives no reason: the next one, which begins with the culprit, does.
                 Err(error) => {
                     self.queued -= 1;
@@ -180,9 +183,18 @@ impl<S: Address> Sender<S> {
         }
     }
 
-    /// Sends the batch of `group` at `start` and returns how many messages left; an error is the first one's.
-    fn send<C: Content>(&mut self, socket: RawFd, group: &Group<S, C>, start: usize) -> nix::Result<usize> {
-        let (peers, counts) = (&group.peers[start..], &group.counts[start..]);
+    /// Sends the batch of `group` at `start`, at `most` so many messages, from `local` and returns how many left; an error is
+    /// the first one's.
+    fn send<C: Content>(
+        &mut self,
+        socket: RawFd,
+        group: &Group<S, C>,
+        start: usize,
+        local: Local,
+        most: usize,
+    ) -> nix::Result<usize> {
+        let end = group.peers.len().min(start + most);
+        let (peers, counts) = (&group.peers[start..end], &group.counts[start..end]);
         // One answer alone is the common case of a quiet server, and cheaper this way.
         if let ([Some(peer)], [1], false) = (peers, counts, self.packet_info) {
             return sendto(socket, group.content.answer(start), peer, MsgFlags::empty()).map(|_| 1);
@@ -191,7 +203,7 @@ impl<S: Address> Sender<S> {
         let messages = group.content.messages(start, counts, &mut slices);
         let merges = counts.iter().take(BATCH).any(|&count| count > 1);
 
-        let info = S::packet_info(group.local);
+        let info = S::packet_info(local);
         let length = u16::try_from(group.content.answer(start).len()).unwrap_or(u16::MAX);
         let controls = [ControlMessage::UdpGsoSegments(&length), S::control(&info)];
         let controls = &controls[usize::from(!merges)..1 + usize::from(self.packet_info)];
