@@ -5,6 +5,10 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 
+/// The most that macOS lets a process have, as its `setrlimit(2)` says.
+#[cfg(unix)]
+const OPEN_MAX: u64 = 10_240;
+
 /// Raises the soft limit on descriptors to the hard one and returns what is
 /// allowed then; `None` where the system sets no limit or does not tell.
 #[cfg(unix)]
@@ -12,10 +16,11 @@ pub fn raise_descriptor_limit() -> Option<usize> {
     use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    // There a hard limit of "none" is no soft one: setrlimit(2) names OPEN_MAX as the most.
-    let hard = if cfg!(target_vendor = "apple") { hard.min(10_240) } else { hard };
-    let allowed = match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+    let raise_to = |limit| setrlimit(Resource::RLIMIT_NOFILE, limit, hard);
+    let allowed = match raise_to(hard) {
         Ok(()) => hard,
+        // macOS allows a process no more, though its hard limit is none.
+        Err(_) if OPEN_MAX > soft && raise_to(OPEN_MAX).is_ok() => OPEN_MAX,
         Err(error) => {
             log::warn!("cannot raise the descriptor limit from {soft} to {hard}: {error}");
             soft
