@@ -90,9 +90,14 @@ impl Failure {
 
 /// EMFILE and ENFILE, the same numbers on every Unix.
 const NO_DESCRIPTOR: [i32; 2] = [24, 23];
-/// What else Linux hands on, without a word for it in the standard library: EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET,
-/// EOPNOTSUPP.
-const OF_THE_NETWORK: &[i32] = if cfg!(target_os = "linux") { &[71, 92, 112, 64, 95] } else { &[] };
+/// What else Linux hands on of a client, as its accept(2) says, without a word for it in the standard library.
+#[cfg(target_os = "linux")]
+const OF_THE_NETWORK: [i32; 5] = {
+    use nix::errno::Errno::{EHOSTDOWN, ENONET, ENOPROTOOPT, EOPNOTSUPP, EPROTO};
+    [EPROTO as i32, ENOPROTOOPT as i32, EHOSTDOWN as i32, ENONET as i32, EOPNOTSUPP as i32]
+};
+#[cfg(not(target_os = "linux"))]
+const OF_THE_NETWORK: [i32; 0] = [];
 /// So many failures in a row are no matter of those clients: a filter that forbids the call, say.
 const IN_VAIN: usize = 16;
 
@@ -113,7 +118,7 @@ impl Server {
                 Ok((stream, peer)) => {
                     in_vain = 0;
                     let is_last = !somebody_waits(&door.listener);
-                    self.admit(stream, peer);
+                    self.admit(stream, peer, slice.now());
                     if is_last {
                         return self.everyone_is_in();
                     }
@@ -154,9 +159,7 @@ impl Server {
         lingering.is_some()
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
-        // Not the slice's time: the process may have been stopped since, and that is no silence of this client.
-        let now = Instant::now();
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, now: Instant) {
         if !cfg!(target_os = "linux") {
             // There accepted connections do not inherit it. A failure means the client is gone, which a read will tell.
             let _ = stream.set_nodelay(true);
