@@ -140,10 +140,21 @@ pub(crate) fn private_loopback() -> IpAddr {
 /// Says on stderr that this test, or a part of it, is skipped, and why: what did not run must not pass for a success.
 #[track_caller]
 pub(crate) fn skipped(why: &str) {
+    note("skipped", why);
+}
+
+/// The same of a scene that is played again, for what happens only now and then must not hide there.
+#[track_caller]
+pub(crate) fn replayed(why: &str) {
+    note("replayed", why);
+}
+
+#[track_caller]
+fn note(what: &str, why: &str) {
     let (thread, caller) = (thread::current(), Location::caller());
     // A test's thread has its name, but where tests run one at a time there is one thread for all.
     let test = thread.name().filter(|&name| name != "main").map_or_else(|| caller.to_string(), str::to_owned);
-    say(&format!("skipped: {test}: {why}"));
+    say(&format!("{what}: {test}: {why}"));
 }
 
 /// Says it on stderr past the print macros, whose output is kept from who runs the tests; without a stderr, to nobody.

@@ -1,5 +1,6 @@
 //! The client under test: how it is started, and what it came to.
 
+use std::any::Any;
 use std::fs;
 use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{HELD_UP, Input, Launch, Output, Process, note_what_held_it_up};
+use super::{HELD_UP, Input, Launch, Output, Process, note_what_held_it_up, replayed};
 
 /// The client with the words of `args` and this server; `/dev/null` is its stdin.
 pub(crate) fn client_to(server: SocketAddr, args: &str) -> Launch {
@@ -75,6 +76,7 @@ pub(crate) fn calm(launch: impl Fn() -> Launch) -> Ended {
 /// Does a scene anew where it failed and the machine had held it up: a ping says so itself (what was due meanwhile was not
 /// sent), and for all others a watch does. One that fails otherwise, or five times, has failed.
 #[allow(dead_code, reason = "not every tree of tests has time-bound scenes")]
+#[track_caller]
 pub(crate) fn undisturbed(mut scene: impl FnMut()) {
     for _ in 0..4 {
         HELD_UP.set(false);
@@ -83,11 +85,17 @@ pub(crate) fn undisturbed(mut scene: impl FnMut()) {
         let held_up = watch.has_seen_a_stall() || HELD_UP.get();
         match outcome {
             Ok(()) => return,
-            Err(_) if held_up => {}
+            Err(failure) if held_up => replayed(first_line(&*failure)),
             Err(failure) => panic::resume_unwind(failure),
         }
     }
     scene();
+}
+
+/// What a panic said first.
+fn first_line(failure: &(dyn Any + Send)) -> &str {
+    let text = failure.downcast_ref::<String>().map(String::as_str).or(failure.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next()).unwrap_or("it failed")
 }
 
 /// One on each processor who sleeps a little, again and again, and notices when that took far longer. Who has just slept
