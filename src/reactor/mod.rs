@@ -240,12 +240,16 @@ impl<S: Source> Reactor<S> {
         let told = self.events.iter().filter_map(|event| Some((S::of(event.token())?, Readiness::of(event))));
         self.seen = told.collect();
         self.untold = Some(slept);
-        // One whom the turn before had no time for has no event.
-        let served = self.seen.iter().map(|(source, _)| *source).chain(self.ready.waiting());
-        let outlets = served.map(S::is_of_trace).collect::<Vec<_>>();
-        if outlets.is_empty() || outlets.contains(&false) {
+        if self.has_news() {
             self.tell_turn();
         }
+    }
+
+    /// Whether the turn is for somebody else's sake than the trace's way out, or for a deadline.
+    fn has_news(&self) -> bool {
+        // Who was left over by the turn before has no event, and is served all the same.
+        let mut sources = self.seen.iter().map(|(source, _)| *source).chain(self.ready.waiting()).peekable();
+        sources.peek().is_none() || sources.any(|source| !source.is_of_trace())
     }
 
     /// Tells the trace of a turn, unless that was done. One in which only the trace's own way out woke the loop is not

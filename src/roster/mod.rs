@@ -34,7 +34,7 @@ pub struct Roster {
     framing: Framing,
     longest: usize,
     idle_timeout: Option<Duration>,
-    /// ... this, and nobody beyond it. `None`: never.
+    /// Nobody stays beyond this, once the end has come; `None`: for ever.
     end: Option<Instant>,
     /// Clients, longest without progress first.
     idle: Lru,

@@ -96,7 +96,7 @@ impl Peer {
     }
 
     /// Whether it was told to go, or turned away, for another reason than the end: what becomes of it is no cut of the end's.
-    pub fn has_parted_before(&self) -> bool {
+    pub fn parted_for_another_reason(&self) -> bool {
         self.state == State::Dismissed && !self.seen_off
     }
 

@@ -248,7 +248,7 @@ impl Server {
             }
             if self.roster.overstayed_at(now) == Some(key) {
                 swept += 1;
-                let parted = self.roster.get_mut(key).is_none_or(|peer| peer.has_parted_before());
+                let parted = self.roster.get_mut(key).is_none_or(|peer| peer.parted_for_another_reason());
                 if let Some(ending) = &mut self.ending {
                     ending.cut += u64::from(!parted);
                 }
