@@ -3,6 +3,7 @@
 use clap::{Parser, ValueEnum};
 
 use super::{FramingWord, Seconds, StyleArgs, parse_bytes, parse_count, parse_port};
+use crate::client::target::has_port_in_zone;
 use crate::error::Error;
 use crate::server::networks::Network;
 use crate::server::{self, Extent};
@@ -99,9 +100,10 @@ Examples:
   reactor-server --idle-timeout 300 -q        patient and quiet";
 
 fn parse_host(word: &str) -> Result<String, String> {
-    match word.is_empty() {
-        true => Err("give a name or an address, such as 0.0.0.0".to_owned()),
-        false => Ok(word.to_owned()),
+    match word {
+        "" => Err("give a name or an address, such as 0.0.0.0".to_owned()),
+        _ if has_port_in_zone(word) => Err("give an address without a port, which is -p's".to_owned()),
+        _ => Ok(word.to_owned()),
     }
 }
 
@@ -121,7 +123,10 @@ fn parse_place(word: &str) -> Result<(String, u16), String> {
     let accepted = || "give HOST:PORT, such as 127.0.0.1:9100 or [::1]:9100".to_owned();
     let (host, port) = word.rsplit_once(':').ok_or_else(accepted)?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    if bare.unwrap_or(host).is_empty() || (bare.is_none() && host.contains([':', '[', ']'])) {
+    if bare.is_some_and(has_port_in_zone)
+        || bare.unwrap_or(host).is_empty()
+        || (bare.is_none() && host.contains([':', '[', ']']))
+    {
         return Err(accepted());
     }
     Ok((host.to_owned(), parse_port(port).map_err(|_| accepted())?))

@@ -97,15 +97,20 @@ impl Target {
 
 /// Takes a port off a host, where there is one. A bare IPv6 literal has none.
 fn split(word: &str) -> Result<(&str, Option<&str>), Error> {
+    let refusal = || {
+        let word = escape(word.as_bytes());
+        Error::Usage(format!("'{word}' is no address: write [IPv6]:PORT, such as [::1]:{DEFAULT_PORT}"))
+    };
     if let Some(rest) = word.strip_prefix('[') {
         return match rest.split_once(']') {
+            Some((host, _)) if has_port_in_zone(host) => Err(refusal()),
             Some((host, "")) => Ok((host, None)),
             Some((host, port)) if port.starts_with(':') => Ok((host, Some(&port[1..]))),
-            _ => Err(Error::Usage(format!(
-                "'{}' is no address: write [IPv6]:PORT, such as [::1]:{DEFAULT_PORT}",
-                escape(word.as_bytes())
-            ))),
+            _ => Err(refusal()),
         };
+    }
+    if has_port_in_zone(word) {
+        return Err(refusal());
     }
     let bare_v6 = word.split('%').next().is_some_and(|literal| literal.parse::<IpAddr>().is_ok());
     match word.rsplit_once(':') {
@@ -114,8 +119,13 @@ fn split(word: &str) -> Result<(&str, Option<&str>), Error> {
     }
 }
 
+/// Whether a port follows a zone without a bracket between them: systems drop it and take the rest for the interface.
+pub fn has_port_in_zone(host: &str) -> bool {
+    host.split_once('%').is_some_and(|(literal, zone)| zone.contains(':') && literal.parse::<IpAddr>().is_ok())
+}
+
 fn parse_port(word: &str) -> Result<u16, Error> {
-    let port = word.parse().ok().filter(|&port| port > 0);
+    let port = word.parse().ok().filter(|&port| port > 0 && !word.starts_with('+'));
     let refusal = || format!("'{}' is no port: give a number from 1 to 65535", escape(word.as_bytes()));
     port.ok_or_else(|| Error::Usage(refusal()))
 }
@@ -158,6 +168,9 @@ mod tests {
                 "two ports are given, '7' and '8': give HOST PORT, HOST:PORT or -p PORT; to leave from a port, -I :PORT",
             ),
             ((Some("h:x"), None), "'x' is no port: give a number from 1 to 65535"),
+            ((Some("h"), Some("+7")), "'+7' is no port: give a number from 1 to 65535"),
+            ((Some("fe80::1%lo:7"), None), "'fe80::1%lo:7' is no address: write [IPv6]:PORT, such as [::1]:6666"),
+            ((Some("[fe80::1%lo:7]"), None), "'[fe80::1%lo:7]' is no address: write [IPv6]:PORT, such as [::1]:6666"),
             ((Some("h"), Some("0")), "'0' is no port: give a number from 1 to 65535"),
             ((Some("h"), Some("65536")), "'65536' is no port: give a number from 1 to 65535"),
             ((Some("64"), None), "'64' is no host: a bare number is none; give a name or an address, then the port"),

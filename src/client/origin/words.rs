@@ -65,6 +65,10 @@ fn address(word: &str) -> Result<Option<SocketAddr>, String> {
     let Ok(ip) = ip.parse::<Ipv6Addr>() else {
         return Ok(None);
     };
+    // The system would drop it, as it does behind an interface.
+    if zone.contains(':') {
+        return Err(format!("a port behind a zone needs brackets: {FORM}"));
+    }
     let number = zone.parse().ok().filter(|&number| number > 0).or_else(|| interface(zone));
     let number = number.ok_or_else(|| format!("no interface here is called '{zone}'"))?;
     Ok(Some(SocketAddrV6::new(ip, 0, 0, number).into()))
@@ -151,6 +155,7 @@ mod tests {
         for word in ["192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:", ":", ":0", ":+5", "[::1]5", "[::1", "[::1]:"] {
             assert!(Place::parse(word).is_err(), "{word}");
         }
+        assert!(Place::parse("fe80::1%lo:5000").unwrap_err().contains("needs brackets"));
         for word in ["", "fe80::1%no-such-interface", "no-such-interface", "300.0.0.1", "localhost", "127.0.0.1%lo"] {
             assert!(Place::parse(word).is_err(), "{word}");
         }
