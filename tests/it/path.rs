@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::harness::{
     Client, Counts, DEADLINE, FarTcp, FarUdp, Launch, Odds, Path, Peer, Server, closed_port, end_of, fates,
     one_of_five, private_loopback, server, sooner_than, tcp_service, throw, timed, udp_service, undisturbed,
@@ -428,6 +430,17 @@ fn a_port_in_use_is_one_sentence() {
     let ended = end_of(&mut launch.start());
     assert_eq!((ended.code, ended.err.len()), (1, 1), "{:?}", ended.err);
     assert!(ended.complaint().contains(&address), "{:?}", ended.err);
+}
+
+#[test]
+fn each_signal_ends_it_and_it_tells_what_it_did() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let far = FarUdp::new();
+        let Some(path) = Path::to(far.address(), "") else { return };
+        Peer::connect(path.address()).send("hello");
+        far.expect("hello");
+        assert_eq!(path.counts_after(signal)[0].passed, 1, "{signal}");
+    }
 }
 
 #[test]

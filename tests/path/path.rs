@@ -288,7 +288,7 @@ fn run(args: Args) -> io::Result<u8> {
             let (source, now) = (slice.source(), slice.now());
             match source {
                 Who::Alarm => {} // What is due is looked at in any case.
-                Who::Signals => over |= signals.pending().any(|signal| matches!(signal, Signal::Stop | Signal::HangUp)),
+                Who::Signals => over |= signals.pending().any(|it| !matches!(it, Signal::Continue | Signal::Report)),
                 Who::Listener => match dead_until(now) {
                     Some(until) => reactor.pause(source, until),
                     None => {

@@ -43,8 +43,14 @@ impl Path {
 
     /// Ends it: what became of the datagrams on the way to the target, and back.
     #[track_caller]
-    pub(crate) fn counts(mut self) -> [Counts; 2] {
-        self.process.signal(Signal::SIGTERM);
+    pub(crate) fn counts(self) -> [Counts; 2] {
+        self.counts_after(Signal::SIGTERM)
+    }
+
+    /// The same, ended by this signal.
+    #[track_caller]
+    pub(crate) fn counts_after(mut self, signal: Signal) -> [Counts; 2] {
+        self.process.signal(signal);
         assert_eq!(self.process.wait_exit(), 0, "{:?}", self.process.stderr.to_end());
         let lines = self.process.stdout.to_end();
         ["there: ", "back: "].map(|direction| {
