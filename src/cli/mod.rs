@@ -10,13 +10,14 @@ mod seconds;
 mod server;
 mod size;
 
+use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
-use env_logger::{Env, Target as LogTarget};
+use env_logger::Target as LogTarget;
 use log::{Level, LevelFilter};
 
 use self::client::ClientArgs;
@@ -43,11 +44,12 @@ fn parse_port(word: &str) -> Result<u16, String> {
 }
 
 fn parse_count(word: &str) -> Result<usize, String> {
-    word.parse().ok().filter(|&count| count > 0).ok_or_else(|| "give a whole number from 1 on".to_owned())
+    let count = word.parse().ok().filter(|&count| count > 0 && !word.starts_with('+'));
+    count.ok_or_else(|| "give a whole number from 1 on".to_owned())
 }
 
 fn parse_bytes(word: &str) -> Result<usize, String> {
-    let bytes = word.parse::<u32>().ok().filter(|&bytes| bytes > 0);
+    let bytes = word.parse::<u32>().ok().filter(|&bytes| bytes > 0 && !word.starts_with('+'));
     bytes.map(|bytes| bytes as usize).ok_or_else(|| "give a number of bytes from 1 to 4294967295".to_owned())
 }
 
@@ -237,7 +239,11 @@ fn complain(diagnostics: &mut Diagnostics, name: &str, sentence: &str) {
 /// The log goes where nothing can hold up the loop, and passes nothing on raw. What is not asked for with `RUST_LOG` is a
 /// sentence like any other: it tells of a far end or of this machine, not of the program.
 fn start_log(name: String, diagnostics: Diagnostics, traces: bool) {
-    let mut log = env_logger::Builder::from_env(Env::default().default_filter_or("warn"));
+    // The logger itself would say on stderr what is wrong with it, and that may hold up or fail.
+    let asked = env::var("RUST_LOG").unwrap_or_default();
+    let refused = env_filter::Builder::new().try_parse(&asked).err();
+    let mut log = env_logger::Builder::new();
+    log.parse_filters(if asked.is_empty() || refused.is_some() { "warn" } else { &asked });
     log.target(LogTarget::Pipe(Box::new(diagnostics)));
     // Whoever asks for every line of the log does not ask for these.
     log.filter_module(trace::TARGET, if traces { LevelFilter::Trace } else { LevelFilter::Off });
@@ -254,6 +260,9 @@ fn start_log(name: String, diagnostics: Diagnostics, traces: bool) {
         writeln!(out, "{priority}{time} {:5} {} {text}", record.level(), record.target())
     });
     log.init();
+    if let Some(error) = refused {
+        log::warn!("RUST_LOG is '{asked}', of which nothing is taken: {error}");
+    }
 }
 
 /// A usage error as one sentence: what was wrong and what is accepted.

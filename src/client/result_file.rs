@@ -141,11 +141,12 @@ impl Staged<'_> {
     }
 
     fn fill(&self, content: &[u8]) -> io::Result<()> {
-        (&self.file).write_all(content)?;
+        // First: what is private is so from its first byte.
         if let Some(old) = &self.old {
             platform::keep_owner(&self.file, old);
             self.file.set_permissions(old.permissions())?;
         }
+        (&self.file).write_all(content)?;
         // A disk may be full only when it comes to that.
         self.file.sync_all()
     }

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::harness::{FarUdp, Launch, Scratch, calm, client_to, end_of, run, server, undisturbed};
+use crate::harness::{FarUdp, Launch, Scratch, calm, client_to, end_of, have, run, server, skipped, undisturbed};
 
 /// A folder of this test's own, removed with all that is in it.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -235,4 +235,26 @@ fn a_plot_tells_of_the_lost_which_no_curve_shows() {
         let svg = fs::read_to_string(&plot.0).unwrap();
         assert!(svg.contains(&format!("{} udp acknowledgement, 2 of 2 lost", far.address())), "{svg}");
     });
+}
+
+#[test]
+fn what_replaces_a_private_file_is_private_from_its_first_byte() {
+    if !have("strace") {
+        return;
+    }
+    let (server, folder) = (server("-u"), Folder::new("private"));
+    let (file, calls) = (folder.0.join("old"), folder.name("calls"));
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let words = format!("--ping -u -c 1 --hgrm {}", file.display());
+    let traced = format!("exec strace -y -e trace=write,fchmod -o {calls} \"$0\" \"$@\"");
+    let ended = run(client_to(server.udp(), &words).through_shell(&traced));
+    if ended.code != 0 && !Path::new(&calls).exists() {
+        return skipped("strace may not trace here");
+    }
+    assert_eq!(ended.code, 0, "{:?}", ended.err);
+    let calls = fs::read_to_string(calls).unwrap();
+    let ours = calls.lines().find(|line| line.contains("/.reactor-client-")).unwrap();
+    assert!(ours.starts_with("fchmod("), "{ours}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal::{SIGINT, SIGTERM};
 
 use crate::harness::{
-    Client, Input, Output, Peer, Process, ServerBuilder, one_of_five, private_loopback, server, sooner_than,
+    Client, Input, Launch, Output, Peer, Process, ServerBuilder, one_of_five, private_loopback, server, sooner_than,
     undisturbed, wait_until,
 };
 
@@ -241,8 +241,7 @@ fn an_unread_stderr_delays_nothing() {
 
 #[test]
 fn a_terminal_shows_the_transcript() {
-    let mut process =
-        crate::harness::Launch::server(&["-p", "0"]).stdin(Input::Terminal).stdout(Output::Terminal).start();
+    let mut process = Launch::server(&["-p", "0"]).stdin(Input::Terminal).stdout(Output::Terminal).start();
     let line = process.terminal.find("the listening line", |line| line.starts_with("TCP server listening on "));
     let mut client = Client::connect(line["TCP server listening on ".len()..].parse().unwrap());
     client.exchange("hello", "ACK");
@@ -262,4 +261,17 @@ fn a_log_at_trace_level_into_a_pipe_holds_nothing_up() {
     client.expect_last("server is shutting down");
     drop(client);
     assert_eq!(server.wait_exit(), 0);
+}
+
+#[test]
+fn a_filter_of_the_log_that_is_none_is_one_sentence_and_harms_nobody() {
+    let wrong = |launch: Launch| launch.env("RUST_LOG", "reactor=debug=loud");
+    let server = ServerBuilder::new("").with(wrong).start();
+    server.client().exchange("hello", "ACK");
+    let said = server.stderr.find("the sentence", |line| line.starts_with("reactor-server: RUST_LOG is "));
+    assert!(said.contains("'reactor=debug=loud'"), "{said}");
+    // Not even where nothing can be said.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let server = ServerBuilder::new("").with(|launch| wrong(launch).stderr(Output::Given(full.into()))).start();
+    server.client().exchange("hello", "ACK");
 }
