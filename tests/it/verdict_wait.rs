@@ -229,6 +229,30 @@ fn who_waited_for_the_port_until_the_end_was_not_asked_and_has_no_verdict() {
     });
 }
 
+/// The system asks its second resolver when the first has been silent for some seconds: one child waits for that.
+#[test]
+fn a_slow_resolver_has_all_the_time_there_is() {
+    undisturbed(|| {
+        let Some((_hosts, _resolver, namespace)) = with_a_silent_resolver("slow", "127.0.0.1 localhost\n") else {
+            return;
+        };
+        let (ended, took) = timed(|| run(namespace.client("nobody.example 7 -z -w 7.5")));
+        assert!(took >= Duration::from_secs(7), "{took:?}");
+        assert_eq!((ended.code, &ended.out[..]), (2, &["tcp nobody.example:7 dns".to_owned()][..]));
+        // Neither given up before nor ended by its own alarm.
+        assert!(ended.complaint().contains("no resolver has answered in time"), "{:?}", ended.err);
+    });
+}
+
+#[test]
+fn a_short_time_does_not_end_before_a_child_could_ask() {
+    undisturbed(|| {
+        let Some((names, addresses)) = several("short", 1) else { return };
+        let ended = run(names.client(&format!("several {} -z -w 0.001", addresses[0].port())));
+        assert!(ended.out.concat().starts_with(&format!("tcp {} ", addresses[0])), "{:?} {:?}", ended.out, ended.err);
+    });
+}
+
 /// A resolver has 30 s in which to say nothing.
 #[test]
 fn no_resolver_holds_up_the_end_of_the_time_nor_an_interrupt() {
