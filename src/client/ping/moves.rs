@@ -97,7 +97,8 @@ impl Ping {
             // It may have answered while we stood still.
             self.hear_lookup();
             if self.name.lookup.take().is_some() && !std::mem::replace(&mut self.name.said_silent, true) {
-                self.stage.complain("the name cannot be asked for again: no resolver answers within 5 s");
+                let why = format!("no resolver answers within {} s", PATIENCE.as_secs());
+                self.stage.complain(format_args!("the name cannot be asked for again: {why}"));
             }
         }
     }
