@@ -31,11 +31,12 @@ pub use self::linux::{Whole, path_mtu, segment, set, taken};
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::ffi::OsString;
     use std::io;
     use std::os::fd::{AsFd, BorrowedFd};
 
     use nix::sys::socket::getsockopt;
-    use nix::sys::socket::sockopt::{self, GetStruct};
+    use nix::sys::socket::sockopt::{self, GetOsString, GetStruct};
     use nix::{getsockopt_impl, libc};
     use rustix::net::sockopt::{
         Ipv4PathMtuDiscovery as V4, Ipv6PathMtuDiscovery as V6, ip_mtu, ip_mtu_discover, ipv6_mtu, ipv6_mtu_discover,
@@ -101,18 +102,72 @@ mod linux {
         getsockopt(&socket, sockopt::TcpMaxSeg).ok()
     }
 
-    /// So many numbers of 64 bits the kernel gives of a connection, up to the one that counts what was acknowledged (4.1).
-    const NUMBERS: usize = 16;
+    /// What the kernel tells of a connection, in 64 bits each, up to `tcpi_bytes_acked`, which is the last of these: the
+    /// `tcp_info` of libc ends before.
+    type Numbers = [u64; 16];
 
-    /// `TCP_INFO` so far, which libc does not know: `tcpi_bytes_acked` is the last of these.
     #[derive(Clone, Copy, Debug)]
     struct ConnectionInfo;
 
-    getsockopt_impl!(ConnectionInfo, libc::IPPROTO_TCP, libc::TCP_INFO, [u64; NUMBERS], GetStruct<[u64; NUMBERS]>);
+    getsockopt_impl!(ConnectionInfo, libc::IPPROTO_TCP, libc::TCP_INFO, Numbers, GetStruct<Numbers>);
 
-    /// How many bytes of a connection the other end's system has taken.
+    /// Room for as much. Whatever comes there is marks, so that their number is all that is told.
+    #[derive(Clone, Copy, Debug)]
+    struct Marks([u8; size_of::<Numbers>()]);
+
+    impl AsMut<[u8]> for Marks {
+        fn as_mut(&mut self) -> &mut [u8] {
+            self.0.fill(b'x');
+            &mut self.0
+        }
+    }
+
+    /// How much of it this kernel has.
+    #[derive(Clone, Copy, Debug)]
+    struct ConnectionInfoLength;
+
+    getsockopt_impl!(ConnectionInfoLength, libc::IPPROTO_TCP, libc::TCP_INFO, OsString, GetOsString<Marks>);
+
+    /// Whether an option of that length has all the numbers.
+    fn is_whole(length: nix::Result<OsString>) -> bool {
+        length.is_ok_and(|marks| marks.len() == size_of::<Numbers>())
+    }
+
+    /// How many bytes of a connection the other end's system has taken: Linux counts them since 4.1.
     pub fn taken(socket: impl AsFd) -> Option<u64> {
-        Some(getsockopt(&socket, ConnectionInfo).ok()?[NUMBERS - 1])
+        // nix panics where an option is shorter than what is asked for.
+        if !is_whole(getsockopt(&socket, ConnectionInfoLength)) {
+            return None;
+        }
+        getsockopt(&socket, ConnectionInfo).ok()?.last().copied()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::io::{Read, Write};
+        use std::net::{TcpListener, TcpStream};
+
+        use super::*;
+
+        /// An option that is shorter than the numbers everywhere.
+        #[derive(Clone, Copy, Debug)]
+        struct SegmentLength;
+
+        getsockopt_impl!(SegmentLength, libc::IPPROTO_TCP, libc::TCP_MAXSEG, OsString, GetOsString<Marks>);
+
+        #[test]
+        fn an_option_that_is_shorter_than_what_is_asked_for_is_found_out_before() {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut own = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let mut other = listener.accept().unwrap().0;
+            assert!(!is_whole(getsockopt(&own, SegmentLength)));
+            assert_eq!(taken(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()), None);
+            own.write_all(b"hello").unwrap();
+            other.read_exact(&mut [0; 5]).unwrap();
+            other.write_all(b"ACK").unwrap();
+            own.read_exact(&mut [0; 3]).unwrap();
+            assert!(taken(&own).is_some_and(|bytes| bytes >= 5));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The client's command line, and the mode that it asks for.
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Parser;
@@ -104,9 +105,9 @@ pub(super) struct ClientArgs {
     /// How big may a message be? Tries sizes up to so many bytes [default: the longest there is; over TCP 65536]
     #[arg(long, group = "mode", help_heading = "As an instrument", value_name = "BYTES", num_args = 0..=1)]
     find_size: Option<Option<String>>,
-    /// What --ping has a child process do, when a name may have moved
-    #[arg(long, group = "mode", hide = true)]
-    resolve: bool,
+    /// What --ping, when a name may have moved, and -z -w have a child process do, which ends after so long
+    #[arg(long, group = "mode", hide = true, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
+    resolve: Option<Option<NonZeroU32>>,
     /// With --ping stop after so long; with -z ask again, once a second, until the path is open or so long is over
     #[arg(
         short = 'w',
@@ -141,7 +142,7 @@ enum Mode {
     Ping(ping::Settings),
     FindIdle(find_idle::Settings),
     FindSize(find_size::Settings),
-    Resolve,
+    Resolve(Option<NonZeroU32>),
 }
 
 impl Mode {
@@ -152,7 +153,7 @@ impl Mode {
             Mode::Ping(settings) => vec![settings.protocol],
             Mode::FindIdle(settings) => vec![settings.protocol],
             Mode::FindSize(settings) => vec![settings.protocol],
-            Mode::Resolve => Vec::new(),
+            Mode::Resolve(_) => Vec::new(),
         }
     }
 }
@@ -222,8 +223,8 @@ impl ClientArgs {
     }
 
     fn mode(self) -> Result<Mode, Error> {
-        if self.resolve {
-            return Ok(Mode::Resolve);
+        if let Some(seconds) = self.resolve {
+            return Ok(Mode::Resolve(seconds));
         }
         if self.verdict {
             return Ok(Mode::Verdict(verdict::Settings {
@@ -358,8 +359,8 @@ impl Settings {
         if let Some(ip) = target.literal().filter(|_| !target.host.contains('%')) {
             origin.expect_zones(&[(ip, target.port).into()])?;
         }
-        if let Mode::Resolve = mode {
-            lookup::print_addresses(&target, family)?;
+        if let Mode::Resolve(seconds) = mode {
+            lookup::print_addresses(&target, family, seconds)?;
             return Ok(exit::DONE);
         }
         if let Mode::Verdict(settings) = &mode
@@ -405,7 +406,7 @@ impl Settings {
                 let stage = Stage::set_up(style, quiet, diagnostics, OnQuit::Report)?;
                 find_size::run(stage, settings, addresses)
             }
-            Mode::Resolve => Ok(exit::DONE),
+            Mode::Resolve(_) => Ok(exit::DONE),
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::target::{Family, Target};
 use crate::error::Error;
 use crate::escape::cause;
 
-/// Then a resolver that has not answered will not.
+/// So long a run waits for a resolver that it can do without.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Marks why there are no addresses.
 const WHY: &str = "? ";
@@ -19,12 +20,15 @@ const MOST: usize = 64;
 
 /// What the child does: asks the system, and prints the addresses, one a line; or why there are none, behind a mark.
 ///
+/// It ends after so many `seconds`, where there are some: whoever asked may be gone without a word.
+///
 /// # Errors
 /// The name does not resolve, or stdout cannot be written.
-pub fn print_addresses(target: &Target, family: Option<Family>) -> Result<(), Error> {
-    // Whoever asked may be gone without a word.
+pub fn print_addresses(target: &Target, family: Option<Family>, seconds: Option<NonZeroU32>) -> Result<(), Error> {
     #[cfg(unix)]
-    nix::unistd::alarm::set(u32::try_from(PATIENCE.as_secs()).unwrap_or(u32::MAX) + 1);
+    seconds.map(|seconds| nix::unistd::alarm::set(seconds.get()));
+    #[cfg(not(unix))]
+    let _ = seconds;
     let resolved = target.resolve(family);
     let lines: String = match &resolved {
         Ok(addresses) => addresses.iter().map(|address| format!("{address}\n")).collect(),
@@ -53,12 +57,12 @@ mod unix {
     use std::io::{self, Read};
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use mio::unix::pipe::Receiver;
     use mio::{Interest, Registry, Token};
 
-    use super::{Family, MOST, PATIENCE, Progress, Target, WHY};
+    use super::{Family, MOST, Progress, Target, WHY};
 
     /// A child that asks, until it is dropped.
     #[derive(Debug)]
@@ -66,11 +70,12 @@ mod unix {
         child: Child,
         pipe: Receiver,
         text: Vec<u8>,
-        ends: Instant,
+        ends: Option<Instant>,
     }
 
     impl Lookup {
-        /// Has a child ask for the target's addresses; `registry` reports under `token` when it has something to say.
+        /// Has a child ask for the target's addresses, until `ends` at the latest; `registry` reports under `token` when it
+        /// has something to say.
         ///
         /// # Errors
         /// There is no child, or no pipe to it.
@@ -79,10 +84,16 @@ mod unix {
             family: Option<Family>,
             registry: &Registry,
             token: Token,
-            now: Instant,
+            ends: Option<Instant>,
         ) -> io::Result<Lookup> {
             let mut command = Command::new(program()?);
-            command.arg0("reactor-client").arg("--resolve");
+            command.arg0("reactor-client");
+            match ends {
+                Some(ends) => {
+                    command.arg(format!("--resolve={}", alarm(ends.saturating_duration_since(Instant::now()))))
+                }
+                None => command.arg("--resolve"),
+            };
             match family {
                 Some(Family::V4) => drop(command.arg("-4")),
                 Some(Family::V6) => drop(command.arg("-6")),
@@ -91,14 +102,14 @@ mod unix {
             command.arg("--").arg(&target.host).arg(target.port.to_string());
             let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
             let pipe = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-            let mut lookup = Lookup { child, pipe: Receiver::from(pipe), text: Vec::new(), ends: now + PATIENCE };
+            let mut lookup = Lookup { child, pipe: Receiver::from(pipe), text: Vec::new(), ends };
             lookup.pipe.set_nonblocking(true)?;
             registry.register(&mut lookup.pipe, token, Interest::READABLE)?;
             Ok(lookup)
         }
 
-        /// When it is given up.
-        pub fn ends(&self) -> Instant {
+        /// When it is given up; `None`: never.
+        pub fn ends(&self) -> Option<Instant> {
             self.ends
         }
 
@@ -138,6 +149,11 @@ mod unix {
         }
     }
 
+    /// When a child ends by itself that nobody has ended within `patience`: one to two seconds later.
+    fn alarm(patience: Duration) -> u32 {
+        u32::try_from(patience.as_secs()).unwrap_or(u32::MAX).saturating_add(2)
+    }
+
     /// This very program, also where its file was replaced meanwhile.
     fn program() -> io::Result<std::path::PathBuf> {
         if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
@@ -162,13 +178,13 @@ impl Lookup {
         _: Option<Family>,
         _: &mio::Registry,
         _: mio::Token,
-        _: std::time::Instant,
+        _: Option<std::time::Instant>,
     ) -> io::Result<Lookup> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// When it is given up.
-    pub fn ends(&self) -> std::time::Instant {
+    /// When it is given up; `None`: never.
+    pub fn ends(&self) -> Option<std::time::Instant> {
         match self.never {}
     }
 

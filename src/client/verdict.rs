@@ -235,9 +235,9 @@ impl Verdict {
             return;
         };
         case.asked = Some(Instant::now());
-        case.out += 1;
-        if let Err(error) = link.send(QUESTION) {
-            case.fail(error);
+        match link.send(QUESTION) {
+            Ok(has_left) => case.out += u32::from(has_left),
+            Err(error) => case.fail(error),
         }
     }
 
@@ -265,6 +265,7 @@ impl Verdict {
         }
         drop(listening);
         if let Some(finding) = finding {
+            case.out = case.out.saturating_sub(1);
             case.decide(Finding { suspicion: Suspicion::of_link(link), ..finding });
         }
     }

@@ -171,6 +171,8 @@ fn the_child_prints_what_the_system_says() {
     assert_eq!((ended.code, ended.out), (0, vec![format!("{own}:7000")]), "{:?}", ended.err);
     let ended = run(names.client("--resolve -6 several 7000"));
     assert_eq!((ended.code, ended.out), (2, vec!["? it has no IPv6 address".to_owned()]), "{:?}", ended.err);
+    let ended = run(names.client("--resolve=6 several 7000"));
+    assert_eq!((ended.code, ended.out), (0, vec![format!("{own}:7000")]), "{:?}", ended.err);
 }
 
 /// From one port all probes are stamped, until a server shows that it knows no stamps: each server for itself.

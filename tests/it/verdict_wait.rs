@@ -8,8 +8,8 @@ use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 
 use crate::client_names::several;
 use crate::harness::{
-    FarTcp, FarUdp, Launch, Output, client_to, client_under_test, closed_port, end_of, private_loopback, run, server,
-    sooner_than, timed, undisturbed, wait_until,
+    FarTcp, FarUdp, Launch, Namespace, Output, client_to, client_under_test, closed_port, end_of, have,
+    private_loopback, run, server, server_under_test, sooner_than, timed, undisturbed, wait_until,
 };
 use crate::ping_moves::with_a_silent_resolver;
 
@@ -226,6 +226,55 @@ fn who_waited_for_the_port_until_the_end_was_not_asked_and_has_no_verdict() {
         assert_eq!((ended.code, ended.out), (1, vec![format!("udp {} silent", first.address())]), "{:?}", ended.err);
         assert_eq!(ended.err, [format!("reactor-client: no verdict on udp {} yet", second.address())]);
         second.expect_nothing();
+    });
+}
+
+/// What a firewall of our own keeps back has no answer that could be taken for another's.
+#[test]
+fn a_question_that_could_not_leave_is_not_out() {
+    undisturbed(|| {
+        if !have("nft") {
+            return;
+        }
+        let server = server_under_test();
+        let rule = format!(
+            "nft 'table inet t {{ chain c {{ type filter hook output priority 0; udp dport 6666 drop; }}; }}'
+             {server} -q < /dev/null > /dev/null &
+             until grep -q :1A0A /proc/net/udp; do sleep 0.02; done"
+        );
+        let Some(namespace) = Namespace::new(&rule) else { return };
+        let script = "(sleep 1.3; nft flush ruleset) & exec \"$0\" \"$@\"";
+        let ended = run(namespace.run(&client_under_test(), "127.0.0.1 6666 -zu -w 30 -I :40000", script));
+        assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
+        assert!(
+            ended.out[0].starts_with("udp 127.0.0.1:6666 open ") && ended.out[0].ends_with(" ms"),
+            "{:?}",
+            ended.out
+        );
+    });
+}
+
+/// The system asks its second resolver when the first has been silent for some seconds: one child waits for that.
+#[test]
+fn a_slow_resolver_has_all_the_time_there_is() {
+    undisturbed(|| {
+        let Some((_hosts, _resolver, namespace)) = with_a_silent_resolver("slow", "127.0.0.1 localhost\n") else {
+            return;
+        };
+        let (ended, took) = timed(|| run(namespace.client("nobody.example 7 -z -w 7.5")));
+        assert!(took >= Duration::from_secs(7), "{took:?}");
+        assert_eq!((ended.code, &ended.out[..]), (2, &["tcp nobody.example:7 dns".to_owned()][..]));
+        // Neither given up before nor ended by its own alarm.
+        assert!(ended.complaint().contains("no resolver has answered in time"), "{:?}", ended.err);
+    });
+}
+
+#[test]
+fn a_short_time_does_not_end_before_a_child_could_ask() {
+    undisturbed(|| {
+        let Some((names, addresses)) = several("short", 1) else { return };
+        let ended = run(names.client(&format!("several {} -z -w 0.001", addresses[0].port())));
+        assert!(ended.out.concat().starts_with(&format!("tcp {} ", addresses[0])), "{:?} {:?}", ended.out, ended.err);
     });
 }
 

@@ -23,7 +23,7 @@ use crate::transcript::instrument::{Event, Size};
 use crate::wire::{Framing, Notice, Protocol};
 
 /// So often within a `--timeout` it is looked whether the long message moves.
-const LOOKS: u32 = 4;
+const LOOKS_PER_TIMEOUT: u32 = 4;
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,8 @@ pub(super) struct Stream {
     /// Since when it stands there, or nothing has moved.
     since: Instant,
     /// How far the long message had come when it was looked at last, and when that was.
-    come: (usize, Option<u64>),
-    looked: Instant,
+    progress: (usize, Option<u64>),
+    looked_at: Instant,
     /// What went wrong.
     trouble: Option<String>,
     other_framing: Option<Framing>,
@@ -79,8 +79,8 @@ impl Stream {
             key: None,
             step: Step::Connecting,
             since: now,
-            come: (0, None),
-            looked: now,
+            progress: (0, None),
+            looked_at: now,
             trouble: None,
             other_framing: None,
             is_mute: false,
@@ -112,8 +112,8 @@ impl Stream {
                 self.meet_silence();
             }
             if self.live.is_due(Instant::now()) {
-                let progress = self.progress();
-                self.stage.show_live(&progress);
+                let state = self.state();
+                self.stage.show_live(&state);
             }
         }
         Ok(self.conclude())
@@ -137,17 +137,17 @@ impl Stream {
 
     fn deadline(&self) -> Option<Instant> {
         let is_long = self.step == Step::Long;
-        let look = is_long.then(|| self.looked.checked_add(self.settings.timeout / LOOKS)).flatten();
+        let look = is_long.then(|| self.looked_at.checked_add(self.settings.timeout / LOOKS_PER_TIMEOUT)).flatten();
         self.step_ends().into_iter().chain(self.live.due()).chain(look).min()
     }
 
     /// A message that still moves does not stall, however long the path takes for it. No event tells of that once all of it
     /// is the system's.
     fn look_for_progress(&mut self, now: Instant) {
-        self.looked = now;
+        self.looked_at = now;
         if let (Step::Long, Some(link)) = (self.step, self.key.and_then(|key| self.links.get(key))) {
-            let come = link.progress();
-            if std::mem::replace(&mut self.come, come) != come {
+            let progress = link.progress();
+            if std::mem::replace(&mut self.progress, progress) != progress {
                 self.since = now;
             }
         }
@@ -155,12 +155,12 @@ impl Stream {
 
     fn heed_signals(&mut self) {
         if self.stage.signals().contains(&Signal::Report) {
-            let progress = self.progress();
-            self.stage.complain(progress);
+            let state = self.state();
+            self.stage.complain(state);
         }
     }
 
-    fn progress(&self) -> String {
+    fn state(&self) -> String {
         match self.step {
             Step::Connecting => "connecting".to_owned(),
             Step::Short => "a message of 1 byte is out".to_owned(),
@@ -303,8 +303,8 @@ impl Stream {
             }
             Step::Failed => {}
             _ if self.stage.is_interrupted() => {
-                let progress = self.progress();
-                self.stage.complain(format_args!("interrupted: {progress}"));
+                let state = self.state();
+                self.stage.complain(format_args!("interrupted: {state}"));
                 return exit::FAILED;
             }
             _ => return exit::FAILED,

@@ -46,7 +46,7 @@ impl Name {
 
     /// When the resolver is given up.
     pub(super) fn gives_up(&self) -> Option<Instant> {
-        self.lookup.as_ref().map(Lookup::ends)
+        self.lookup.as_ref().and_then(Lookup::ends)
     }
 }
 
@@ -64,7 +64,7 @@ impl Ping {
         self.name.asked = Some(now);
         let target = Target { host: host.clone(), port: self.route.peer().port() };
         let (registry, token) = (self.stage.reactor.registry(), Source::Lookup.token());
-        match Lookup::start(&target, self.name.family, registry, token, now) {
+        match Lookup::start(&target, self.name.family, registry, token, Some(now + PATIENCE)) {
             Ok(lookup) => self.name.lookup = Some(lookup),
             Err(error) => log::info!("the name cannot be asked for again: {}", cause(&error)),
         }
@@ -97,7 +97,8 @@ impl Ping {
             // It may have answered while we stood still.
             self.hear_lookup();
             if self.name.lookup.take().is_some() && !std::mem::replace(&mut self.name.said_silent, true) {
-                self.stage.complain("the name cannot be asked for again: no resolver answers within 5 s");
+                let why = format!("no resolver answers within {} s", PATIENCE.as_secs());
+                self.stage.complain(format_args!("the name cannot be asked for again: {why}"));
             }
         }
     }

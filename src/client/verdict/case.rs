@@ -146,9 +146,6 @@ impl Case {
     }
 
     pub(super) fn decide(&mut self, finding: Finding) {
-        if finding.word != Word::Silent {
-            self.out = self.out.saturating_sub(1);
-        }
         self.finding = Some(Finding { connect: self.connect, ..finding });
     }
 

@@ -20,6 +20,10 @@ use crate::transcript::instrument::Word;
 /// From the beginning of one round to that of the next, unless it takes longer.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// So long the first look-up has, however short the time is: a child takes some of it before it asks, which is no fault of the
+/// name's.
+const FIRST: Duration = Duration::from_secs(1);
+
 /// The verdict on a name that does not resolve, or that could not be asked for. Returns the exit code.
 pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target, error: &Error) -> u8 {
     stage.fail(error);
@@ -41,14 +45,10 @@ pub fn tell_unresolved(mut stage: Stage, settings: &Settings, target: &Target, e
 /// The poll keeps failing.
 pub fn wait(stage: Stage, settings: Settings, target: &Target, family: Option<Family>) -> Result<u8, Error> {
     let began = Instant::now();
-    let until = match settings.asking {
-        Asking::Once => Some(began),
-        Asking::For(span) => began.checked_add(span),
-        Asking::ForEver => None,
-    };
+    let until = settings.asking.until(began);
     let mut verdict = Verdict::new(stage, settings, &[]);
     verdict.until = until;
-    let unresolved = verdict.rounds(target, family, until)?;
+    let unresolved = verdict.rounds(target, family)?;
     verdict.stage.show_live("");
     match unresolved {
         Some(error) => Ok(tell_unresolved(verdict.stage, &verdict.settings, target, &error)),
@@ -56,20 +56,32 @@ pub fn wait(stage: Stage, settings: Settings, target: &Target, family: Option<Fa
     }
 }
 
+impl Asking {
+    /// When the time is over that begins at `now`.
+    fn until(self, now: Instant) -> Option<Instant> {
+        match self {
+            Asking::Once => Some(now),
+            Asking::For(span) => now.checked_add(span),
+            Asking::ForEver => None,
+        }
+    }
+}
+
 impl Verdict {
     /// Round after round. Returns why the name did not resolve in the last of them, if it did not.
-    fn rounds(
-        &mut self,
-        target: &Target,
-        family: Option<Family>,
-        until: Option<Instant>,
-    ) -> Result<Option<Error>, Error> {
+    fn rounds(&mut self, target: &Target, family: Option<Family>) -> Result<Option<Error>, Error> {
         let mut last = None;
+        let first = Instant::now() + FIRST;
         loop {
             let next = Instant::now() + ROUND;
-            let Some(resolved) = self.look_up(target, family, until)? else {
+            let patience = self.until.map(|until| until.max(first));
+            let Some(resolved) = self.look_up(target, family, patience)? else {
                 return Ok(last.unwrap_or_else(|| self.unresolved(target)));
             };
+            if last.is_none() && patience > self.until {
+                self.until = self.settings.asking.until(Instant::now());
+            }
+            let until = self.until;
             let addresses = resolved.as_deref().unwrap_or_default();
             let earlier = std::mem::replace(&mut self.cases, cases(&self.settings.protocols, addresses));
             for case in &mut self.cases {
@@ -100,7 +112,7 @@ impl Verdict {
     }
 
     /// Asks for the name, by a child where there can be one: neither a signal nor the end of the time waits for a resolver.
-    /// `None` where that came first.
+    /// `None` where that came first. A resolver may take its time until then: it asks one server after the other.
     fn look_up(
         &mut self,
         target: &Target,
@@ -111,7 +123,7 @@ impl Verdict {
             return Ok(Some(target.resolve(family)));
         }
         let (registry, token) = (self.stage.reactor.registry(), Source::Lookup.token());
-        let Ok(mut lookup) = Lookup::start(target, family, registry, token, Instant::now()) else {
+        let Ok(mut lookup) = Lookup::start(target, family, registry, token, until) else {
             return Ok(Some(self.stage.block_on(|| target.resolve(family))));
         };
         let unresolved = |why: String| {
@@ -119,16 +131,13 @@ impl Verdict {
             Ok(Some(Err(Error::Resolve(target.host.clone(), why))))
         };
         loop {
-            self.turn(until.into_iter().chain([lookup.ends()]).min())?;
+            self.turn(until)?;
             match (lookup.read(), lookup.why()) {
                 (Progress::Told(addresses), _) if !addresses.is_empty() => return Ok(Some(Ok(addresses))),
                 (Progress::Told(_), Some(why)) => return unresolved(why),
                 // Ctrl-C ends the child, too.
                 _ if self.is_left() || is_over(until) => return Ok(None),
                 (Progress::Told(_), None) => return unresolved("the resolver ended without a word".to_owned()),
-                (Progress::Asking, _) if is_over(Some(lookup.ends())) => {
-                    return unresolved("no resolver answers within 5 s".to_owned());
-                }
                 (Progress::Asking, _) => {}
             }
         }
