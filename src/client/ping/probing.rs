@@ -101,7 +101,7 @@ impl Ping {
                 Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
             },
         };
-        let (stamps, clock, known) = (self.stamps, self.clock(now), self.account.oldest_known());
+        let (stamps, clock) = (self.stamps, self.clock(now));
         let Some(socket) = self.flows.get(key) else {
             return Ok(());
         };
@@ -120,7 +120,7 @@ impl Ping {
             Ok(true) => {
                 let seq = self.account.send(due, now, Via { key: Some(key), flow, moves: self.route.moves() });
                 if let Some(port) = &mut socket.port {
-                    port.sent_as(seq, known);
+                    port.sent_as(seq, &self.account);
                 }
                 self.tally.send(flow, Some(source_port));
                 self.flows.carry(key, seq, now);
