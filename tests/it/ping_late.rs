@@ -149,6 +149,44 @@ fn an_answer_beyond_the_wait_is_late_however_soon_after_it_is_found() {
     });
 }
 
+/// Of an answer that came while the client was stopped nobody knows when that was, unless the kernel tells (UDP): it is
+/// acknowledged, though its probe's wait was what the client slept for, and is over as it wakes.
+#[test]
+fn an_answer_that_waited_for_the_client_is_no_late_one() {
+    undisturbed(|| {
+        for protocol in ["-t", "-u"] {
+            let (tcp, udp) = (FarTcp::new(), FarUdp::new());
+            let address = if protocol == "-t" { tcp.address() } else { udp.address() };
+            let mut client = client_to(address, &format!("--ping {protocol} -c 1 -W 1 --format json")).start();
+            if protocol == "-t" {
+                let mut caller = tcp.accept();
+                caller.expect("hello");
+                client.stop();
+                caller.say("ACK");
+                thread::sleep(Duration::from_secs(3));
+                client.resume();
+                expect_acknowledged(&end_of(&mut client), false);
+            } else {
+                let from = udp.receive().0;
+                client.stop();
+                udp.say(from, "check");
+                thread::sleep(Duration::from_secs(3));
+                client.resume();
+                expect_acknowledged(&end_of(&mut client), cfg!(target_os = "linux"));
+            }
+        }
+    });
+}
+
+#[track_caller]
+fn expect_acknowledged(ended: &Ended, timed: bool) {
+    let summary = last_object(&ended.out);
+    let figures = ["acknowledged", "lost", "late"].map(|name| summary[name].as_u64());
+    assert_eq!(figures, [1, 0, 0].map(Some), "{summary} {:?}", ended.err);
+    assert_eq!(summary["rtt_ns"]["max"].is_u64(), timed, "{summary}");
+    assert!(ended.err.iter().any(|line| line.contains("this client stood still for")), "{:?}", ended.err);
+}
+
 #[test]
 fn an_answer_in_pieces_that_spans_the_wait_is_late() {
     undisturbed(|| {

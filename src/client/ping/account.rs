@@ -2,7 +2,8 @@
 //!
 //! Probes are numbered as they are sent, so they come to the end of their time in that order, too, and a number finds
 //! its record by subtraction. What is decided leaves the front; the lost are kept beside for a while, since an answer
-//! may yet come: late, but an answer.
+//! may yet come: late, but an answer. Where the wait has no end, those that are out leave the front as well, once so many
+//! have followed that their fates cannot wait any longer; they, too, are kept beside.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -244,19 +245,20 @@ impl<V: Copy> Account<V> {
         self.stood_still = self.stood_still.saturating_add(nanoseconds(span));
     }
 
-    /// Tells the fates that are decided, in the order of the probes: when each was due, and whether it was acknowledged
-    /// in time. Forgets what need not be kept any longer.
+    /// Tells the fates in the order of the probes: when each was due, and whether it was acknowledged in time. One whose
+    /// fate is open holds up those after it, unless they are too many: then it is told as it stands, not acknowledged.
+    /// Forgets what need not be kept any longer.
     pub(super) fn judge(&mut self, now: Instant, mut tell: impl FnMut(Instant, bool)) {
         let held_back = if self.wait.is_none() { HELD_BACK } else { MOST as u64 };
         while self.judged <= self.sent {
             let Ok(place) = usize::try_from(self.judged - self.first) else { return };
             let record = &self.records[place];
-            match record.fate {
-                Fate::InFlight if self.sent - self.judged < held_back => break,
-                // It goes without saying what becomes of it.
-                Fate::InFlight => {}
-                fate => tell(self.opened + Duration::from_nanos(record.due), fate == Fate::Acknowledged),
+            if record.fate == Fate::InFlight && self.sent - self.judged < held_back {
+                break;
             }
+            // One that is still out so far behind is told as not acknowledged: an outage may be all of such ones, and an
+            // answer that comes after all is in the other figures.
+            tell(self.opened + Duration::from_nanos(record.due), record.fate == Fate::Acknowledged);
             self.judged += 1;
         }
         self.forget(now);
@@ -298,10 +300,14 @@ impl<V: Copy> Account<V> {
         }
     }
 
-    /// The lowest number of which anything is known.
-    pub(super) fn oldest_known(&self) -> u64 {
-        let aside = [&self.stragglers, &self.lost_ones].into_iter().filter_map(|aside| aside.front());
-        aside.map(|&(seq, _)| seq).min().unwrap_or(self.first)
+    /// From this number on all are known, whatever became of them; below it those that are [kept](Account::is_kept) beside.
+    pub(super) fn first_known(&self) -> u64 {
+        self.first
+    }
+
+    /// Whether it has left the front and is kept beside.
+    pub(super) fn is_kept(&self, seq: u64) -> bool {
+        [&self.stragglers, &self.lost_ones].into_iter().any(|aside| place_of(aside, seq).is_ok())
     }
 
     fn record(&mut self, seq: u64) -> Option<&mut Record<V>> {

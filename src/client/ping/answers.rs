@@ -296,11 +296,7 @@ impl Ping {
         };
         let (oldest, is_alone) = (port.oldest_in_flight(&self.account), port.out == 1);
         if let Some(seq) = oldest {
-            let is_stale = self.is_stale;
-            self.is_stale |= !is_alone;
-            let receipt = if is_alone { receipt } else { Receipt::Found(receipt.at()) };
-            self.credit(seq, receipt, None);
-            self.is_stale = is_stale;
+            self.credit_as(seq, receipt, is_alone, None);
         } else {
             self.tally.surplus += 1;
         }
@@ -350,9 +346,20 @@ impl Ping {
 
     /// The probe has its answer, unless it had it before. Returns when it was received, too.
     fn credit(&mut self, seq: u64, receipt: Receipt, server: Option<Duration>) -> (Meaning<Via>, Instant) {
+        self.credit_as(seq, receipt, true, server)
+    }
+
+    /// The same; where this may be another one's answer, how long it took is not known.
+    fn credit_as(
+        &mut self,
+        seq: u64,
+        receipt: Receipt,
+        is_its_own: bool,
+        server: Option<Duration>,
+    ) -> (Meaning<Via>, Instant) {
         let receipt = receipt.since(self.account.written(seq), Instant::now);
         let at = receipt.at();
-        self.give_up_before(seq, at);
+        self.give_up_before(seq, receipt);
         let moves = self.account.via(seq).map_or(0, |via| via.moves);
         let meaning = self.account.answer(seq, at);
         let Settings { protocol, dated, .. } = self.settings;
@@ -364,8 +371,7 @@ impl Ping {
                 if let Some(key) = key {
                     self.flows.come_back(key);
                 }
-                // What waited here while we stood still came nobody knows when, unless the kernel tells.
-                let times = Some(times).filter(|_| !self.is_stale || receipt.is_told());
+                let times = Some(times).filter(|_| is_its_own && !self.may_have_waited(receipt));
                 // It lies within the round trip, or the far end is not to be believed.
                 let server = server.filter(|&server| times.is_none_or(|times| server <= times.rtt + SLACK));
                 self.tally.acknowledge(flow, times, server);

@@ -119,7 +119,7 @@ fn run(fortunes: &[Fortune], server_frozen: &Range<u64>, client_frozen: &Range<u
         while let Some(due) = schedule.take(at(now)) {
             let probe = run.port.next_probe(now);
             let seq = run.account.send(due, at(now), ());
-            run.port.sent_as(seq, run.account.oldest_known());
+            run.port.sent_as(seq, &run.account);
             let fortune = *fortunes.next().unwrap();
             if !fortune.lost_there {
                 let there = frozen(server_frozen, now + fortune.there).max(now + 1);

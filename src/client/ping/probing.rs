@@ -7,6 +7,7 @@ use super::account::KEPT;
 use super::ending::wall;
 use super::flows::{Choice, Duty};
 use super::port::Port;
+use super::receipt::Receipt;
 use super::{Ping, Settings, Stamps, Via, why};
 use crate::process::limits::Shortage;
 use crate::transcript::instrument::Event;
@@ -100,7 +101,7 @@ impl Ping {
                 Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
             },
         };
-        let (stamps, clock, known) = (self.stamps, self.clock(now), self.account.oldest_known());
+        let (stamps, clock) = (self.stamps, self.clock(now));
         let Some(socket) = self.flows.get(key) else {
             return Ok(());
         };
@@ -119,7 +120,7 @@ impl Ping {
             Ok(true) => {
                 let seq = self.account.send(due, now, Via { key: Some(key), flow, moves: self.route.moves() });
                 if let Some(port) = &mut socket.port {
-                    port.sent_as(seq, known);
+                    port.sent_as(seq, &self.account);
                 }
                 self.tally.send(flow, Some(source_port));
                 self.flows.carry(key, seq, now);
@@ -225,8 +226,14 @@ impl Ping {
         }
     }
 
-    /// An answer was received at `at`: where that is beyond the wait it is late, though nobody had noticed so far.
-    pub(super) fn give_up_before(&mut self, seq: u64, at: Instant) {
+    /// What waited here while we stood still came nobody knows when, unless the kernel tells.
+    pub(super) fn may_have_waited(&self, receipt: Receipt) -> bool {
+        self.is_stale && !receipt.is_told()
+    }
+
+    /// An answer was received: where that is beyond the wait it is late, though nobody had noticed so far.
+    pub(super) fn give_up_before(&mut self, seq: u64, receipt: Receipt) {
+        let at = receipt.at();
         if !self.account.is_overdue(seq, at) {
             return;
         }
@@ -235,7 +242,8 @@ impl Ping {
         if let Some(span) = self.watch.work(now) {
             self.stand_still(span, now);
         }
-        if self.account.is_overdue(seq, at) {
+        // That one was found late does not say that it came late.
+        if !self.may_have_waited(receipt) && self.account.is_overdue(seq, at) {
             self.give_up(seq, now);
         }
     }

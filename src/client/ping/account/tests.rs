@@ -61,7 +61,7 @@ fn one_that_is_out_for_ever_holds_nothing_up() {
     let start = Instant::now();
     let mut account = Account::new(start, None);
     let many = 3 * HELD_BACK;
-    let mut told = 0;
+    let mut told = Vec::new();
     for seq in 1..=many {
         account.send(start, start, ());
         // The last ones of all are lost, two in a row, and the first three are not heard of.
@@ -70,12 +70,15 @@ fn one_that_is_out_for_ever_holds_nothing_up() {
         } else if seq > 3 {
             account.answer(seq, start);
         }
-        account.judge(start, |_, _| told += 1);
+        account.judge(start, |_, acknowledged| told.push(acknowledged));
     }
-    assert_eq!((account.in_flight(), account.is_full(), told), (3, false, many - 3));
+    assert_eq!((account.in_flight(), account.is_full(), told.len() as u64), (3, false, many));
+    // What is out is no less of an outage than what is lost.
+    let outages: Vec<usize> = told.iter().enumerate().filter(|(_, told)| !**told).map(|(place, _)| place).collect();
+    assert_eq!(outages, [0, 1, 2, told.len() - 2, told.len() - 1]);
     assert!(account.records.len() <= WINDOW && account.stragglers.len() == 3, "{}", account.records.len());
     // They are known, and each has its fate once.
-    assert!(account.is_in_flight(1) && account.oldest_known() == 1);
+    assert!(account.is_in_flight(1) && account.is_kept(1) && account.first_known() > 3);
     assert!(matches!(account.answer(2, start), Meaning::InTime(..)));
     assert_eq!(account.answer(2, start), Meaning::Again);
     assert!(account.lose(3).is_some() && account.lose(3).is_none());
@@ -108,7 +111,7 @@ fn a_lost_one_is_remembered_for_ten_waits_and_takes_nobody_along() {
         account.answer(seq, start);
     }
     account.judge(start, |_, _| {});
-    assert_eq!((account.records.len(), account.lost_ones.len(), account.oldest_known()), (WINDOW, 1, 1));
+    assert_eq!((account.records.len(), account.lost_ones.len(), account.is_kept(1)), (WINDOW, 1, true));
     assert_eq!(account.answer(2, start), Meaning::Again, "long ago");
     account.judge(start + 1100 * MS, |_, _| {});
     assert!(matches!(account.answer(1, start), Meaning::Late(_)));
