@@ -355,7 +355,7 @@ impl Settings {
                 "no server answers a datagram from the port {port}, where a service that answers anything may be"
             );
         }
-        // Before it is waited for what cannot come.
+        // Here already, since `-z -w` would wait for an answer that cannot come.
         if let Some(ip) = target.literal().filter(|_| !target.host.contains('%')) {
             origin.expect_zones(&[(ip, target.port).into()])?;
         }
