@@ -144,6 +144,8 @@ mod linux {
 
     #[cfg(test)]
     mod tests {
+        #![allow(clippy::unwrap_used)]
+
         use std::io::{Read, Write};
         use std::net::{TcpListener, TcpStream};
 

@@ -105,7 +105,7 @@ pub(super) struct ClientArgs {
     /// How big may a message be? Tries sizes up to so many bytes [default: the longest there is; over TCP 65536]
     #[arg(long, group = "mode", help_heading = "As an instrument", value_name = "BYTES", num_args = 0..=1)]
     find_size: Option<Option<String>>,
-    /// What --ping, when a name may have moved, and -z -w have a child process do, which ends after so long
+    /// What a child process does for each round of -z -w, and for --ping when a name may have moved; it ends after so long
     #[arg(long, group = "mode", hide = true, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
     resolve: Option<Option<NonZeroU32>>,
     /// With --ping stop after so long; with -z ask again, once a second, until the path is open or so long is over
@@ -355,7 +355,7 @@ impl Settings {
                 "no server answers a datagram from the port {port}, where a service that answers anything may be"
             );
         }
-        // Before it is waited for what cannot come.
+        // Here already, since `-z -w` would wait for an answer that cannot come.
         if let Some(ip) = target.literal().filter(|_| !target.host.contains('%')) {
             origin.expect_zones(&[(ip, target.port).into()])?;
         }

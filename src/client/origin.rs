@@ -137,7 +137,7 @@ impl Origin {
     /// Sees to it that it is known which link a link-local address is on: every link has its own.
     ///
     /// # Errors
-    /// As a [`Shortage`], that nobody says so.
+    /// The link is not known; this is a [`Shortage`].
     pub fn expect_zone(&self, peer: SocketAddr) -> io::Result<()> {
         let is_known = match &self.place {
             Some(Place::Interface(_)) => true,
@@ -156,7 +156,7 @@ impl Origin {
     /// As [`expect_zone`](Origin::expect_zone), of all the addresses of a name: it is enough if one is known.
     ///
     /// # Errors
-    /// None is.
+    /// The link is known of none of them.
     pub fn expect_zones(&self, addresses: &[SocketAddr]) -> Result<(), Error> {
         let lacking: Option<Vec<io::Error>> = addresses.iter().map(|&peer| self.expect_zone(peer).err()).collect();
         match lacking.as_deref() {
