@@ -84,13 +84,17 @@ impl Replies {
         }
     }
 
-    /// What is left when the stream ends: a reply that lacks only its end (`lines`), or the beginning of one.
+    /// What is left when the stream ends: a notice that lacks only its end (`lines`), or the beginning of a reply. An
+    /// acknowledgement that does is none: it may be of the other framing's.
     pub fn end(&self) -> Option<Reply<'_>> {
         if self.framing == Framing::Bytes {
             return self.unfinished().map(Reply::Wrong);
         }
         match self.decoder.end() {
-            Ok(End::Message(rest)) => Some(if self.ended { Reply::Wrong(rest) } else { whole(rest) }),
+            Ok(End::Message(rest)) => Some(match whole(rest) {
+                notice @ Reply::Notice(_) if !self.ended => notice,
+                _ => Reply::Wrong(rest),
+            }),
             Ok(End::Clean) => None,
             Ok(End::CutShort(_)) | Err(TooLong) => self.decoder.unfinished().map(Reply::Wrong),
         }

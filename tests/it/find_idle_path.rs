@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal::{SIGCONT, SIGINT, SIGKILL, SIGSTOP, SIGTERM};
 use serde_json::Value;
+use socket2::SockRef;
 
 use crate::harness::{
     Ended, Path, Process, Server, client_to, end_of, last_object, one_of_five, run, server, tcp_service, udp_service,
@@ -288,5 +289,29 @@ fn one_flow_keeps_talking_and_no_other_does() {
             let expected = counts.len() == 65 && counts[63] == 2 && (12..60).contains(&counts[64]);
             if expected { Ok(()) } else { Err(counts) }
         });
+    });
+}
+
+/// Whoever acknowledged in its last breath was alive, and that is no doubt: else there would be no end of asking anew.
+#[test]
+fn a_far_end_that_ends_each_connection_with_its_answer_holds_nothing_up() {
+    undisturbed(|| {
+        for (answer, options, code) in [("ACK", "", 0), ("ACK\n", "--framing lines", 0), ("ACK", "--framing lines", 1)]
+        {
+            let far = tcp_service(move |mut stream| {
+                let _ = stream.read(&mut [0; 64]);
+                // Both leave in one segment.
+                SockRef::from(&stream).set_tcp_cork(true).unwrap();
+                let _ = stream.write_all(answer.as_bytes());
+            });
+            let ended = run(client_to(far, &format!("--find-idle 0.3 --format json {options}")));
+            assert_eq!(ended.code, code, "{answer:?} {options}: {:?} {:?}", ended.out, ended.err);
+            if code == 0 {
+                assert_eq!(
+                    (idle(&ended)["cause"].as_str(), idle(&ended)["survived_s"].as_f64()),
+                    (Some("closed"), Some(0.0))
+                );
+            }
+        }
     });
 }

@@ -499,3 +499,15 @@ fn a_frame_cut_short_is_a_wrong_answer() {
     caller.close_with(b"\0\0\0\x03AC");
     expect(&end_of(&mut client), &format!("tcp {} wrong-answer (AC)", far.address()), 1);
 }
+
+/// An acknowledgement without its newline is another framing's, ended or not.
+#[test]
+fn an_acknowledgement_that_lacks_its_end_is_a_wrong_answer() {
+    let far = FarTcp::new();
+    let mut client = client_to(far.address(), "-z -W 10 --framing lines").start();
+    let mut caller = far.accept();
+    caller.expect(b"hello\n");
+    caller.close_with(b"ACK");
+    let why = "the server answers as with --framing bytes, and here it is lines: both sides need the same --framing";
+    expect_explained(&end_of(&mut client), &format!("tcp {} wrong-answer (ACK)", far.address()), why);
+}

@@ -172,6 +172,11 @@ impl FindIdle {
             return;
         };
         self.control.tells |= flow.state == Trial::Silent;
+        if flow.state == Trial::Silent && flow.signs.heard == at {
+            // Its answer came in the same look: the path was alive until then, and whoever ends each one so would never be
+            // out of doubt.
+            return;
+        }
         let quiet = if self.control.tells { self.quiet } else { Duration::ZERO };
         self.control.judge(at, flow.signs.cut(at), quiet.max(self.bracket().survived), &end.why);
     }
