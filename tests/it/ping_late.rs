@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    Ended, FarTcp, FarUdp, ack, calm, client_to, end_of, heard, last_object, one_of_five, tcp_service, udp_service,
-    undisturbed,
+    Ended, FarTcp, FarUdp, ack, calm, client_to, closed_port, end_of, heard, last_object, one_of_five,
+    private_loopback, tcp_service, udp_service, undisturbed,
 };
 
 /// Longer than the client waits for an answer (0.5 s), as no machine is busy.
@@ -145,6 +145,29 @@ fn an_answer_beyond_the_wait_is_late_however_soon_after_it_is_found() {
             let is_late =
                 (&summary["acknowledged"], &summary["lost"], &summary["late"]) == (&0.into(), &1.into(), &1.into());
             if is_late { Ok(()) } else { Err((summary, ended.err)) }
+        });
+    });
+}
+
+/// The same of a datagram by the only port there is: with its answer the port is free for the next probe.
+#[test]
+fn a_port_whose_answer_is_late_as_it_is_found_is_free_again() {
+    undisturbed(|| {
+        one_of_five(|| {
+            let far = FarUdp::new();
+            let own = closed_port(private_loopback());
+            let words = format!("--ping -u --plain -c 2 -i 1 -W 0.5 --format json -I {own}");
+            let mut client = client_to(far.address(), &words).start();
+            let from = far.receive().0;
+            client.stop();
+            thread::sleep(Duration::from_millis(530));
+            far.say(from, "check");
+            client.resume();
+            far.answer("hello", "check");
+            let ended = end_of(&mut client);
+            let summary = last_object(&ended.out);
+            let figures = ["acknowledged", "lost", "late", "unsent"].map(|name| summary[name].as_u64());
+            if figures == [1, 1, 1, 0].map(Some) { Ok(()) } else { Err((summary, ended.err)) }
         });
     });
 }

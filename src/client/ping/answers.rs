@@ -105,7 +105,8 @@ impl Ping {
             Answer::Ack => match self.flows.take_answered(key, now) {
                 Some(seq) => {
                     self.credit(seq, Receipt::Found(now), None);
-                    if is_retired && alone {
+                    // Only now: where it was late, the socket has been retired just there.
+                    if alone && self.is_retired(key) {
                         self.flows.close(key);
                     }
                 }
@@ -127,6 +128,10 @@ impl Ping {
                 None => self.tally.strange += 1,
             },
         }
+    }
+
+    fn is_retired(&mut self, key: Key) -> bool {
+        self.flows.get(key).is_some_and(|socket| socket.is_retired())
     }
 
     /// A socket has come to its end, and with it the probes that it carries.
@@ -265,7 +270,7 @@ impl Ping {
             }
             (Datagram::Check, Some(seq)) => {
                 let at = self.credit(seq, receipt, None).1;
-                match is_retired {
+                match self.is_retired(key) {
                     true => drop(self.flows.close(key)),
                     false => drop(self.flows.take_answered(key, at)),
                 }
