@@ -71,6 +71,24 @@ fn a_full_device_ends_every_mode_with_exit_2_and_a_sentence() {
 }
 
 #[test]
+fn what_was_measured_before_stays_where_the_run_ends_with_exit_2() {
+    undisturbed(|| {
+        let (server, old) = (server("-q"), Scratch::path("old.hgrm"));
+        let response = Scratch(format!("{}.response", old.0.display()).into());
+        for format in ["text -q", "text", "json"] {
+            for protocol in ["-t", "-u"] {
+                fs::write(&old.0, "old").unwrap();
+                fs::write(&response.0, "old").unwrap();
+                let words = format!("--ping {protocol} -c 2 -i 0.01 --format {format} --hgrm {}", old.0.display());
+                expect_failure(&words, client_to(server.tcp(), &words).stdout(full()), NO_SPACE);
+                let kept = [&old.0, &response.0].map(|path| fs::read_to_string(path).unwrap());
+                assert_eq!(kept, ["old", "old"], "{words}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_client_that_waits_for_its_user_ends_at_once_on_a_full_device() {
     undisturbed(|| {
         let server = server("-q");

@@ -119,14 +119,17 @@ impl Ping {
         self.stage.finish_patiently();
         self.stage.journal.answer(&Event::Summary(&figures));
         self.warn(&figures);
-        let saved = self.save(figures.lasted);
+        // Not one has left this machine.
+        let untried = self.was_short && figures.sent == 0;
+        self.stage.flush();
+        // With an exit code of 2 nothing that exists is touched.
+        let saved = !untried && self.stage.judge_stdout() != Some(exit::UNTRIED) && self.save(figures.lasted);
         let lossless = figures.loss_percent() <= self.settings.max_loss;
         let complete = figures.unsent == 0 || interrupted;
         let verified = lossless && complete && figures.acknowledged > 0 && saved;
         self.stage.conclude(match verified {
             true => exit::DONE,
-            // Not one has left this machine.
-            false if self.was_short && figures.sent == 0 => exit::UNTRIED,
+            false if untried => exit::UNTRIED,
             false => exit::FAILED,
         })
     }
