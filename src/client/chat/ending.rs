@@ -99,6 +99,8 @@ impl Chat {
         if unsent > 0 {
             // What was sent was acknowledged, perhaps: nothing else on stdout tells it.
             self.stage.fail(format_args!("{unsent} of the messages given were not sent"));
+        } else if self.stage.is_interrupted() && self.input.has_line() {
+            self.stage.fail("not all that was read of the standard input was sent");
         }
         // Where stdout is to blame, the path is not.
         if acknowledged < sent && is_read {
@@ -143,7 +145,8 @@ impl Chat {
     pub(super) fn exit_code(&mut self) -> u8 {
         let well = match (self.state, self.ledger.notice()) {
             (Phase::Over, Some(notice)) => notice == Notice::ShuttingDown && self.nothing_is_left(),
-            (Phase::Over, None) => true,
+            // An interrupt may leave some; otherwise the input has ended.
+            (Phase::Over, None) => self.unsent() == 0 && !self.input.has_line(),
             _ => false,
         };
         // Without a connection and without a message nothing is known.
