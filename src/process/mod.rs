@@ -216,7 +216,11 @@ impl<S: Ends> Process<S> {
 
     /// Shows a line of progress on stderr, which the next line overwrites. An
     /// empty one takes it away at once: stdout may be about to print there.
+    /// In the background the line at the terminal is the shell's.
     pub fn show_live(&mut self, line: &str) {
+        if typing::is_anothers_at_stderr() {
+            return self.diagnostics.with(Screen::leave_live);
+        }
         let shown = self.journal.spelled(line.to_owned());
         self.diagnostics.with(|screen| {
             screen.live(&shown);

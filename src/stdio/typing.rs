@@ -78,6 +78,13 @@ pub fn is_at_stderr() -> bool {
     platform::Terminal::ours().is_some_and(|terminal| platform::is_same(&terminal, &io::stderr()))
 }
 
+/// Whether the standard error output is our terminal while another job is in front there, the shell perhaps, at which
+/// somebody types.
+#[must_use]
+pub fn is_anothers_at_stderr() -> bool {
+    platform::is_anothers(&io::stderr())
+}
+
 /// Discards what was typed at the standard input and not read, so that the shell does not take it for a command. In the
 /// background it is the shell's.
 pub fn discard() {
@@ -130,6 +137,11 @@ mod platform {
         tcgetpgrp(stream) == Ok(getpgrp())
     }
 
+    /// Only the terminal that controls us tells who is in front.
+    pub(super) fn is_anothers(stream: &impl AsFd) -> bool {
+        tcgetpgrp(stream).is_ok_and(|front| front != getpgrp())
+    }
+
     pub(super) fn discard(stdin: &Stdin) {
         if is_in_front(stdin) {
             // A terminal that is gone has nothing to discard.
@@ -162,6 +174,10 @@ mod platform {
     }
 
     pub(super) fn echoes<T>(_: &T) -> bool {
+        false
+    }
+
+    pub(super) fn is_anothers<T>(_: &T) -> bool {
         false
     }
 

@@ -32,6 +32,19 @@ fn a_short_run_and_a_run_elsewhere_show_none() {
 }
 
 #[test]
+fn in_the_background_the_line_is_the_shells() {
+    undisturbed(|| {
+        let server = server("-t");
+        let launch = client_to(server.tcp(), "--ping -q -c 40 -w 30 -i 0.04").stdin(Input::Terminal);
+        let launch = launch.through_shell("set -m; \"$0\" \"$@\" & wait $!; echo over $? >&2");
+        let mut shell = launch.stderr(Output::Terminal).start();
+        assert_eq!(shell.wait_exit(), 0);
+        let shown = shell.terminal.to_end().concat();
+        assert!(shown.contains("over 0") && !shown.contains(" sent, "), "{shown:?}");
+    });
+}
+
+#[test]
 fn replies_and_the_live_line_share_a_terminal() {
     undisturbed(|| {
         let server = server("-t");
