@@ -209,9 +209,9 @@ impl<S: Ends> Process<S> {
         self.journal.answer(&Event::Error { text: &escape::sentence(sentence) });
     }
 
-    /// Whether a person may be watching stderr.
+    /// Whether a person may be watching a line on stderr that is written anew.
     pub fn is_terminal_err(&self) -> bool {
-        self.diagnostics.with(|screen| screen.is_terminal())
+        self.typing.can_overwrite() && self.diagnostics.with(|screen| screen.is_terminal())
     }
 
     /// Shows a line of progress on stderr, which the next line overwrites. An

@@ -26,6 +26,12 @@ impl Typing {
         Typing { echoed: AtomicBool::new(false), wraps }
     }
 
+    /// Whether what stands at the start of a line can be overwritten there. A console of Windows has no `TERM`.
+    #[must_use]
+    pub fn can_overwrite(&self) -> bool {
+        self.wraps || cfg!(windows)
+    }
+
     /// A signal came for which there is a key: the terminal may have shown it.
     pub fn note_signal(&self) {
         if platform::Terminal::ours().is_some_and(|terminal| platform::echoes(&terminal)) {

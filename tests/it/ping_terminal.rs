@@ -45,6 +45,21 @@ fn in_the_background_the_line_is_the_shells() {
 }
 
 #[test]
+fn a_terminal_that_overwrites_nothing_gets_no_live_line() {
+    undisturbed(|| {
+        let server = server("-t");
+        for (mode, kind) in
+            [("--ping -q -c 30 -i 0.05", "dumb"), ("--ping -q -c 30 -i 0.05", ""), ("--find-idle 1", "dumb")]
+        {
+            let launch = client_to(server.tcp(), mode).env("TERM", kind).stderr(Output::Terminal);
+            let mut client = launch.start();
+            assert_eq!(client.wait_exit(), 0);
+            assert_eq!(client.terminal.to_end().concat(), "", "{mode} {kind}");
+        }
+    });
+}
+
+#[test]
 fn replies_and_the_live_line_share_a_terminal() {
     undisturbed(|| {
         let server = server("-t");
