@@ -261,11 +261,17 @@ impl ClientArgs {
                 let longest = longest.filter(|longest| !longest.is_zero());
                 let refusal =
                     || Error::Usage("--find-idle needs a time above 0 that comes to an end, such as 120".to_owned());
+                let longest = longest.ok_or_else(refusal)?;
+                // A path that forgets without a word would be waited for without end.
+                if self.instrument_timeout().is_none() {
+                    let what = "--find-idle needs a wait that comes to an end: give -W more than 0";
+                    return Err(Error::Usage(what.to_owned()));
+                }
                 Ok(Mode::FindIdle(find_idle::Settings {
                     protocol: self.protocol(),
                     framing: self.framing.into(),
                     origin: self.origin(),
-                    longest: longest.ok_or_else(refusal)?,
+                    longest,
                     timeout: self.instrument_timeout(),
                 }))
             }

@@ -79,6 +79,14 @@ impl Input {
         }
     }
 
+    /// Whether a line of stdin was read that is still to be sent. Reads nothing.
+    pub fn has_line(&mut self) -> bool {
+        match self {
+            Input::Given(_) => false,
+            Input::Lines { console, .. } => console.has_line(),
+        }
+    }
+
     /// What stdin failed with, if it did not just end.
     pub fn error(&self) -> Option<&io::Error> {
         match self {

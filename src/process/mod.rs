@@ -209,14 +209,18 @@ impl<S: Ends> Process<S> {
         self.journal.answer(&Event::Error { text: &escape::sentence(sentence) });
     }
 
-    /// Whether a person may be watching stderr.
+    /// Whether a person may be watching a line on stderr that is written anew.
     pub fn is_terminal_err(&self) -> bool {
-        self.diagnostics.with(|screen| screen.is_terminal())
+        self.typing.can_overwrite() && self.diagnostics.with(|screen| screen.is_terminal())
     }
 
     /// Shows a line of progress on stderr, which the next line overwrites. An
     /// empty one takes it away at once: stdout may be about to print there.
+    /// In the background the line at the terminal is the shell's.
     pub fn show_live(&mut self, line: &str) {
+        if typing::is_anothers_at_stderr() {
+            return self.diagnostics.with(Screen::leave_live);
+        }
         let shown = self.journal.spelled(line.to_owned());
         self.diagnostics.with(|screen| {
             screen.live(&shown);

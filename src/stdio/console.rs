@@ -185,6 +185,12 @@ impl Console {
         }
     }
 
+    /// Whether there is a next line, without reading.
+    #[must_use]
+    pub fn has_line(&mut self) -> bool {
+        self.newline().is_some() || (self.ended() && self.skipped + self.waiting() > 0)
+    }
+
     /// The next line, in the order of the input.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
         let (line_end, next) = match self.newline() {

@@ -283,6 +283,11 @@ impl Screen {
         }
     }
 
+    /// The progress line stands where others write now: nothing overwrites it.
+    pub fn leave_live(&mut self) {
+        self.live = false;
+    }
+
     /// Writes what waits, until nothing does or the reader takes no more.
     #[inline]
     pub fn flush(&mut self) {

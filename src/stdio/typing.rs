@@ -26,6 +26,12 @@ impl Typing {
         Typing { echoed: AtomicBool::new(false), wraps }
     }
 
+    /// Whether what stands at the start of a line can be overwritten there. A console of Windows has no `TERM`.
+    #[must_use]
+    pub fn can_overwrite(&self) -> bool {
+        self.wraps || cfg!(windows)
+    }
+
     /// A signal came for which there is a key: the terminal may have shown it.
     pub fn note_signal(&self) {
         if platform::Terminal::ours().is_some_and(|terminal| platform::echoes(&terminal)) {
@@ -76,6 +82,13 @@ pub fn is_at_stdout() -> bool {
 #[must_use]
 pub fn is_at_stderr() -> bool {
     platform::Terminal::ours().is_some_and(|terminal| platform::is_same(&terminal, &io::stderr()))
+}
+
+/// Whether the standard error output is our terminal while another job is in front there, the shell perhaps, at which
+/// somebody types.
+#[must_use]
+pub fn is_anothers_at_stderr() -> bool {
+    platform::is_anothers(&io::stderr())
 }
 
 /// Discards what was typed at the standard input and not read, so that the shell does not take it for a command. In the
@@ -130,6 +143,11 @@ mod platform {
         tcgetpgrp(stream) == Ok(getpgrp())
     }
 
+    /// Only the terminal that controls us tells who is in front.
+    pub(super) fn is_anothers(stream: &impl AsFd) -> bool {
+        tcgetpgrp(stream).is_ok_and(|front| front != getpgrp())
+    }
+
     pub(super) fn discard(stdin: &Stdin) {
         if is_in_front(stdin) {
             // A terminal that is gone has nothing to discard.
@@ -162,6 +180,10 @@ mod platform {
     }
 
     pub(super) fn echoes<T>(_: &T) -> bool {
+        false
+    }
+
+    pub(super) fn is_anothers<T>(_: &T) -> bool {
         false
     }
 

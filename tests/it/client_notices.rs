@@ -5,8 +5,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGTERM;
 
 use crate::harness::{
-    FarTcp, FarUdp, Process, ServerBuilder, client_to, end_of, expect_end, piped_to, server, sooner_than, timed,
-    typed_to, undisturbed,
+    FarTcp, FarUdp, Process, ServerBuilder, client_to, end_of, expect_end, last_object, piped_to, server, sooner_than,
+    timed, typed_to, undisturbed,
 };
 
 const CLOSED: &str = "connection has been closed by server";
@@ -98,13 +98,28 @@ fn a_shutdown_after_the_last_acknowledgement_is_a_good_end() {
 
 #[test]
 fn a_shutdown_with_input_left_unsent_is_a_failure() {
-    let far = FarTcp::new();
-    let mut client = client_to(far.address(), "-m one -m two").start();
-    let mut caller = far.accept();
-    caller.expect("one");
-    caller.close_with("ACKserver is shutting down");
-    let connected = format!("connected to {}", far.address());
-    expect_end(&mut client, 1, &[&connected, "last message: ACK", SHUTDOWN, CLOSED]);
+    for (rest, unsent) in [("-m two", 1), ("-m two -m three", 2)] {
+        let said = format!("{unsent} of the messages given were not sent");
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), &format!("-m one {rest}")).start();
+        let mut caller = far.accept();
+        caller.expect("one");
+        caller.close_with("ACKserver is shutting down");
+        let connected = format!("connected to {}", far.address());
+        let ended = expect_end(&mut client, 1, &[&connected, "last message: ACK", SHUTDOWN, CLOSED]);
+        assert_eq!(ended.err, [format!("reactor-client: {said}")]);
+
+        let far = FarTcp::new();
+        let mut client = client_to(far.address(), &format!("-m one {rest} --format json")).start();
+        let mut caller = far.accept();
+        caller.expect("one");
+        caller.close_with("ACKserver is shutting down");
+        let ended = end_of(&mut client);
+        assert_eq!((ended.code, ended.err), (1, vec![format!("reactor-client: {said}")]));
+        // stdout alone tells it, too.
+        let event = last_object(&ended.out[..ended.out.len() - 1]);
+        assert_eq!((&event["event"], &event["text"]), (&"error".into(), &said.into()), "{event}");
+    }
 }
 
 #[test]

@@ -189,6 +189,27 @@ fn a_signal_ends_it_even_where_stdout_stalls() {
 }
 
 #[test]
+fn a_signal_that_leaves_messages_unsent_where_stdout_stalls_is_no_success() {
+    undisturbed(|| {
+        let given = "-m x ".repeat(1000);
+        for (options, said) in [(given.as_str(), "of the messages given were not sent"), ("", "was sent")] {
+            let server = server("-t -q");
+            let (_unread, mut writer) = std::io::pipe().unwrap();
+            writer.write_all(&[b'.'; 65536]).unwrap();
+            let launch = client_to(server.tcp(), &format!("--format json {options}")).stdin(Input::Pipe);
+            let mut client = launch.stdout(Output::Given(writer.into())).start();
+            client.type_in(&"x\n".repeat(1000));
+            // Each one that was sent is acknowledged; behind 64 KiB of replies that nobody reads no more are sent.
+            thread::sleep(Duration::from_millis(800));
+            client.signal(SIGINT);
+            assert_eq!(client.wait_exit(), 1, "{said}");
+            let complaint = client.stderr.to_end().concat();
+            assert!(complaint.contains(said) && !complaint.contains("acknowledged"), "{complaint:?}");
+        }
+    });
+}
+
+#[test]
 fn lines_appear_at_once() {
     sooner_than(Duration::from_millis(100), || {
         let far = FarTcp::new();

@@ -197,6 +197,17 @@ fn in_json_the_causes_are_words() {
     });
 }
 
+#[test]
+fn a_wait_without_an_end_is_refused() {
+    let server = server("");
+    for options in ["-W 0", "-u -W 0"] {
+        let ended = run(client_to(server.tcp(), &format!("--find-idle 0.1 {options}")));
+        assert_eq!((ended.code, ended.out.len(), ended.err.len()), (2, 0, 1), "{:?}", ended.err);
+        let said = &ended.err[0];
+        assert!(said.contains("--find-idle needs a wait that comes to an end: give -W more than 0"), "{said:?}");
+    }
+}
+
 /// Nothing was found out, and one sentence says why.
 #[track_caller]
 fn expect_not_open(ended: &Ended, address: SocketAddr, why: &str) {

@@ -32,6 +32,34 @@ fn a_short_run_and_a_run_elsewhere_show_none() {
 }
 
 #[test]
+fn in_the_background_the_line_is_the_shells() {
+    undisturbed(|| {
+        let server = server("-t");
+        let launch = client_to(server.tcp(), "--ping -q -c 40 -w 30 -i 0.04").stdin(Input::Terminal);
+        let launch = launch.through_shell("set -m; \"$0\" \"$@\" & wait $!; echo over $? >&2");
+        let mut shell = launch.stderr(Output::Terminal).start();
+        assert_eq!(shell.wait_exit(), 0);
+        let shown = shell.terminal.to_end().concat();
+        assert!(shown.contains("over 0") && !shown.contains(" sent, "), "{shown:?}");
+    });
+}
+
+#[test]
+fn a_terminal_that_overwrites_nothing_gets_no_live_line() {
+    undisturbed(|| {
+        let server = server("-t");
+        for (mode, kind) in
+            [("--ping -q -c 30 -i 0.05", "dumb"), ("--ping -q -c 30 -i 0.05", ""), ("--find-idle 1", "dumb")]
+        {
+            let launch = client_to(server.tcp(), mode).env("TERM", kind).stderr(Output::Terminal);
+            let mut client = launch.start();
+            assert_eq!(client.wait_exit(), 0);
+            assert_eq!(client.terminal.to_end().concat(), "", "{mode} {kind}");
+        }
+    });
+}
+
+#[test]
 fn replies_and_the_live_line_share_a_terminal() {
     undisturbed(|| {
         let server = server("-t");

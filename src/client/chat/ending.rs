@@ -95,9 +95,12 @@ impl Chat {
         {
             self.stage.fail(format_args!("the server said: {}", notice.text()));
         }
-        let unsent = self.input.given() + usize::from(matches!(self.outgoing, Some(Outgoing::Unsent(_))));
+        let unsent = self.unsent();
         if unsent > 0 {
-            self.stage.complain(format_args!("{unsent} of the messages given were not sent"));
+            // What was sent was acknowledged, perhaps: nothing else on stdout tells it.
+            self.stage.fail(format_args!("{unsent} of the messages given were not sent"));
+        } else if self.stage.is_interrupted() && self.input.has_line() {
+            self.stage.fail("not all that was read of the standard input was sent");
         }
         // Where stdout is to blame, the path is not.
         if acknowledged < sent && is_read {
@@ -120,8 +123,17 @@ impl Chat {
         code
     }
 
+    /// How many of the messages given, with the one that was taken last, were not sent.
+    fn unsent(&self) -> usize {
+        self.input.given() + usize::from(matches!(self.outgoing, Some(Outgoing::Unsent(_))))
+    }
+
     /// Whether no input was left unsent; a person at a terminal has seen what was not taken.
     pub(super) fn nothing_is_left(&mut self) -> bool {
+        // What was given is counted afterwards, so none is taken.
+        if self.input.given() > 0 {
+            return false;
+        }
         self.input.wake();
         let mut slice = self.stage.reactor.last_slice(Source::Console);
         self.outgoing.is_none()
@@ -133,7 +145,8 @@ impl Chat {
     pub(super) fn exit_code(&mut self) -> u8 {
         let well = match (self.state, self.ledger.notice()) {
             (Phase::Over, Some(notice)) => notice == Notice::ShuttingDown && self.nothing_is_left(),
-            (Phase::Over, None) => true,
+            // An interrupt may leave some; otherwise the input has ended.
+            (Phase::Over, None) => self.unsent() == 0 && !self.input.has_line(),
             _ => false,
         };
         // Without a connection and without a message nothing is known.

@@ -61,8 +61,8 @@ pub(crate) use udp::Peer;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The environment of every program under test: nothing but a search path and one locale.
-pub(crate) const ENVIRONMENT: [(&str, &str); 2] =
-    [("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"), ("LC_ALL", "C.UTF-8")];
+pub(crate) const ENVIRONMENT: [(&str, &str); 3] =
+    [("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"), ("LC_ALL", "C.UTF-8"), ("TERM", "xterm")];
 
 /// Looks again and again until `probe` answers, and fails the test at the deadline.
 #[track_caller]
