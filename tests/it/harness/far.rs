@@ -213,7 +213,8 @@ impl FarUdp {
     /// On this address.
     #[track_caller]
     pub(crate) fn on(address: SocketAddr) -> FarUdp {
-        let socket = UdpSocket::bind(address).unwrap();
+        // As over TCP: a program that is being started holds a copy of what was closed until it runs.
+        let socket = wait_until("the port", || UdpSocket::bind(address).ok());
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         FarUdp { socket: socket.into() }
     }
