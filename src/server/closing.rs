@@ -13,8 +13,8 @@ use crate::wire::{Notice, Output, Reason};
 
 /// Clients of the backlog that are still served at the end: more than it holds.
 const LAST_ACCEPTS: usize = 8192;
-/// Beyond the grace an end takes no longer than this ...
-pub(super) const LAST_MOMENT: Duration = Duration::from_millis(500);
+/// Beyond the grace an end takes half a second at the most: this, and the process's own end behind it ...
+pub(super) const LAST_MOMENT: Duration = Duration::from_millis(450);
 /// ... of which the doors, behind which somebody may have waited, stay open for so long ...
 const DOORS: Duration = Duration::from_millis(200);
 /// ... and everyone is still read once more, with time to tell what they said.
