@@ -274,10 +274,15 @@ impl<S: Ends> Process<S> {
     /// The end of one at whose terminal somebody may be typing for it: the shell's prompt begins on a line of its own,
     /// and what was typed is not left to the shell.
     pub fn discard_typing(&mut self) {
+        self.leave_typing();
+        typing::discard();
+    }
+
+    /// The same where what was typed is the shell's.
+    pub fn leave_typing(&mut self) {
         self.end_line(true);
         let patience = self.patience();
         self.finish(patience);
-        typing::discard();
     }
 
     /// Lets the shell's prompt begin at the start of a line, by way of one of the streams that are there.

@@ -1,5 +1,8 @@
 //! At a terminal: the shell's prompt behind a program begins on a line of its own, whatever was typed before.
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
 use crate::harness::{
     Client, FarTcp, FarUdp, Input, Launch, Output, Process, client_to, server, undisturbed, wait_until,
 };
@@ -150,6 +153,26 @@ fn half_a_line_that_is_discarded_does_not_stand_before_the_prompt() {
         assert_eq!(shell.wait_exit(), 0);
         let rows = super::fresh_line::displayed(&shell.terminal.to_end(), 80);
         assert_eq!(rows[rows.len() - 2..], ["half", "prompt"], "{rows:?}");
+    });
+}
+
+#[test]
+fn half_a_line_does_not_stand_before_the_prompt_where_a_signal_ends_the_client() {
+    undisturbed(|| {
+        for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+            let far = FarTcp::new();
+            let launch = client_to(far.address(), "").through_shell("trap : TERM HUP; \"$0\" \"$@\"; echo prompt");
+            let launch = launch.columns(80).stdin(Input::Terminal).stdout(Output::Terminal).stderr(Output::Terminal);
+            let mut shell = launch.start();
+            let _caller = far.accept();
+            shell.terminal.expect("type a message, Enter sends it");
+            shell.type_in("half");
+            shell.terminal.expect_rest("half");
+            killpg(Pid::from_raw(shell.id().cast_signed()), signal).unwrap();
+            assert_eq!(shell.wait_exit(), 0);
+            let rows = super::fresh_line::displayed(&shell.terminal.to_end(), 80);
+            assert_eq!(rows[rows.len() - 2..], ["half", "prompt"], "{signal}: {rows:?}");
+        }
     });
 }
 

@@ -95,12 +95,18 @@ impl Chat {
         {
             self.stage.fail(format_args!("the server said: {}", notice.text()));
         }
-        let unsent = self.unsent();
-        if unsent > 0 {
+        let interrupted = self.stage.is_interrupted();
+        let left = match self.unsent() {
+            0 => (interrupted && self.input.has_line())
+                .then(|| "not all that was read of the standard input was sent".to_owned()),
+            unsent => Some(format!("{unsent} of the messages given were not sent")),
+        };
+        match left {
+            // An interrupt is no error.
+            Some(left) if interrupted => self.stage.complain(left),
             // What was sent was acknowledged, perhaps: nothing else on stdout tells it.
-            self.stage.fail(format_args!("{unsent} of the messages given were not sent"));
-        } else if self.stage.is_interrupted() && self.input.has_line() {
-            self.stage.fail("not all that was read of the standard input was sent");
+            Some(left) => self.stage.fail(left),
+            None => {}
         }
         // Where stdout is to blame, the path is not.
         if acknowledged < sent && is_read {
@@ -116,9 +122,13 @@ impl Chat {
         }
         self.stage.journal.tell(&Event::Summary { sent, acknowledged });
         let code = self.stage.conclude(code);
-        // Behind the end of the input, or behind Ctrl-C, it is typed for the shell.
-        if self.input.is_terminal() && !self.input_ended && !self.stage.is_interrupted() {
-            self.stage.discard_typing();
+        // Behind the end of the input it is typed for the shell, and so it is behind a signal: there only the prompt is to
+        // begin on a line of its own.
+        if self.input.is_terminal() && !self.input_ended {
+            match self.stage.is_interrupted() {
+                true => self.stage.leave_typing(),
+                false => self.stage.discard_typing(),
+            }
         }
         code
     }
