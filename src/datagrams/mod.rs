@@ -174,7 +174,7 @@ impl Datagrams {
     /// How many datagrams the kernel has dropped at this socket since it was made, for want of room above all: where it
     /// tells. To ask is one system call, whatever else the machine has open; whoever does not ask pays nothing.
     pub fn dropped(&self) -> Option<u64> {
-        self.batches.dropped(&self.socket)
+        system::dropped(&self.socket)
     }
 
     /// How many [`receive`](Self::receive)s take in whatever has arrived so far: the most that the receive buffer holds.

@@ -39,12 +39,6 @@ impl Batches {
         Ok(())
     }
 
-    /// Nothing that the three systems have in common tells what they dropped.
-    #[expect(clippy::unused_self, reason = "Linux tells")]
-    pub(super) fn dropped(&self, _: &mio::net::UdpSocket) -> Option<u64> {
-        None
-    }
-
     pub(super) fn receive(&mut self, socket: &mio::net::UdpSocket) -> io::Result<Received> {
         self.arrived = None;
         self.arrived = Some(socket.recv_from(&mut self.buffer)?);

@@ -127,7 +127,7 @@ impl Answerer {
                         return if self.last_batches.is_some() { Afterwards::Over } else { Afterwards::Wait };
                     }
                 }
-                // There an answer of ours that found nobody is noted here, and says nothing of who waits: whoever closes its
+                // On Windows an answer of ours that found nobody is noted here, and says nothing of who waits: whoever closes its
                 // socket at once is not to deafen us.
                 Err(error) if cfg!(windows) && error.kind() == ErrorKind::ConnectionReset => slice.budget.spend(1),
                 Err(error) => {

@@ -124,12 +124,6 @@ impl Batches {
         Ok(())
     }
 
-    /// How many datagrams the kernel has dropped.
-    #[expect(clippy::unused_self, reason = "it is the socket's, whatever the family")]
-    pub(super) fn dropped(&self, socket: &impl AsFd) -> Option<u64> {
-        drops::of(socket)
-    }
-
     pub(super) fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<Received> {
         match self {
             Self::V4(family) => family.inbox.receive(socket.as_raw_fd()),
