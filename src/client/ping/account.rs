@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Decided records kept at the front, so that a second answer is known for one.
 const WINDOW: usize = 4096;
 /// Probes that may be out at once, and lost ones remembered: what is due beyond is not sent, what is lost beyond is forgotten.
-pub(super) const MOST: usize = 1 << 22;
+const MOST: usize = 1 << 22;
 /// Where a probe may be out for ever, the fates of so many after it are held back for its sake.
 const HELD_BACK: u64 = 1 << 16;
 /// A lost probe is remembered for so many times the wait for one answer.

@@ -79,14 +79,12 @@ impl Ping {
             }
         }
         socket.state = Duty::Open;
-        // What waited while we stood still took nobody knows how long.
-        if !self.is_stale {
-            self.tally.connects.record(now.saturating_duration_since(socket.since));
-        }
+        let since = socket.since;
         for &seq in &socket.order {
             self.account.write(seq, now);
         }
         let sent = socket.order.iter().try_for_each(|_| socket.link.send(&self.message).map(drop));
+        self.note_connected(since, now);
         if let Err(error) = sent {
             self.end(key, &why(&error), now);
             return false;
@@ -94,12 +92,20 @@ impl Ping {
         true
     }
 
+    /// A connection that was begun at `since` stands.
+    pub(super) fn note_connected(&mut self, since: Instant, now: Instant) {
+        // What waited while we stood still took nobody knows how long.
+        if !self.is_stale {
+            self.tally.connects.record(now.saturating_duration_since(since));
+        }
+    }
+
     /// What came by a connection: the answer to the oldest probe on it, or nobody's.
     fn take_answer(&mut self, key: Key, answer: Answer, now: Instant) {
         let Some(socket) = self.flows.get(key) else {
             return;
         };
-        let (is_retired, source_port) = (socket.state == Duty::Retired, socket.source_port);
+        let (is_retired, source_port) = (socket.is_retired(), socket.source_port);
         let alone = self.settings.framing == Framing::Bytes;
         match answer {
             Answer::Ack => match self.flows.take_answered(key, now) {
@@ -249,7 +255,7 @@ impl Ping {
         let Some(socket) = self.flows.get(key) else {
             return;
         };
-        let (is_port, is_retired) = (socket.is_settled, socket.state == Duty::Retired);
+        let (is_port, is_retired) = (socket.is_settled, socket.is_retired());
         // One that is late from an address that was left says nothing of the server in use.
         let learns = socket.link.peer() == self.route.peer();
         let only = socket.order.front().copied();
@@ -333,7 +339,7 @@ impl Ping {
             self.tally.reordered += u64::from(port.hear(stamp, is_first));
             self.several |= port.legs.is_of_several();
         }
-        let (is_alone, is_retired) = (!socket.is_settled, socket.state == Duty::Retired);
+        let (is_alone, is_retired) = (!socket.is_settled, socket.is_retired());
         let learns = socket.link.peer() == self.route.peer();
         // By a port that was given nothing else could tell.
         if !is_alone && is_first && self.stamps == Stamps::Unknown {

@@ -86,9 +86,8 @@ impl Ping {
             Ok(false) => {}
             Ok(true) if socket.link.is_stream() => {
                 socket.state = Duty::Open;
-                if !self.is_stale {
-                    self.tally.connects.record(now.saturating_duration_since(socket.since));
-                }
+                let since = socket.since;
+                self.note_connected(since, now);
                 self.flows.offer(key);
                 self.start(now);
             }

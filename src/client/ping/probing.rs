@@ -75,7 +75,7 @@ impl Ping {
             Choice::Use(key) => key,
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
                 Ok(key) => key,
-                Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
+                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), None, due, now),
             },
         };
         let Some(socket) = self.flows.get(key) else {
@@ -98,7 +98,7 @@ impl Ping {
             choice => match self.flows.open(choice, &self.route, &self.stage.reactor, now) {
                 // To make a socket is no part of the round trip.
                 Ok(key) => (key, Instant::now()),
-                Err(error) => return self.lose_unopened(error, (self.flows.flow_of(choice), None), due, now),
+                Err(error) => return self.lose_unopened(error, self.flows.flow_of(choice), None, due, now),
             },
         };
         let (stamps, clock) = (self.stamps, self.clock(now));
@@ -130,7 +130,7 @@ impl Ping {
             Err(error) => error,
         };
         self.flows.offer(key);
-        self.lose_unopened(error, (flow, Some(source_port)), due, now)
+        self.lose_unopened(error, flow, Some(source_port), due, now)
     }
 
     /// Stamps the message as the next one of `port`.
@@ -150,7 +150,8 @@ impl Ping {
     fn lose_unopened(
         &mut self,
         error: io::Error,
-        (flow, source_port): (usize, Option<u16>),
+        flow: usize,
+        source_port: Option<u16>,
         due: Instant,
         now: Instant,
     ) -> io::Result<()> {
