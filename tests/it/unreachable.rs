@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use nix::sys::signal::Signal::SIGINT;
 use serde_json::Value;
 
-use crate::harness::{Ended, Namespace, client_to, closed_port, private_loopback, run, stamp, undisturbed, wait_until};
+use crate::harness::{Ended, Namespace, bound_udp, client_to, closed_port, private_loopback, run, stamp, undisturbed};
 
 /// Where no router has a way to, or lets nobody through, and what the system calls that.
 const PLACES: [(&str, &str, &str); 4] = [
@@ -100,7 +100,7 @@ fn number(probe: &[u8]) -> u64 {
 fn of_many_probes_that_are_out_the_one_is_lost_that_is_refused() {
     undisturbed(|| {
         let address = closed_port(private_loopback());
-        let far = wait_until("the port", || UdpSocket::bind(address).ok());
+        let far = bound_udp(address);
         let mut client = client_to(address, "--ping -u -i 0.1 -W 60 --format json").start();
         let mut buffer = [0; 100];
         let hear = |socket: &UdpSocket, buffer: &mut [u8; 100]| Some((socket.recv_from(buffer).ok()?.1, *buffer));
@@ -114,7 +114,7 @@ fn of_many_probes_that_are_out_the_one_is_lost_that_is_refused() {
         held.extend(std::iter::from_fn(|| hear(&far, &mut buffer)));
         drop(far);
         client.stdout.find("a refused probe", |line| line.contains("\"lost\"") && line.contains("\"refused\""));
-        let far = wait_until("the port", || UdpSocket::bind(address).ok());
+        let far = bound_udp(address);
         for held in held {
             answer(&far, &held);
             let seq = format!("\"seq\":{},", number(&held.1));

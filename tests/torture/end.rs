@@ -102,17 +102,23 @@ fn who_never_stops_sending_does_not_hold_the_exit() {
         wait_until("the floods", || (server.proc().cpu() > busy).then_some(()));
         let since = Instant::now();
         server.signal(SIGTERM);
-        while server.is_running() && since.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(2));
-        }
-        let took = since.elapsed();
+        let (code, took) = exit_of(&mut server, since);
         figure(&format!(
             "{FLOODS} clients that read and never stop sending: exit {took:.3?} after SIGTERM with a grace of {GRACE:?}"
         ));
-        assert_eq!(server.wait_exit(), 0);
+        assert_eq!(code, 0);
         floods.join().unwrap();
         took <= GRACE + LATE
     });
+}
+
+/// Its exit code, and how long after `since` that came.
+#[track_caller]
+fn exit_of(server: &mut Server, since: Instant) -> (i32, Duration) {
+    while server.is_running() && since.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(2));
+    }
+    (server.wait_exit(), since.elapsed())
 }
 
 /// Empty lines on each connection, and its ACKs forgotten, until all are broken.
@@ -199,11 +205,7 @@ fn shut_down_before_a_crowd(format: &str) -> (Server, Vec<Member>, Duration) {
     let listening = Crowd::listening(listening);
     let since = Instant::now();
     server.resume();
-    while server.is_running() && since.elapsed() < PATIENCE {
-        thread::sleep(Duration::from_millis(2));
-    }
-    let code = server.wait_exit();
-    let took = since.elapsed();
+    let (code, took) = exit_of(&mut server, since);
     let ended = listening.until_all_have_ended();
     let acks: usize = ended.iter().map(Member::acknowledged).sum();
     figure(&format!(

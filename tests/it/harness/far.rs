@@ -213,8 +213,7 @@ impl FarUdp {
     /// On this address.
     #[track_caller]
     pub(crate) fn on(address: SocketAddr) -> FarUdp {
-        // As over TCP: a program that is being started holds a copy of what was closed until it runs.
-        let socket = wait_until("the port", || UdpSocket::bind(address).ok());
+        let socket = bound_udp(address);
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         FarUdp { socket: socket.into() }
     }
@@ -284,6 +283,12 @@ pub(crate) fn closed_port(ip: IpAddr) -> SocketAddr {
         free
     };
     addresses.into_iter().find(is_free).expect("no port is free")
+}
+
+/// A UDP socket at an address that was closed a moment ago: a program that is being started holds a copy until it runs.
+#[track_caller]
+pub(crate) fn bound_udp(address: SocketAddr) -> UdpSocket {
+    wait_until("the port", || UdpSocket::bind(address).ok())
 }
 
 /// How long this takes.

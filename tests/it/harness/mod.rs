@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 #[allow(unused_imports, reason = "not every tree of tests pings")]
 pub(crate) use crossing::{Crossing, Odds, cross, fates, seed, throw};
 pub(crate) use endless::Endless;
-pub(crate) use far::{Caller, FarTcp, FarUdp, Mute, closed_port, timed};
+pub(crate) use far::{Caller, FarTcp, FarUdp, Mute, bound_udp, closed_port, timed};
 pub(crate) use flood::Flood;
 pub(crate) use instrument::{ack, heard, last_object, number, shape, shown, tcp_service, udp_service};
 pub(crate) use lines::Lines;
