@@ -9,7 +9,7 @@ use clap::Parser;
 use super::modes::{Asked, Special, refuse_strays};
 use super::ping::PingArgs;
 use super::size::{self, is_number};
-use super::{FramingWord, Seconds, StyleArgs, parse_count};
+use super::{FramingWord, Seconds, StyleArgs, ending_wait, parse_count};
 use crate::client::chat::{self, Chat, longest_message};
 use crate::client::find_idle::{self, FindIdle};
 use crate::client::find_size;
@@ -17,7 +17,7 @@ use crate::client::lookup;
 use crate::client::origin::{Origin, Place, parse_tos};
 use crate::client::ping::{self, Ping};
 use crate::client::stage::Stage;
-use crate::client::target::{Family, Target};
+use crate::client::target::{Family, Target, unsigned};
 use crate::client::verdict::{self, Asking, Verdict};
 use crate::error::{Error, exit};
 use crate::escape::escape;
@@ -131,8 +131,7 @@ Examples:
   reactor-client --find-size -u example.org   how big may a datagram be?";
 
 fn parse_ttl(word: &str) -> Result<u8, String> {
-    let ttl = word.parse().ok().filter(|&ttl| ttl > 0 && !word.starts_with('+'));
-    ttl.ok_or_else(|| "give a number from 1 to 255".to_owned())
+    unsigned(word).filter(|&ttl| ttl > 0).ok_or_else(|| "give a number from 1 to 255".to_owned())
 }
 
 /// What the client is to do.
@@ -261,18 +260,12 @@ impl ClientArgs {
                 let longest = longest.filter(|longest| !longest.is_zero());
                 let refusal =
                     || Error::Usage("--find-idle needs a time above 0 that comes to an end, such as 120".to_owned());
-                let longest = longest.ok_or_else(refusal)?;
-                // A path that forgets without a word would be waited for without end.
-                if self.instrument_timeout().is_none() {
-                    let what = "--find-idle needs a wait that comes to an end: give -W more than 0";
-                    return Err(Error::Usage(what.to_owned()));
-                }
                 Ok(Mode::FindIdle(find_idle::Settings {
                     protocol: self.protocol(),
                     framing: self.framing.into(),
                     origin: self.origin(),
-                    longest,
-                    timeout: self.instrument_timeout(),
+                    longest: longest.ok_or_else(refusal)?,
+                    timeout: ending_wait("--find-idle", self.instrument_timeout())?,
                 }))
             }
             None => self.chat_settings().map(Mode::Chat),

@@ -14,6 +14,7 @@ use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
@@ -23,6 +24,7 @@ use log::{Level, LevelFilter};
 use self::client::ClientArgs;
 use self::seconds::Seconds;
 use self::server::ServerArgs;
+use crate::client::target::unsigned;
 use crate::connection::is_reset;
 use crate::error::{Error, exit};
 use crate::escape::{cause, escape, sentence};
@@ -39,18 +41,21 @@ use crate::transcript::{Charset, Format, Lang, Style, gap};
 use crate::wire::Framing;
 
 fn parse_port(word: &str) -> Result<u16, String> {
-    let port = word.parse().ok().filter(|_| !word.starts_with('+'));
-    port.ok_or_else(|| "give a number from 0 (the system chooses) to 65535".to_owned())
+    unsigned(word).ok_or_else(|| "give a number from 0 (the system chooses) to 65535".to_owned())
 }
 
 fn parse_count(word: &str) -> Result<usize, String> {
-    let count = word.parse().ok().filter(|&count| count > 0 && !word.starts_with('+'));
-    count.ok_or_else(|| "give a whole number from 1 on".to_owned())
+    unsigned(word).filter(|&count| count > 0).ok_or_else(|| "give a whole number from 1 on".to_owned())
 }
 
 fn parse_bytes(word: &str) -> Result<usize, String> {
-    let bytes = word.parse::<u32>().ok().filter(|&bytes| bytes > 0 && !word.starts_with('+'));
+    let bytes = unsigned::<u32>(word).filter(|&bytes| bytes > 0);
     bytes.map(|bytes| bytes as usize).ok_or_else(|| "give a number of bytes from 1 to 4294967295".to_owned())
+}
+
+/// The time to wait for an answer of a search, which silence would otherwise hold up without end.
+fn ending_wait(search: &str, timeout: Option<Duration>) -> Result<Duration, Error> {
+    timeout.ok_or_else(|| Error::Usage(format!("{search} needs a wait that comes to an end: give -W more than 0")))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ending_wait;
 use crate::client::find_size;
 use crate::client::origin::Origin;
 use crate::error::Error;
@@ -45,8 +46,6 @@ pub(super) fn settings(
             return refused(format!("--find-size {most}: give a number of bytes from 1 to {longest}"));
         }
     };
-    let Some(timeout) = timeout else {
-        return refused("--find-size needs a wait that comes to an end: give -W more than 0".to_owned());
-    };
+    let timeout = ending_wait("--find-size", timeout)?;
     Ok(find_size::Settings { protocol, framing, origin, most, timeout })
 }

@@ -1,6 +1,7 @@
 //! Where the client is to go: HOST and PORT as people type them, and the addresses behind the name.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
 
 use crate::error::Error;
 use crate::escape::escape;
@@ -124,8 +125,13 @@ pub fn has_port_in_zone(host: &str) -> bool {
     host.split_once('%').is_some_and(|(literal, zone)| zone.contains(':') && literal.parse::<IpAddr>().is_ok())
 }
 
+/// A number that has no sign: parsing one takes a plus.
+pub fn unsigned<T: FromStr>(word: &str) -> Option<T> {
+    word.parse().ok().filter(|_| !word.starts_with('+'))
+}
+
 fn parse_port(word: &str) -> Result<u16, Error> {
-    let port = word.parse().ok().filter(|&port| port > 0 && !word.starts_with('+'));
+    let port = unsigned(word).filter(|&port| port > 0);
     let refusal = || format!("'{}' is no port: give a number from 1 to 65535", escape(word.as_bytes()));
     port.ok_or_else(|| Error::Usage(refusal()))
 }

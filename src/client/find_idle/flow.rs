@@ -230,10 +230,10 @@ impl Flow {
     }
 
     /// When its silence or its try is over; `None` where it has none, or waits for no more than the path's sign of life.
-    pub(super) fn due(&self, timeout: Option<Duration>) -> Option<Instant> {
+    pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
         match self.state {
             Trial::Silent => self.signs.heard.checked_add(self.silence),
-            _ if self.is_waiting() => self.since.checked_add(timeout?.checked_mul(self.tries)?),
+            _ if self.is_waiting() => self.since.checked_add(timeout.checked_mul(self.tries)?),
             _ => None,
         }
     }
@@ -246,7 +246,7 @@ impl Flow {
     }
 
     /// Whether the last try is over at `now`.
-    pub(super) fn is_overdue(&self, timeout: Option<Duration>, now: Instant) -> bool {
+    pub(super) fn is_overdue(&self, timeout: Duration, now: Instant) -> bool {
         self.is_waiting() && self.tries >= TRIES && self.due(timeout).is_some_and(|due| due <= now)
     }
 }

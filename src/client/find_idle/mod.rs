@@ -55,8 +55,8 @@ pub struct Settings {
     pub origin: Origin,
     /// The longest silence that is tried.
     pub longest: Duration,
-    /// How long to wait for one answer; `None`: for ever.
-    pub timeout: Option<Duration>,
+    /// How long to wait for one answer.
+    pub timeout: Duration,
 }
 
 /// The search.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use super::Place;
+use crate::client::target::{has_port_in_zone, unsigned};
 
 impl Place {
     /// Reads an address, an IPv6 one with its zone, a port behind it or alone, or the name of an interface. What is an
@@ -46,7 +47,7 @@ const FORM: &str = "give an address of this machine (192.0.2.1, fe80::1%eth0), w
                     (192.0.2.1:5000, [fe80::1%eth0]:5000, :5000), or an interface (eth0)";
 
 fn port_of(word: &str) -> Result<u16, String> {
-    let port = word.parse().ok().filter(|&port| port > 0 && !word.starts_with('+'));
+    let port = unsigned(word).filter(|&port| port > 0);
     port.ok_or_else(|| format!("'{word}' is no port to leave from: give one from 1 to 65535"))
 }
 
@@ -66,7 +67,7 @@ fn address(word: &str) -> Result<Option<SocketAddr>, String> {
         return Ok(None);
     };
     // The system would drop it, as it does behind an interface.
-    if zone.contains(':') {
+    if has_port_in_zone(word) {
         return Err(format!("a port behind a zone needs brackets: {FORM}"));
     }
     let number = zone.parse().ok().filter(|&number| number > 0).or_else(|| interface(zone));
