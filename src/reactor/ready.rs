@@ -142,15 +142,24 @@ impl<S: Source> Slice<S> {
     }
 }
 
-/// A source that waits for a slice.
+/// How a source stands that is in one of the lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It waits, among the new.
+    New,
+    /// It waits, among the old.
+    Old,
+    /// It has nothing, and keeps its place among the old.
+    Kept,
+}
+
+/// What the queue knows of a source.
 #[derive(Clone, Copy, Debug)]
-struct Standing<S> {
+struct Entry<S> {
     source: S,
     /// It must be read until `WouldBlock`: a short read proves nothing.
     to_the_end: bool,
-    is_old: bool,
-    /// Whether it has something; otherwise it only keeps its place.
-    waits: bool,
+    standing: Standing,
 }
 
 /// The sources that wait for a slice, and the clock of the turn.
@@ -158,9 +167,9 @@ struct Standing<S> {
 pub(super) struct ReadyQueue<S> {
     new: VecDeque<S>,
     old: VecDeque<S>,
-    /// Who waits, by place: each source at most once. Entries of the lists that do not agree are outdated.
-    standing: Vec<Option<Standing<S>>>,
-    /// How many of the old have something.
+    /// By place, so each source has at most one. Where a list and an entry do not agree, the list is outdated.
+    entries: Vec<Option<Entry<S>>>,
+    /// How many entries are [`Standing::Old`].
     old_waiting: usize,
     turn: Turn,
 }
@@ -181,7 +190,7 @@ struct Turn {
 impl<S: Source> ReadyQueue<S> {
     pub(super) fn new(now: Instant) -> ReadyQueue<S> {
         let turn = Turn { began: now, new_left: 0, old_left: 0, new_first: true, old_first: true, due_first: true };
-        ReadyQueue { new: VecDeque::new(), old: VecDeque::new(), standing: Vec::new(), old_waiting: 0, turn }
+        ReadyQueue { new: VecDeque::new(), old: VecDeque::new(), entries: Vec::new(), old_waiting: 0, turn }
     }
 
     /// Whether nobody waits. Then no place is kept for anybody, either: everyone's turn has come.
@@ -195,7 +204,7 @@ impl<S: Source> ReadyQueue<S> {
 
     /// Who waits, in no order.
     pub(super) fn waiting(&self) -> impl Iterator<Item = S> {
-        self.standing.iter().flatten().filter(|standing| standing.waits).map(|standing| standing.source)
+        self.entries.iter().flatten().filter(|entry| entry.standing.waits()).map(|entry| entry.source)
     }
 
     pub(super) fn begin_turn(&mut self, now: Instant) {
@@ -206,13 +215,14 @@ impl<S: Source> ReadyQueue<S> {
     /// An event told of `source`, or somebody asks for it. One that waits already keeps its place.
     #[inline]
     pub(super) fn enqueue(&mut self, source: S, to_the_end: bool) {
-        match *self.standing(source) {
-            Some(standing) if standing.source == source => {
-                self.stand(Standing { to_the_end: standing.to_the_end | to_the_end, waits: true, ..standing });
+        match *self.entry(source) {
+            Some(entry) if entry.source == source => {
+                let standing = if entry.standing == Standing::Kept { Standing::Old } else { entry.standing };
+                self.enter(Entry { to_the_end: entry.to_the_end | to_the_end, standing, ..entry });
             }
-            // An earlier tenant's entry stays in its list and is skipped there.
+            // An earlier tenant's place in its list is skipped there.
             _ => {
-                self.stand(Standing { source, to_the_end, is_old: false, waits: true });
+                self.enter(Entry { source, to_the_end, standing: Standing::New });
                 match source.is_urgent() {
                     true => self.new.push_front(source),
                     false => self.new.push_back(source),
@@ -230,10 +240,11 @@ impl<S: Source> ReadyQueue<S> {
             return;
         }
         // Somebody may have asked for it meanwhile; one whose deadline is over may have stood among the old all the time.
-        let asked = self.standing(source).filter(|standing| standing.source == source);
-        let waits = waits || asked.is_some_and(|asked| asked.waits);
-        self.stand(Standing { source, to_the_end: true, is_old: true, waits });
-        if !asked.is_some_and(|asked| asked.is_old) {
+        let before = self.entry(source).filter(|entry| entry.source == source).map(|entry| entry.standing);
+        let waits = waits || before.is_some_and(Standing::waits);
+        let standing = if waits { Standing::Old } else { Standing::Kept };
+        self.enter(Entry { source, to_the_end: true, standing });
+        if !before.is_some_and(Standing::is_old) {
             self.old.push_back(source);
         }
     }
@@ -250,7 +261,7 @@ impl<S: Source> ReadyQueue<S> {
             self.turn.new_left -= 1;
             let source = self.new.pop_front();
             match self.take(source, false) {
-                Some(standing) => return Some(standing.slice(now)),
+                Some(entry) => return Some(entry.slice(now)),
                 // It did not count.
                 None => self.turn.new_first = first,
             }
@@ -264,7 +275,7 @@ impl<S: Source> ReadyQueue<S> {
             self.turn.old_left -= 1;
             let source = self.old.pop_front();
             match self.take(source, true) {
-                Some(standing) if standing.waits => return Some(standing.slice(now)),
+                Some(entry) if entry.standing.waits() => return Some(entry.slice(now)),
                 Some(_) | None => self.turn.old_first = first,
             }
         }
@@ -286,40 +297,52 @@ impl<S: Source> ReadyQueue<S> {
 
     /// The entry of `source`, if it is what a list says it is.
     #[inline]
-    fn take(&mut self, source: Option<S>, is_old: bool) -> Option<Standing<S>> {
+    fn take(&mut self, source: Option<S>, is_old: bool) -> Option<Entry<S>> {
         let source = source?;
-        let taken = self.standing(source).take_if(|standing| standing.source == source && standing.is_old == is_old);
-        self.old_waiting -= usize::from(taken.is_some_and(Standing::waits_as_old));
+        let taken = self.entry(source).take_if(|entry| entry.source == source && entry.standing.is_old() == is_old);
+        self.old_waiting -= usize::from(taken.is_some_and(Entry::waits_as_old));
         taken
     }
 
     /// Writes the entry of its source. The one in its place may be an earlier tenant's, which waits no longer.
     #[inline]
-    fn stand(&mut self, standing: Standing<S>) {
-        let before = self.standing(standing.source).replace(standing);
-        self.old_waiting += usize::from(standing.waits_as_old());
-        self.old_waiting -= usize::from(before.is_some_and(Standing::waits_as_old));
+    fn enter(&mut self, entry: Entry<S>) {
+        let before = self.entry(entry.source).replace(entry);
+        self.old_waiting += usize::from(entry.waits_as_old());
+        self.old_waiting -= usize::from(before.is_some_and(Entry::waits_as_old));
     }
 
     #[inline]
-    fn standing(&mut self, source: S) -> &mut Option<Standing<S>> {
+    fn entry(&mut self, source: S) -> &mut Option<Entry<S>> {
         let place = place_of(source);
-        if self.standing.len() <= place {
-            self.standing.resize(place + 1, None);
+        if self.entries.len() <= place {
+            self.entries.resize(place + 1, None);
         }
-        &mut self.standing[place]
+        &mut self.entries[place]
     }
 }
 
-impl<S> Standing<S> {
+impl Standing {
+    #[inline]
+    fn waits(self) -> bool {
+        self != Standing::Kept
+    }
+
+    #[inline]
+    fn is_old(self) -> bool {
+        self != Standing::New
+    }
+}
+
+impl<S> Entry<S> {
     #[inline]
     fn waits_as_old(self) -> bool {
-        self.is_old && self.waits
+        self.standing == Standing::Old
     }
 
     #[inline]
     fn slice(self, now: Instant) -> Slice<S> {
-        Slice { source: self.source, now, is_old: self.is_old, budget: Budget::new(self.to_the_end) }
+        Slice { source: self.source, now, is_old: self.standing.is_old(), budget: Budget::new(self.to_the_end) }
     }
 }
 
