@@ -4,6 +4,7 @@ mod client;
 mod foreign;
 #[cfg(feature = "generate")]
 mod generate;
+mod launch;
 mod modes;
 mod ping;
 mod seconds;
