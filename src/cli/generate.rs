@@ -3,13 +3,11 @@
 
 use std::io::{self, Write};
 
-use clap::error::ErrorKind;
 use clap::{Arg, Command, Id, ValueEnum, value_parser};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-use crate::escape::cause;
 use crate::transcript::server::HELP;
 
 const OPTION: &str = "generate";
@@ -26,11 +24,11 @@ enum What {
     Fish,
 }
 
-/// Prints what `--generate` asks for; whether it was asked for.
+/// What `--generate` asks for, if it does.
 ///
 /// # Errors
-/// What is wrong with the command line, this option offered, or with stdout.
-pub(super) fn obey(command: &Command) -> Result<bool, clap::Error> {
+/// What is wrong with the command line, this option offered.
+pub(super) fn asked(command: &Command) -> Result<Option<io::Result<Vec<u8>>>, clap::Error> {
     let offered = command.clone().arg(
         Arg::new(OPTION)
             .long(OPTION)
@@ -39,32 +37,25 @@ pub(super) fn obey(command: &Command) -> Result<bool, clap::Error> {
             .exclusive(true)
             .help("Print the manual page, or what a shell completes by, and exit"),
     );
-    let Some(&what) = offered.try_get_matches()?.get_one::<What>(OPTION) else {
-        return Ok(false);
-    };
     // Of the command line as it is without this option: it makes packages, and is in none.
-    let mut text = Vec::new();
-    let written = write(what, command, &mut text).and_then(|()| io::stdout().write_all(&text));
-    written
-        .and_then(|()| io::stdout().flush())
-        .map_err(|error| clap::Error::raw(ErrorKind::Io, format!("cannot write to stdout: {}", cause(&error))))?;
-    Ok(true)
+    Ok(offered.try_get_matches()?.get_one(OPTION).map(|&what| text(what, command)))
 }
 
-fn write(what: What, command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
+fn text(what: What, command: &Command) -> io::Result<Vec<u8>> {
     let shell = match what {
-        What::Man => return write_page(command, out),
+        What::Man => return page(command),
         What::Bash => Shell::Bash,
         What::Zsh => Shell::Zsh,
         What::Fish => Shell::Fish,
     };
     let name = command.get_name().to_owned();
-    clap_complete::generate(shell, &mut command.clone(), name, out);
-    Ok(())
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command.clone(), name, &mut text);
+    Ok(text)
 }
 
 /// A manual page: what the definitions and the help texts say, in the order that readers of manuals expect.
-fn write_page(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
+fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut built = command.clone().mut_args(with_its_words);
     built.build();
     let name = built.get_name();
@@ -119,11 +110,12 @@ fn write_page(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
     // Each part begins with the same definition, and an empty date would be left out.
     let preamble = Roff::new().render();
     let (title, version) = (name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    let mut out = Vec::new();
     writeln!(out, "{preamble}.TH {title} 1 \"\" \"ack-reactor {version}\" \"User Commands\"")?;
     for part in [head.render().into_bytes(), options, tail.render().into_bytes()] {
         out.extend_from_slice(part.strip_prefix(preamble.as_bytes()).unwrap_or(&part));
     }
-    Ok(())
+    Ok(out)
 }
 
 /// An option of a few words shows them in place of a name.

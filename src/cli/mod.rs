@@ -17,7 +17,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueEnum};
 use env_logger::Target as LogTarget;
 use log::{Level, LevelFilter};
@@ -164,19 +163,13 @@ pub fn run<A: Parser>(
     let _ = block_signals();
     start_log(name.clone(), diagnostics.clone(), has_word(std::env::args_os(), "--trace"));
     let args = match parse::<A>() {
-        Ok(Some(args)) => args,
-        Ok(None) => return ExitCode::from(exit::DONE),
-        Err(error) if !error.use_stderr() => {
-            // --help and --version.
-            return match error.print().and_then(|()| io::stdout().flush()) {
-                // Whoever closed it wants to know no more.
-                Err(error) if !is_reset(&error) => {
-                    complain(&mut diagnostics, &name, &format!("cannot write to stdout: {}", cause(&error)));
-                    ExitCode::from(exit::UNTRIED)
-                }
-                _ => ExitCode::from(exit::DONE),
-            };
+        Ok(Asked::Run(args)) => args,
+        // Whoever closed it wants to know no more.
+        Ok(Asked::Text(Err(error))) if !is_reset(&error) => {
+            complain(&mut diagnostics, &name, &format!("cannot write to stdout: {}", cause(&error)));
+            return ExitCode::from(exit::UNTRIED);
         }
+        Ok(Asked::Text(_)) => return ExitCode::from(exit::DONE),
         Err(error) => {
             let sentence = usage(&name, &error);
             tell_failure(&sentence);
@@ -195,13 +188,28 @@ pub fn run<A: Parser>(
     }
 }
 
-/// The command line; `None` where it asked for something that is printed by now.
-fn parse<A: Parser>() -> Result<Option<A>, clap::Error> {
-    #[cfg(feature = "generate")]
-    if generate::obey(&A::command())? {
-        return Ok(None);
+/// What a command line asks for.
+enum Asked<A> {
+    Run(A),
+    /// A text, and whether it could be printed.
+    Text(io::Result<()>),
+}
+
+fn parse<A: Parser>() -> Result<Asked<A>, clap::Error> {
+    match ask() {
+        // --help and --version.
+        Err(error) if !error.use_stderr() => Ok(Asked::Text(error.print().and_then(|()| io::stdout().flush()))),
+        asked => asked,
     }
-    A::try_parse().map(Some)
+}
+
+fn ask<A: Parser>() -> Result<Asked<A>, clap::Error> {
+    #[cfg(feature = "generate")]
+    if let Some(text) = generate::asked(&A::command())? {
+        let text = text.and_then(|text| io::stdout().write_all(&text));
+        return Ok(Asked::Text(text.and_then(|()| io::stdout().flush())));
+    }
+    A::try_parse().map(Asked::Run)
 }
 
 /// What kept the client from running, as an event where those are asked for.
@@ -277,9 +285,6 @@ fn usage(program: &str, error: &clap::Error) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let sentence = text.split("\n\n").next().unwrap_or(text);
     let sentence: Vec<&str> = sentence.lines().map(str::trim).collect();
-    if error.kind() == ErrorKind::Io {
-        return escape(sentence.join(" ").as_bytes()).to_string();
-    }
     let sentence = escape(sentence.join(" ").as_bytes()).to_string();
     match foreign::hint(program, error) {
         Some(hint) => format!("{sentence}: {hint}"),

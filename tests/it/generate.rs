@@ -17,9 +17,9 @@ fn without_its_feature_the_option_does_not_exist() {
 
 #[cfg(feature = "generate")]
 mod with_its_feature {
-    use std::fs;
+    use std::fs::{self, File};
 
-    use crate::harness::{Launch, Process, Scratch, have};
+    use crate::harness::{Launch, Output, Process, Scratch, have};
 
     type Launcher = fn(&[&str]) -> Launch;
 
@@ -138,6 +138,23 @@ mod with_its_feature {
                 if is_here {
                     clean(Launch::program(shell, &[check, script.0.to_str().unwrap()]).start());
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_exit_2_and_a_sentence_and_whoever_closed_stdout_wants_to_know_no_more() {
+        for (launch, name) in PROGRAMS {
+            for what in ["man", "bash", "zsh", "fish"] {
+                let full = Output::Given(File::options().write(true).open("/dev/full").unwrap().into());
+                let mut process = launch(&["--generate", what]).stdout(full).start();
+                let sentence = format!("{name}: cannot write to stdout: No space left on device");
+                assert_eq!((process.wait_exit(), process.stderr.to_end()), (2, vec![sentence]), "{what}");
+
+                let (reader, writer) = std::io::pipe().unwrap();
+                drop(reader);
+                let mut process = launch(&["--generate", what]).stdout(Output::Given(writer.into())).start();
+                assert_eq!((process.wait_exit(), process.stderr.to_end()), (0, vec![]), "{what}");
             }
         }
     }
