@@ -87,7 +87,7 @@ impl Descriptor {
         Ok(0)
     }
 
-    /// Writes all of `bytes`, however long that takes.
+    /// Writes from the beginning of `bytes`, however long that takes; how many it were.
     ///
     /// # Errors
     ///
@@ -96,9 +96,9 @@ impl Descriptor {
         let Some(output) = &mut self.output else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        output.write_all(bytes)?;
+        let count = output.write(bytes)?;
         output.flush()?;
-        Ok(bytes.len())
+        Ok(count)
     }
 
     /// Does nothing: it is always writable.

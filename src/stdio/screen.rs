@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 use mio::{Interest, Registry, Token};
 
 use crate::stdio::typing::Typing;
@@ -46,17 +46,13 @@ pub struct Screen {
     /// How much was written and forgotten, so that `forgotten + index into
     /// queue` is a place in the stream for good.
     forgotten: u64,
-    /// Where the waiting events of several lines lie in the stream.
-    blocks: VecDeque<Range<u64>>,
-    /// Whether the last byte written is inside a line.
-    torn: bool,
     /// A progress line stands on the terminal, to be overwritten.
     live: bool,
     /// Somebody types on the same terminal.
     typing: Option<Arc<Typing>>,
 
-    /// The gap lines in the queue, and the numbers they tell.
-    gaps: VecDeque<(Range<u64>, u64)>,
+    /// Where the gap lines in the queue end in the stream.
+    gaps: VecDeque<u64>,
     /// The waiting answers in the queue, and how long they are together.
     answers: VecDeque<Range<u64>>,
     answers_waiting: usize,
@@ -66,7 +62,8 @@ pub struct Screen {
 
     /// The last write would have blocked.
     stalled: bool,
-    /// The last write failed in a way that may pass: a full disk. A later line, or [`Screen::try_again`], tries again.
+    /// The last write failed in a way that may pass: a full disk. A later line that the queue has room for, or
+    /// [`Screen::try_again`], tries again.
     resting: bool,
     /// Whether such a failure is its end all the same.
     ends_when_full: bool,
@@ -102,8 +99,6 @@ impl Screen {
             queue: Vec::new(),
             head: 0,
             forgotten: 0,
-            blocks: VecDeque::new(),
-            torn: false,
             live: false,
             typing: None,
             gaps: VecDeque::new(),
@@ -194,8 +189,8 @@ impl Screen {
         if lines.is_empty() {
             return;
         }
-        self.resting = false;
         if self.has_room(lines.len()) {
+            self.resting = false;
             self.enqueue(lines);
         } else {
             self.drop_lines(count_lines(lines));
@@ -246,11 +241,7 @@ impl Screen {
         if !lines.ends_with('\n') {
             self.queue.push(b'\n');
         }
-        let place = start..self.position(self.queue.len());
-        if count_lines(lines) > 1 {
-            self.blocks.push_back(place.clone());
-        }
-        place
+        start..self.position(self.queue.len())
     }
 
     /// For the end of the program: lets what the next one prints on the terminal begin at the start of a line. Whether
@@ -310,7 +301,7 @@ impl Screen {
                 Ok(count) if count > 0 => self.advance(count),
                 Ok(_) => self.stalled = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stalled = true,
-                Err(error) if passes(&error) && !self.ends_when_full => self.rest(),
+                Err(error) if passes(&error) && !self.ends_when_full => self.resting = true,
                 Err(error) => self.fail(error),
             }
             if self.stalled {
@@ -359,21 +350,16 @@ impl Screen {
 
     fn put_gap_line(&mut self) {
         let line = (self.gap_line)(self.unreported);
-        let start = self.position(self.queue.len());
         self.queue.extend_from_slice(line.trim_end_matches('\n').as_bytes());
         self.queue.push(b'\n');
-        self.gaps.push_back((start..self.position(self.queue.len()), self.unreported));
+        self.gaps.push_back(self.position(self.queue.len()));
         self.unreported = 0;
     }
 
     fn advance(&mut self, count: usize) {
         self.head += count;
-        self.torn = self.queue[self.head - 1] != b'\n';
         let written = self.position(self.head);
-        while self.blocks.front().is_some_and(|block| block.end <= written) {
-            self.blocks.pop_front();
-        }
-        while self.gaps.front().is_some_and(|(line, _)| line.end <= written) {
+        while self.gaps.front().is_some_and(|end| *end <= written) {
             self.gaps.pop_front();
         }
         while let Some(answer) = self.answers.front().filter(|answer| answer.end <= written) {
@@ -388,68 +374,17 @@ impl Screen {
         }
     }
 
-    /// Drops what waits, except the rest of an event that is already begun and
-    /// the answers: they complete it when there is room again.
-    fn rest(&mut self) {
-        let kept = self.begun_event_end();
-        let kept_position = self.position(kept);
-        self.blocks.retain(|block| block.end <= kept_position);
-        for answer in self.discard_from(kept) {
-            self.answer(&answer);
-        }
-        self.resting = true;
-    }
-
-    /// The index where the event at the head ends, or the head itself where
-    /// nothing of it is written yet.
-    fn begun_event_end(&self) -> usize {
-        let head = self.position(self.head);
-        if let Some(block) = self.blocks.front().filter(|block| block.start < head) {
-            self.head + usize::try_from(block.end - head).unwrap_or(self.pending())
-        } else if self.torn {
-            let rest = &self.queue[self.head..];
-            self.head + memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1)
-        } else {
-            self.head
-        }
-    }
-
+    /// It is broken for good: what waits is lost. A gap line is no loss.
     fn fail(&mut self, error: io::Error) {
-        for answer in self.discard_from(self.head) {
-            self.drop_lines(count_lines(&answer));
-        }
-        self.blocks.clear();
+        let lines = count_newlines(&self.queue[self.head..]) - self.gaps.len() as u64;
+        self.drop_lines(lines);
+        self.queue.truncate(self.head);
+        self.gaps.clear();
         self.answers.clear();
         self.answers_waiting = 0;
+        self.resting = false;
         self.descriptor = None;
         self.failure = Some(error);
-    }
-
-    /// Takes everything from `index` on out of the queue and counts its lines.
-    /// A gap line among them is no loss, but its number is to be told again.
-    /// The answers among them are handed back.
-    fn discard_from(&mut self, index: usize) -> Vec<String> {
-        let mut lines = count_newlines(&self.queue[index..]);
-        let discarded = self.position(index);
-        while let Some((_, count)) = self.gaps.back().filter(|(line, _)| line.end > discarded) {
-            lines -= 1;
-            self.unreported += count;
-            self.gaps.pop_back();
-        }
-        let mut answers = Vec::new();
-        while let Some(answer) = self.answers.back().filter(|answer| answer.start >= discarded) {
-            let start = index + length(discarded..answer.start);
-            let text = &self.queue[start..start + length(answer.clone())];
-            let text = String::from_utf8_lossy(text).into_owned();
-            lines -= count_lines(&text);
-            self.answers_waiting -= text.len();
-            answers.push(text);
-            self.answers.pop_back();
-        }
-        answers.reverse();
-        self.queue.truncate(index);
-        self.drop_lines(lines);
-        answers
     }
 
     fn drop_lines(&mut self, count: u64) {

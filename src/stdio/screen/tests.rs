@@ -222,68 +222,79 @@ fn what_cannot_be_written_at_all_is_broken_from_the_start() {
     assert_eq!((screen.dropped_total(), screen.pending()), (1, 0));
 }
 
-#[test]
-fn a_full_disk_drops_the_lines_and_is_tried_again_with_later_ones() {
+/// A screen on a disk that is full until [`give_room`] is called.
+fn on_a_full_disk(limit: usize) -> Screen {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut screen = screen(Descriptor::writer(full), LIMIT);
+    screen(Descriptor::writer(full), limit)
+}
+
+fn give_room(screen: &mut Screen) -> PipeReader {
+    let (reader, writer) = pipe().unwrap();
+    screen.descriptor = Some(Descriptor::writer(writer).unwrap());
+    reader
+}
+
+#[test]
+fn a_full_disk_keeps_what_waits_and_is_tried_again_with_a_later_line() {
+    let mut screen = on_a_full_disk(LIMIT);
     screen.print("one\ntwo\n");
     screen.flush();
-    screen.flush();
-    assert_eq!((screen.dropped_total(), screen.pending()), (2, 0));
     screen.print("three\n");
     screen.finish(Duration::from_secs(9));
-    assert_eq!((screen.dropped_total(), screen.pending()), (3, 0));
-    assert!(screen.failure().is_none() && !screen.is_stalled());
+    assert!(screen.failure().is_none() && !screen.is_stalled() && screen.is_resting());
 
-    let (mut reader, writer) = pipe().unwrap();
-    screen.descriptor = Some(Descriptor::writer(writer).unwrap());
+    let mut reader = give_room(&mut screen);
+    screen.flush();
+    assert_eq!(screen.pending(), 14, "it was tried just now");
     screen.print("four\n");
     screen.flush();
-    assert_eq!(read_some(&mut reader), "gap 3\nfour\n");
+    assert_eq!(read_some(&mut reader), "one\ntwo\nthree\nfour\n");
+    assert_eq!((screen.dropped_total(), screen.is_resting()), (0, false));
 }
 
 #[test]
-fn an_event_cut_by_a_full_disk_is_completed_when_there_is_room_again() {
-    for (event, cut) in [("one\ntwo\n", 2), ("one\ntwo\n", 4), ("one\ntwo\n", 6), ("one\n", 2)] {
-        let (mut reader, mut screen) = on_a_pipe(LIMIT);
-        screen.print(event);
-        screen.print("dropped\n");
-        screen.print("dropped\ndropped\n");
-        screen.advance(cut);
-        screen.rest();
-        screen.flush();
-        assert_eq!(screen.dropped_total(), 3);
-        screen.print("later\n");
-        screen.flush();
-        assert_eq!(read_some(&mut reader), format!("{}gap 3\nlater\n", &event[cut..]));
-    }
-}
+fn on_a_full_disk_no_line_is_tried_that_the_queue_has_no_room_for_and_the_gap_stands_where_it_is() {
+    let mut screen = on_a_full_disk(1600);
+    let produced = print_until_dropped(&mut screen);
+    assert_eq!((produced, screen.pending()), (101, 1600));
 
-#[test]
-fn dropped_events_leave_no_trace_behind() {
-    let (_reader, mut screen) = on_a_pipe(LIMIT);
-    screen.print("a longer event\nof two lines\n");
-    screen.rest();
-    screen.unreported = 0;
-    screen.print("one\n");
-    screen.print("two\n");
-    screen.advance(2);
-    screen.rest();
-    assert_eq!((screen.dropped_total(), screen.pending()), (3, 2));
-}
-
-#[test]
-fn a_gap_line_that_is_itself_dropped_is_told_again() {
-    let (mut reader, mut screen) = on_a_pipe(LIMIT);
-    screen.drop_lines(5);
-    screen.report_gap();
-    screen.drop_lines(2);
-    screen.report_gap();
-    screen.rest();
-    assert_eq!((screen.dropped_total(), screen.pending()), (7, 0));
-    screen.print("two\n");
+    let mut reader = give_room(&mut screen);
+    screen.print(&format!("line {produced:010}\n"));
     screen.flush();
-    assert_eq!(read_some(&mut reader), "gap 7\ntwo\n");
+    assert_eq!((screen.dropped_total(), screen.pending()), (2, 1600));
+    screen.try_again();
+    screen.flush();
+    screen.print("last\n");
+    screen.flush();
+    let text = read_some(&mut reader);
+    assert!(text.ends_with("\nline 0000000099\ngap 2\nlast\n"), "{text}");
+    assert_eq!(follow(text.strip_suffix("last\n").unwrap()), produced + 1);
+}
+
+#[test]
+fn a_line_torn_by_a_full_disk_is_completed_when_there_is_room_again() {
+    let mut screen = on_a_full_disk(LIMIT);
+    screen.print("one\ntwo\n");
+    screen.flush();
+    // So much the disk had taken.
+    screen.advance(2);
+    let mut reader = give_room(&mut screen);
+    screen.print("later\n");
+    screen.flush();
+    assert_eq!(read_some(&mut reader), "e\ntwo\nlater\n");
+}
+
+#[test]
+fn a_gap_line_that_is_lost_with_the_stream_is_no_line_that_was_dropped() {
+    let mut screen = on_a_full_disk(LIMIT);
+    screen.drop_lines(5);
+    screen.print("one\n");
+    screen.flush();
+    assert!(screen.is_resting());
+    drop(give_room(&mut screen));
+    screen.heed_event();
+    assert_eq!(screen.failure().unwrap().kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!((screen.dropped_total(), screen.pending(), screen.is_resting()), (6, 0, false));
 }
 
 /// What comes out of a terminal, up to `end`; it may come in pieces.
