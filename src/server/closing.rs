@@ -246,7 +246,9 @@ impl Server {
             if self.look_again(key).is_none() {
                 return swept;
             }
-            if self.roster.overstayed_at(now) == Some(key) {
+            // What was read is owed, however short the grace; it has an end, since no more is read.
+            let owes = |peer: &mut Peer| peer.state() == State::Open && peer.inbox.has_rest();
+            if self.roster.overstayed_at(now) == Some(key) && !self.roster.get_mut(key).is_some_and(owes) {
                 swept += 1;
                 let parted = self.roster.get_mut(key).is_none_or(|peer| peer.parted_for_another_reason());
                 if let Some(ending) = &mut self.ending {

@@ -47,7 +47,7 @@ impl Server {
             }
             // At the end of the server it is told so; of it there is nothing to tell.
             Ok(Prefaced::Part) if is_closing && !slice.budget.is_cut_off() => {
-                self.roster.dismiss(key, now);
+                self.roster.see_off(key, None);
                 self.say_last(key, Some(Notice::ShuttingDown));
             }
             Ok(Prefaced::Part) => {}

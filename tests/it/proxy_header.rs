@@ -347,6 +347,21 @@ fn at_the_end_one_without_a_name_is_told_and_of_it_nothing() {
 }
 
 #[test]
+fn at_the_end_one_without_a_name_has_the_grace_like_all_others_and_is_counted_where_it_is_cut() {
+    undisturbed(|| {
+        let mut server = server(&format!("{HERE} --grace 1.5"));
+        let mut unnamed = server.quiet_client();
+        unnamed.send(&LINE[..10]);
+        let since = Instant::now();
+        server.signal(nix::sys::signal::Signal::SIGTERM);
+        unnamed.expect_last("server is shutting down");
+        assert_eq!(server.wait_exit(), 0);
+        assert!(since.elapsed() >= Duration::from_millis(1500), "the grace was only {:?}", since.elapsed());
+        assert!(server.stdout.to_end().contains(&"connections cut: 1".to_owned()));
+    });
+}
+
+#[test]
 fn who_waits_for_its_header_holds_no_more_than_that() {
     undisturbed(|| {
         let server = ServerBuilder::new(HERE).start();

@@ -334,6 +334,33 @@ fn with_no_grace_at_all_everyone_is_read_once_more_the_backlog_is_served_and_dat
     });
 }
 
+/// More than a slice tells, in one read.
+#[test]
+fn with_no_grace_at_all_all_that_was_read_of_a_single_client_is_acknowledged() {
+    undisturbed(|| {
+        for (framing, message, ack, notice) in [
+            ("lines", "x\n", "ACK\n", format!("{NOTICE}\n")),
+            ("length", "\0\0\0\x01x", "\0\0\0\x03ACK", format!("\0\0\0\x17{NOTICE}")),
+        ] {
+            for format in ["text", "json"] {
+                let mut server = server(&format!("-t --framing {framing} --grace 0 --format {format}"));
+                let mut client = server.quiet_client();
+                let name = client.name();
+                server.stdout.find("that it is let in", |line| line.contains(&name));
+                server.signal(Signal::SIGSTOP);
+                client.send(message.repeat(800));
+                server.signal(SIGTERM);
+                server.signal(Signal::SIGCONT);
+                client.expect_last(ack.repeat(800) + &notice);
+                assert_eq!(server.wait_exit(), 0);
+                let told = server.stdout.to_end();
+                let parted = |line: &&String| line.contains(&name) && line.contains("disconnected");
+                assert!(told.iter().rfind(parted).is_some_and(|line| line.contains("shutdown")), "{told:?}");
+            }
+        }
+    });
+}
+
 #[test]
 fn a_stalled_stdout_and_a_stalled_stderr_have_one_half_second_between_them() {
     undisturbed(|| {
