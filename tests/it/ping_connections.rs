@@ -1,6 +1,7 @@
 //! `--ping` and connections that are cut, servers that come and go, addresses, and flows.
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use socket2::{Domain, Socket, Type};
 
 use crate::client_names::several;
 use crate::harness::{
-    Ended, FarTcp, FarUdp, Input, Mute, ack, calm, client_to, closed_port, end_of, heard, in_tables, last_object,
-    number, one_of_five, private_loopback, run, server, sooner_than, tcp_service, timed, udp_service, undisturbed,
-    wait_until,
+    Ended, FarTcp, FarUdp, Input, Launch, Mute, Process, ack, calm, client_to, closed_port, end_of, heard, in_tables,
+    last_object, number, one_of_five, private_loopback, run, server, sooner_than, tcp_service, timed, udp_service,
+    undisturbed, wait_until,
 };
 
 /// How many lines of stderr say this. A busy machine may have more to say.
@@ -88,16 +89,8 @@ fn a_connection_that_stood_while_the_client_was_stopped_took_nobody_knows_how_lo
     undisturbed(|| {
         one_of_five(|| {
             let mute = Mute::on((private_loopback(), 0).into());
-            let there = in_tables(mute.address());
-            let attempts = || {
-                let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-                table.lines().filter(|line| line.contains(&format!(" {there} 02 "))).count()
-            };
-            let others = attempts();
-            let mut client = client_to(mute.address(), "--ping -c 1 -w 0.5 -W 20 --format json").start();
-            wait_until("its attempt", || (attempts() > others).then_some(()));
-            client.stop();
-            let mut admitted = mute.admit();
+            let launch = client_to(mute.address(), "--ping -c 1 -w 0.5 -W 20 --format json");
+            let (mut client, mut admitted) = one_that_is_let_in_late(launch, mute, Process::stop);
             client.resume();
             assert!(heard(&mut admitted));
             ack(&mut admitted);
@@ -106,6 +99,59 @@ fn a_connection_that_stood_while_the_client_was_stopped_took_nobody_knows_how_lo
             let unknown = summary["acknowledged"] == 1 && summary["connect_ns"].is_null();
             if unknown { Ok(()) } else { Err((summary, ended.err)) }
         });
+    });
+}
+
+/// A client whose attempt to connect the system does not answer before it tries again, a second later; and that attempt,
+/// once `meanwhile` is done.
+#[track_caller]
+fn one_that_is_let_in_late(launch: Launch, mute: Mute, meanwhile: impl Fn(&Process)) -> (Process, TcpStream) {
+    let there = in_tables(mute.address());
+    let attempts = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        table.lines().filter(|line| line.contains(&format!(" {there} 02 "))).count()
+    };
+    let others = attempts();
+    let client = launch.start();
+    wait_until("its attempt", || (attempts() > others).then_some(()));
+    meanwhile(&client);
+    let admitted = mute.admit();
+    (client, admitted)
+}
+
+#[test]
+fn a_connection_took_as_long_as_it_took_however_many_probes_joined_it() {
+    undisturbed(|| {
+        let mute = Mute::on((private_loopback(), 0).into());
+        let launch = client_to(mute.address(), "--ping -c 100 -i 0.02 -W 20 --framing lines --format json");
+        let (mut client, mut admitted) = one_that_is_let_in_late(launch, mute, |_| {});
+        let mut read = BufReader::new(admitted.try_clone().unwrap());
+        let mut line = String::new();
+        while read.read_line(&mut line).is_ok_and(|len| len > 0) {
+            let _ = admitted.write_all(b"ACK\n");
+        }
+        let ended = end_of(&mut client);
+        let summary = last_object(&ended.out);
+        assert_eq!((ended.code, &summary["acknowledged"]), (0, &100.into()), "{summary} {:?}", ended.err);
+        let connected = summary["connect_ns"]["p50"].as_f64().or(summary["connect_ns"].as_f64());
+        assert!(connected.is_some_and(|connected| connected > 5e8), "{summary}");
+    });
+}
+
+/// Among several addresses the connection is made before the first probe is due: all may be told in one event.
+#[test]
+fn what_a_full_server_says_with_its_connection_is_why_the_probe_is_lost() {
+    undisturbed(|| {
+        let Some((names, addresses)) = several("told-at-once", 2) else { return };
+        let launch = names.client(&format!("several {} --ping -c 1 -W 5", addresses[0].port()));
+        let mute = Mute::on(addresses[0]);
+        let (mut client, mut admitted) = one_that_is_let_in_late(launch, mute, Process::stop);
+        admitted.write_all(b"server is full").unwrap();
+        admitted.shutdown(Shutdown::Write).unwrap();
+        client.resume();
+        let ended = end_of(&mut client);
+        let lost = ended.out.iter().find(|line| line.contains("seq=1 lost"));
+        assert!(lost.is_some_and(|line| line.ends_with("lost (server is full)")), "{:?} {:?}", ended.out, ended.err);
     });
 }
 

@@ -90,6 +90,8 @@ impl Ping {
                 self.note_connected(since, now);
                 self.flows.offer(key);
                 self.start(now);
+                // The event that told of the connection may have been the only one to tell of what the server said at once.
+                self.stage.reactor.ask(Source::Link(key));
             }
             Ok(true) => {
                 self.flows.close(key);

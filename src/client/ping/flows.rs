@@ -238,7 +238,10 @@ impl Flows {
     /// A probe leaves by it, or will when its connection stands.
     pub(super) fn carry(&mut self, key: Key, seq: u64, now: Instant) {
         if let Some(socket) = self.sockets.get_mut(key) {
-            socket.since = now;
+            // A connection is begun once, however many probes join those that wait for it.
+            if socket.state != Duty::Connecting {
+                socket.since = now;
+            }
             if !socket.is_settled {
                 socket.order.push_back(seq);
             }
