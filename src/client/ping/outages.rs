@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Outages that are remembered one by one; all are counted.
+/// Outages that are remembered one by one, the longest ones; all are counted.
 const MOST: usize = 1024;
 
 /// One outage.
@@ -30,10 +30,9 @@ impl Outage {
 /// The outages of a run, told in the order of its probes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outages {
-    /// Those that are over, the first ones of many.
+    /// Those that are over; of many the longest, in their order.
     over: Vec<Outage>,
     count: u64,
-    longest: Option<Outage>,
     /// The losses since the last acknowledged probe: when the first was due, by either clock, and how many.
     open: Option<(Instant, Timestamp, u64)>,
 }
@@ -60,12 +59,12 @@ impl Outages {
         self.count
     }
 
-    /// The longest.
+    /// The longest, the first of equals.
     pub(super) fn longest(&self) -> Option<Outage> {
-        self.longest
+        self.over.iter().copied().reduce(|longest, one| if one.lasted() > longest.lasted() { one } else { longest })
     }
 
-    /// Each of them, the first thousand of many.
+    /// Each of them; of many the thousand longest.
     pub(super) fn each(&self) -> &[Outage] {
         &self.over
     }
@@ -76,12 +75,14 @@ impl Outages {
         };
         let outage = Outage { began, wall, ended: ended.max(began), probes };
         self.count += 1;
-        if self.over.len() < MOST {
-            self.over.push(outage);
+        if self.over.len() == MOST {
+            let shortest = self.over.iter().enumerate().min_by_key(|(_, one)| one.lasted());
+            let Some((index, _)) = shortest.filter(|(_, one)| one.lasted() < outage.lasted()) else {
+                return;
+            };
+            self.over.remove(index);
         }
-        if self.longest.is_none_or(|longest| longest.lasted() < outage.lasted()) {
-            self.longest = Some(outage);
-        }
+        self.over.push(outage);
     }
 }
 
@@ -125,6 +126,30 @@ mod tests {
             outages.tell(start, acknowledged, set);
         }
         assert_eq!(outages.longest().map(|one| one.wall), Some(Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn of_more_than_are_remembered_the_longest_are_in_their_order() {
+        let start = Instant::now();
+        let mut outages = Outages::default();
+        // Every other one lasts longer than the one before it, and one in the middle longer than all.
+        let many = MOST as u64 * 2;
+        let probes = |number: u64| if number == many / 4 { many * 9 } else { 2 + number % 2 * number };
+        let mut due = start;
+        for number in 0..many {
+            for _ in 0..probes(number) {
+                outages.tell(due, false, |_| Timestamp::UNIX_EPOCH);
+                due += MS;
+            }
+            outages.tell(due, true, |_| Timestamp::UNIX_EPOCH);
+            due += MS;
+        }
+        assert_eq!(outages.count(), many);
+        let wanted: Vec<u64> = (0..many).map(probes).filter(|&probes| probes > 2).collect();
+        assert_eq!(wanted.len(), MOST + 1, "one too many: the shortest of them is forgotten");
+        let told: Vec<u64> = outages.each().iter().map(|one| one.probes).collect();
+        assert_eq!(told, wanted[1..]);
+        assert_eq!(outages.longest().map(|one| one.probes), Some(many * 9));
     }
 
     #[test]
