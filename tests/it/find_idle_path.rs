@@ -11,8 +11,8 @@ use serde_json::Value;
 use socket2::SockRef;
 
 use crate::harness::{
-    Ended, Path, Process, Server, client_to, end_of, last_object, one_of_five, run, server, tcp_service, udp_service,
-    undisturbed, wait_until,
+    Ended, Namespace, Path, Process, Server, client_to, client_under_test, end_of, last_object, one_of_five, run,
+    server, server_under_test, tcp_service, udp_service, undisturbed, wait_until,
 };
 
 /// When the far ends of these tests have had enough, by their own clock.
@@ -223,6 +223,31 @@ fn a_path_that_dies_in_silence_has_none_either() {
                     run(client_to(path.address(), &format!("--find-idle 20 -W 0.2 --format {format} {option}")));
                 expect_broken(&ended, "silent");
             }
+        }
+    });
+}
+
+/// The server is frozen, and when a word waits for its answer the way to it goes, too.
+#[test]
+fn a_way_that_goes_while_an_answer_is_awaited_is_where_the_path_broke() {
+    undisturbed(|| {
+        let Some(namespace) = Namespace::new("") else { return };
+        let server = server_under_test();
+        let script = format!(
+            "{server} -u -q -p 6666 < /dev/null > /dev/null & server=$!
+             rests() {{ grep -q ':1A0A 00000000:0000 07 00000000:00000000 ' /proc/net/udp; }}
+             until rests; do sleep 0.02; done
+             timeout 20 \"$0\" \"$@\" & client=$!
+             sleep 1
+             kill -STOP $server
+             while rests; do sleep 0.02; done
+             ip route flush table local
+             wait $client"
+        );
+        for format in ["text", "json"] {
+            let words = format!("127.0.0.1 6666 --find-idle 19 -u -W 1 --format {format}");
+            let ended = run(namespace.run(&client_under_test(), &words, &script));
+            expect_broken(&ended, "Network is unreachable");
         }
     });
 }

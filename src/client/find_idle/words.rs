@@ -81,7 +81,8 @@ impl FindIdle {
         let failed = said.err().inspect(|_| flow.enter(Trial::Failed, Instant::now()));
         self.listen_if_broken(key);
         match failed {
-            Some(error) if !Shortage::is(&error) => {
+            // Where the one that talks has no way, there is none: whoever has it talk judges that.
+            Some(error) if !Shortage::is(&error) && !self.control.is(key) => {
                 self.trouble.get_or_insert(cause(&error));
                 None
             }
