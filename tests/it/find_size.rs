@@ -1,5 +1,7 @@
 //! `--find-size` on paths that take less than both ends believe, made of namespaces: client, router, server.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
 use ack_reactor::wire::{Probe, STAMPED};
 use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 
@@ -236,17 +238,30 @@ fn a_server_that_knows_no_flag_tells_of_the_way_there_alone() {
 }
 
 /// A far end that answers what is no longer than `limit`, `as_long` as it is, until it has answered so many.
-fn answering(limit: usize, most: u64, as_long: bool) -> std::net::SocketAddr {
-    let socket = std::net::UdpSocket::bind((private_loopback(), 0)).unwrap();
+fn answering(limit: usize, most: u64, as_long: bool) -> SocketAddr {
+    let mut answered = 0;
+    answering_while(private_loopback(), as_long, move |len| {
+        let answers = len <= limit && answered < most;
+        answered += u64::from(answers);
+        answers
+    })
+}
+
+/// The same, for as long as it is to answer what is so long.
+fn answering_while(
+    own: impl Into<IpAddr>,
+    as_long: bool,
+    mut answers: impl FnMut(usize) -> bool + Send + 'static,
+) -> SocketAddr {
+    let socket = std::net::UdpSocket::bind((own.into(), 0)).unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
-        let (mut buffer, mut count, mut answered, mut highest) = (vec![0; 65_536], 0, 0, 0);
+        let (mut buffer, mut count, mut highest) = (vec![0; 65_536], 0, 0);
         while let Ok((len, peer)) = socket.recv_from(&mut buffer) {
             let Some(probe) = Probe::parse(&buffer[..len]) else { continue };
             count += 1;
             highest = highest.max(probe.seq);
-            if len <= limit && answered < most {
-                answered += 1;
+            if answers(len) {
                 let mut answer = vec![0; if as_long && probe.asks_for_length() { len } else { STAMPED }];
                 answer[..STAMPED].copy_from_slice(&stamp(&buffer[..STAMPED], count, highest, 1));
                 let _ = socket.send_to(&answer, peer);
@@ -276,6 +291,24 @@ fn a_path_that_breaks_meanwhile_has_no_limit() {
         let ended = run(client_to(far, "--find-size 2000 -u -W 0.2"));
         let said = format!("reactor-client: the path to udp {far} broke: small ones are not answered any more");
         assert_eq!((ended.code, ended.out.len(), ended.err), (1, 0, vec![said]));
+    });
+}
+
+/// Nothing vanished before: the interface itself says what it does not take.
+#[test]
+fn a_path_that_breaks_while_fragments_are_tried_has_no_limit() {
+    undisturbed(|| {
+        if !has_v6() {
+            return;
+        }
+        let mut is_there = true;
+        let far = answering_while(Ipv6Addr::LOCALHOST, true, move |len| {
+            is_there &= len <= 65_488;
+            is_there
+        });
+        let ended = run(client_to(far, "--find-size -u -W 0.2"));
+        let said = format!("reactor-client: the path to udp {far} broke: small ones are not answered any more");
+        assert_eq!((ended.code, ended.out, ended.err), (1, vec![], vec![said]));
     });
 }
 

@@ -322,8 +322,8 @@ impl Datagrams {
 
     /// No try was answered.
     fn meet_silence(&mut self, question: Question) {
+        self.vanished |= question.purpose != Purpose::Closing && self.search.passed().is_some();
         if question.purpose == Purpose::Size {
-            self.vanished |= self.search.passed().is_some();
             let told = self.told.first().map(|told| {
                 let size = question.size;
                 let by = told.by.map_or_else(|| "a router".to_owned(), |by| by.to_string());
