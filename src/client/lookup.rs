@@ -100,6 +100,8 @@ mod unix {
                 None => {}
             }
             command.arg("--").arg(&target.host).arg(target.port.to_string());
+            // What the user tells this program by the keyboard is nothing to the child.
+            command.process_group(0);
             let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
             let pipe = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
             let mut lookup = Lookup { child, pipe: Receiver::from(pipe), text: Vec::new(), ends };

@@ -278,6 +278,27 @@ fn a_short_time_does_not_end_before_a_child_could_ask() {
     });
 }
 
+/// Ctrl-\\ at a terminal reaches all of its group: the figures so far are asked for, and the child's work is no figure.
+#[test]
+fn the_figures_so_far_cost_no_look_up() {
+    undisturbed(|| {
+        let Some((_hosts, _resolver, namespace)) = with_a_silent_resolver("quit", "127.0.0.1 localhost\n") else {
+            return;
+        };
+        let script = "setsid \"$0\" \"$@\" & client=$!
+            until grep -q . /proc/$client/task/$client/children; do sleep 0.02; done
+            read child _ < /proc/$client/task/$client/children || true
+            until [ \"$(cat /proc/$client/comm)\" = reactor-client ]; do sleep 0.02; done
+            kill -QUIT -$client
+            sleep 0.3
+            grep ^State: /proc/$child/status
+            kill -INT $client
+            wait $client";
+        let ended = run(namespace.run(&client_under_test(), "nobody.example 7 -z -w 30", script));
+        assert_eq!((ended.code, &ended.out[..]), (1, &["State:\tS (sleeping)".to_owned()][..]), "{:?}", ended.err);
+    });
+}
+
 /// A resolver has 30 s in which to say nothing.
 #[test]
 fn no_resolver_holds_up_the_end_of_the_time_nor_an_interrupt() {
