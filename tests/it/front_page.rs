@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use crate::harness::{Launch, Path as BadPath, run};
+use crate::harness::{Launch, Path as BadPath, have, output, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -132,6 +133,16 @@ fn the_defects_that_the_guide_sets_as_exercises_are_on_file() {
     for name in names {
         assert!(defects.contains(&format!("    \"{name}\": (")), "{name}");
     }
+}
+
+/// One whose place has changed would be noticed by nobody before all of them are planted, which takes an hour.
+#[test]
+fn every_defect_on_file_still_has_its_place() {
+    if !have("python3") {
+        return;
+    }
+    let listed = output(Command::new(Path::new(ROOT).join("tests/defects/prove")).arg("--list")).unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
 }
 
 #[test]
