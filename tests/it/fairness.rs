@@ -63,7 +63,8 @@ fn an_idle_client_is_cut_in_time_beside_a_flood() {
         let mut idle = server.quiet_client();
         idle.expect_last("idle timeout\n");
         let silent = since.elapsed();
-        assert!(silent >= Duration::from_millis(400) && silent < PATIENCE * 2, "cut after {silent:?}");
+        // Its time counts from the beginning of the slice that let it in: it may have come in the middle of that.
+        assert!(silent >= Duration::from_millis(350) && silent < PATIENCE * 2, "cut after {silent:?}");
     });
 }
 
