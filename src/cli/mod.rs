@@ -163,13 +163,13 @@ pub fn run<A: Parser>(
     let _ = block_signals();
     start_log(name.clone(), diagnostics.clone(), has_word(std::env::args_os(), "--trace"));
     let args = match parse::<A>() {
-        Ok(Asked::Run(args)) => args,
+        Ok(Wanted::Run(args)) => args,
         // Whoever closed it wants to know no more.
-        Ok(Asked::Text(Err(error))) if !is_reset(&error) => {
+        Ok(Wanted::Text(Err(error))) if !is_reset(&error) => {
             complain(&mut diagnostics, &name, &format!("cannot write to stdout: {}", cause(&error)));
             return ExitCode::from(exit::UNTRIED);
         }
-        Ok(Asked::Text(_)) => return ExitCode::from(exit::DONE),
+        Ok(Wanted::Text(_)) => return ExitCode::from(exit::DONE),
         Err(error) => {
             let sentence = usage(&name, &error);
             tell_failure(&sentence);
@@ -189,27 +189,27 @@ pub fn run<A: Parser>(
 }
 
 /// What a command line asks for.
-enum Asked<A> {
+enum Wanted<A> {
     Run(A),
     /// A text, and whether it could be printed.
     Text(io::Result<()>),
 }
 
-fn parse<A: Parser>() -> Result<Asked<A>, clap::Error> {
+fn parse<A: Parser>() -> Result<Wanted<A>, clap::Error> {
     match ask() {
         // --help and --version.
-        Err(error) if !error.use_stderr() => Ok(Asked::Text(error.print().and_then(|()| io::stdout().flush()))),
+        Err(error) if !error.use_stderr() => Ok(Wanted::Text(error.print().and_then(|()| io::stdout().flush()))),
         asked => asked,
     }
 }
 
-fn ask<A: Parser>() -> Result<Asked<A>, clap::Error> {
+fn ask<A: Parser>() -> Result<Wanted<A>, clap::Error> {
     #[cfg(feature = "generate")]
     if let Some(text) = generate::asked(&A::command())? {
         let text = text.and_then(|text| io::stdout().write_all(&text));
-        return Ok(Asked::Text(text.and_then(|()| io::stdout().flush())));
+        return Ok(Wanted::Text(text.and_then(|()| io::stdout().flush())));
     }
-    A::try_parse().map(Asked::Run)
+    A::try_parse().map(Wanted::Run)
 }
 
 /// What kept the client from running, as an event where those are asked for.

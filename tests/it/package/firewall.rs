@@ -27,7 +27,7 @@ fn askers_are_rationed_over_both_families_and_strangers_are_dropped() {
          nft -f - <<'RULES'
 {rules}RULES
          for host in 127.0.0.1 ::1; do
-             \"$0\" --ping -u -i 0.005 -c 200 -W 0.3 -q --max-loss 100 --format json $host
+             \"$0\" --ping -u -i 0.005 -c 200 -W 0.3 -q --format json $host || true
          done
          # A second for new connections; a connection that stands may ask as often as it likes.
          sleep 1.5
