@@ -288,7 +288,7 @@ fn the_figures_so_far_cost_no_look_up() {
         let script = "setsid \"$0\" \"$@\" & client=$!
             until grep -q . /proc/$client/task/$client/children; do sleep 0.02; done
             read child _ < /proc/$client/task/$client/children || true
-            until [ \"$(cat /proc/$client/comm)\" = reactor-client ]; do sleep 0.02; done
+            until grep -q -e --resolve /proc/$child/cmdline; do sleep 0.02; done
             kill -QUIT -$client
             sleep 0.3
             grep ^State: /proc/$child/status
