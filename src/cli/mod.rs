@@ -164,12 +164,16 @@ pub fn run<A: Parser>(
     start_log(name.clone(), diagnostics.clone(), has_word(std::env::args_os(), "--trace"));
     let args = match parse::<A>() {
         Ok(Wanted::Run(args)) => args,
-        // Whoever closed it wants to know no more.
-        Ok(Wanted::Text(Err(error))) if !is_reset(&error) => {
-            complain(&mut diagnostics, &name, &format!("cannot write to stdout: {}", cause(&error)));
-            return ExitCode::from(exit::UNTRIED);
+        Ok(Wanted::Text(printed)) => {
+            return match printed.and_then(|()| io::stdout().flush()) {
+                // Whoever closed it wants to know no more.
+                Err(error) if !is_reset(&error) => {
+                    complain(&mut diagnostics, &name, &format!("cannot write to stdout: {}", cause(&error)));
+                    ExitCode::from(exit::UNTRIED)
+                }
+                _ => ExitCode::from(exit::DONE),
+            };
         }
-        Ok(Wanted::Text(_)) => return ExitCode::from(exit::DONE),
         Err(error) => {
             let sentence = usage(&name, &error);
             tell_failure(&sentence);
@@ -198,7 +202,7 @@ enum Wanted<A> {
 fn parse<A: Parser>() -> Result<Wanted<A>, clap::Error> {
     match ask() {
         // --help and --version.
-        Err(error) if !error.use_stderr() => Ok(Wanted::Text(error.print().and_then(|()| io::stdout().flush()))),
+        Err(error) if !error.use_stderr() => Ok(Wanted::Text(error.print())),
         asked => asked,
     }
 }
@@ -206,8 +210,7 @@ fn parse<A: Parser>() -> Result<Wanted<A>, clap::Error> {
 fn ask<A: Parser>() -> Result<Wanted<A>, clap::Error> {
     #[cfg(feature = "generate")]
     if let Some(text) = generate::asked(&A::command())? {
-        let text = text.and_then(|text| io::stdout().write_all(&text));
-        return Ok(Wanted::Text(text.and_then(|()| io::stdout().flush())));
+        return Ok(Wanted::Text(text.and_then(|text| io::stdout().write_all(&text))));
     }
     A::try_parse().map(Wanted::Run)
 }
