@@ -322,7 +322,7 @@ impl Datagrams {
 
     /// No try was answered.
     fn meet_silence(&mut self, question: Question) {
-        self.vanished |= question.purpose != Purpose::Closing && self.search.passed().is_some();
+        self.vanished |= self.search.passed().is_some();
         if question.purpose == Purpose::Size {
             let told = self.told.first().map(|told| {
                 let size = question.size;
