@@ -57,14 +57,20 @@ fn the_operator_is_answered_beside_a_flood() {
 #[test]
 fn an_idle_client_is_cut_in_time_beside_a_flood() {
     undisturbed(|| {
-        let server = operated("--idle-timeout 0.4");
+        let words = "--framing lines --transcript connections --format json --idle-timeout 0.4";
+        let server = ServerBuilder::new(words).operated().start();
         let _flood = Flood::start(&server, 1);
         let since = Instant::now();
         let mut idle = server.quiet_client();
         idle.expect_last("idle timeout\n");
         let silent = since.elapsed();
-        // Its time counts from the beginning of the slice that let it in: it may have come in the middle of that.
+        // Its time counts from the beginning of the slice that let it in: it may have come in the middle of that. By that
+        // count it is never cut too soon.
         assert!(silent >= Duration::from_millis(350) && silent < PATIENCE * 2, "cut after {silent:?}");
+        let name = idle.name();
+        let parted = server.stdout.find("its end", |line| line.contains(&name) && line.contains("\"disconnected\""));
+        let parted: serde_json::Value = serde_json::from_str(&parted).unwrap();
+        assert!(parted["seconds"].as_f64().is_some_and(|seconds| seconds >= 0.4), "{parted}");
     });
 }
 
