@@ -241,10 +241,11 @@ fn a_search_for_the_idle_timeout_is_interrupted_at_once() {
     }
 }
 
-/// Has each read take half a millisecond, so that no flood is ever read to its end.
+/// Has each read take long for what it can bring, so that no flood is ever read to its end.
 fn slowed(launch: Launch) -> Launch {
-    launch
-        .through_shell("exec strace -D -o /dev/null -e trace=recvfrom -e inject=recvfrom:delay_exit=500 \"$0\" \"$@\"")
+    let (one, many) = ("inject=recvfrom:delay_exit=500", "inject=recvmmsg,recvmsg:delay_exit=4000");
+    let script = format!("exec strace -D -o /dev/null -e trace=/^recv -e {one} -e {many} \"$0\" \"$@\"");
+    launch.through_shell(&script)
 }
 
 #[test]
@@ -253,7 +254,7 @@ fn a_flood_that_is_faster_than_the_reading_hides_neither_deadline_nor_interrupt_
         return;
     }
     for scene in scenes().into_iter().filter(|scene| scene.acknowledges && !scene.options.is_empty()) {
-        for mode in ["-z", "--ping -w 0.4 -i 0.1", "--find-idle 0.5 -W 0.5"] {
+        for mode in ["-z", "--ping -w 0.4 -i 0.1", "--find-idle 0.5 -W 0.5", "--find-size 100 -W 0.2"] {
             // Reading all that a slice may hold, of each flow, would take ten seconds and more.
             sooner_than(Duration::from_secs(6), || {
                 let (ended, took) = timed(|| run(slowed(scene.client(mode))));

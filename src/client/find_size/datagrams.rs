@@ -130,10 +130,7 @@ impl Datagrams {
                 }
                 self.stage.reactor.put_back(slice);
             }
-            // What waits is heard before anything counts as silence.
-            if !self.stage.reactor.has_ready() {
-                self.advance();
-            }
+            self.advance();
             if self.live.is_due(Instant::now()) {
                 let progress = self.progress();
                 self.stage.show_live(&progress);
@@ -230,6 +227,9 @@ impl Datagrams {
             }
             if question.tries < TRIES {
                 self.try_once(question, now);
+            } else if self.stage.reactor.has_ready() && now - question.next < self.settings.timeout {
+                // What waits is heard before anything counts as silence, unless there is no end to it.
+                return;
             } else {
                 self.meet_silence(question);
             }
