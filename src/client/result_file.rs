@@ -28,7 +28,7 @@ enum Place {
     /// A pipe or a device, as it was named.
     Direct,
     /// Our stdout or stderr.
-    Own(File),
+    Own { stream: File, is_stdout: bool },
 }
 
 impl ResultFile {
@@ -40,7 +40,7 @@ impl ResultFile {
         let path = Path::new(name);
         let place = match fs::metadata(path) {
             Ok(found) => match platform::own_stream(&found) {
-                Some(own) => Place::Own(own),
+                Some((stream, is_stdout)) => Place::Own { stream, is_stdout },
                 None if found.is_file() || found.is_dir() => Place::Beside(fs::canonicalize(path)?),
                 None => {
                     platform::expect_writable(path)?;
@@ -66,6 +66,11 @@ impl ResultFile {
         !matches!(self.place, Place::Beside(_))
     }
 
+    /// Whether it is our own stdout.
+    pub fn is_stdout(&self) -> bool {
+        matches!(self.place, Place::Own { is_stdout: true, .. })
+    }
+
     /// Whether both would be written to one ordinary file.
     pub fn is_same(&self, other: &ResultFile) -> bool {
         matches!((&self.place, &other.place), (Place::Beside(one), Place::Beside(other)) if one == other)
@@ -76,27 +81,26 @@ impl ResultFile {
 /// now and then whether to give up.
 ///
 /// # Errors
-/// What could not be written, by its name, and why.
+/// What could not be written, and why.
 pub fn write_all<'f>(
     files: &[(&'f ResultFile, Vec<u8>)],
     mut is_over: impl FnMut() -> bool,
-) -> Result<(), (&'f str, io::Error)> {
+) -> Result<(), (&'f ResultFile, io::Error)> {
     let mut staged = Vec::new();
-    for (file, content) in files {
-        let name = file.name();
+    for &(file, ref content) in files {
         let outcome = match &file.place {
             Place::Beside(target) => Staged::new(target).and_then(|new| {
                 new.fill(content)?;
-                staged.push((name, new));
+                staged.push((file, new));
                 Ok(())
             }),
-            Place::Direct => platform::open(Path::new(name), &mut is_over)
+            Place::Direct => platform::open(Path::new(file.name()), &mut is_over)
                 .and_then(|out| platform::pour(&out, content, &mut is_over)),
-            Place::Own(out) => platform::pour(out, content, &mut is_over),
+            Place::Own { stream, .. } => platform::pour(stream, content, &mut is_over),
         };
-        outcome.map_err(|error| (name, error))?;
+        outcome.map_err(|error| (file, error))?;
     }
-    staged.into_iter().try_for_each(|(name, new)| new.replace().map_err(|error| (name, error)))
+    staged.into_iter().try_for_each(|(file, new)| new.replace().map_err(|error| (file, error)))
 }
 
 /// The path that a name stands for where nothing is yet, behind links that lead nowhere so far.
@@ -182,11 +186,15 @@ mod platform {
     /// What a pipe with any room takes in one write, even one that would block.
     const PIECE: usize = 512;
 
-    /// Our stdout or stderr, where `found` is what it is.
-    pub(super) fn own_stream(found: &Metadata) -> Option<File> {
-        let streams = [io::stdout().as_fd().try_clone_to_owned(), io::stderr().as_fd().try_clone_to_owned()];
-        let mut files = streams.into_iter().flatten().map(File::from);
-        files.find(|file| file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino())))
+    /// Our stdout or stderr, where `found` is what it is, and whether it is stdout.
+    pub(super) fn own_stream(found: &Metadata) -> Option<(File, bool)> {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let streams = [(stdout.as_fd(), true), (stderr.as_fd(), false)];
+        streams.into_iter().find_map(|(stream, is_stdout)| {
+            let file = File::from(stream.try_clone_to_owned().ok()?);
+            let own = file.metadata().ok()?;
+            ((own.dev(), own.ino()) == (found.dev(), found.ino())).then_some((file, is_stdout))
+        })
     }
 
     /// Whether a pipe or a device may be written. Opened it is later: a pipe would wait for its reader.
@@ -249,7 +257,7 @@ mod platform {
     use std::io::{self, Write};
     use std::path::Path;
 
-    pub(super) fn own_stream(_: &Metadata) -> Option<File> {
+    pub(super) fn own_stream(_: &Metadata) -> Option<(File, bool)> {
         None
     }
 

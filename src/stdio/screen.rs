@@ -374,8 +374,8 @@ impl Screen {
         }
     }
 
-    /// It is broken for good: what waits is lost. A gap line is no loss.
-    fn fail(&mut self, error: io::Error) {
+    /// It is broken for good, as whoever writes past the queue may find, too: what waits is lost. A gap line is no loss.
+    pub fn fail(&mut self, error: io::Error) {
         let lines = count_newlines(&self.queue[self.head..]) - self.gaps.len() as u64;
         self.drop_lines(lines);
         self.queue.truncate(self.head);

@@ -30,7 +30,7 @@ const MODES: [&str; 11] = [
 ];
 
 /// A server for a mode: most speak the default framing.
-fn served(mode: &str) -> Server {
+pub(crate) fn served(mode: &str) -> Server {
     server(if mode.contains("lines") { "-q --framing lines" } else { "-q" })
 }
 
@@ -188,6 +188,25 @@ fn a_file_size_limit_ends_every_mode_with_exit_2_and_a_sentence() {
             let limited = client_to(server.tcp(), mode).through_shell("ulimit -f 0; exec \"$0\" \"$@\"");
             expect_failure(mode, limited.stdout(stdout), TOO_LARGE);
             assert_eq!(fs::read(&file.0).unwrap(), b"");
+        }
+    });
+}
+
+/// The distributions go the same way as the summary before them.
+#[test]
+fn figures_that_find_no_room_behind_their_summary_are_exit_2_too_and_touch_no_file() {
+    undisturbed(|| {
+        let (server, plot) = (server("-q"), Scratch::file("old.svg", "old"));
+        for protocol in ["-t", "-u"] {
+            let file = Scratch::file("room", "");
+            let stdout = Output::Given(File::options().append(true).open(&file.0).unwrap().into());
+            let words = format!("--ping -q {protocol} -c 2 -i 0.01 --plot {} --hgrm /dev/stdout", plot.0.display());
+            // 512 or 1024 bytes: more than the summary has.
+            let limited = client_to(server.tcp(), &words).through_shell("ulimit -f 1; exec \"$0\" \"$@\"");
+            expect_failure(&words, limited.stdout(stdout), TOO_LARGE);
+            let text = fs::read_to_string(&file.0).unwrap();
+            assert!(text.contains("2 sent") && text.contains("Percentile"), "{words}: {text}");
+            assert_eq!(fs::read_to_string(&plot.0).unwrap(), "old", "{words}");
         }
     });
 }

@@ -98,6 +98,8 @@ impl Ping {
             // Who reads it may read the summary first.
             self.stage.finish_patiently();
         }
+        // What fails there ends the run with 2, and then no file is touched.
+        sets.sort_by_key(|(files, _)| !files.iter().any(ResultFile::is_stdout));
         let mut saved = true;
         for (files, texts) in sets {
             let texts: Vec<(&ResultFile, Vec<u8>)> = files.iter().zip(texts).collect();
@@ -107,9 +109,14 @@ impl Ping {
                 let now = Instant::now();
                 self.stage.is_interrupted() && now >= *until.get_or_insert(now + LAST_LINES)
             });
-            if let Err((name, error)) = outcome {
+            if let Err((file, error)) = outcome {
                 saved = false;
-                let name = escape(name.as_bytes()).to_string();
+                if file.is_stdout() && error.kind() != io::ErrorKind::Other {
+                    // It is said of stdout at the end, whatever was to be written there.
+                    self.stage.journal.screen().fail(error);
+                    break;
+                }
+                let name = escape(file.name().as_bytes()).to_string();
                 self.stage.fail(format_args!("cannot write the file '{name}': {}", cause(&error)));
             }
         }
