@@ -26,6 +26,8 @@ pub struct Route {
     rest: VecDeque<SocketAddr>,
     /// The addresses that were settled on and left, in that order.
     left: Vec<SocketAddr>,
+    /// Whether an address was not tried for a shortage of our own.
+    was_short: bool,
 }
 
 impl Route {
@@ -33,7 +35,7 @@ impl Route {
     pub fn new(protocol: Protocol, framing: Framing, origin: Origin, addresses: Vec<SocketAddr>) -> Route {
         let mut rest = VecDeque::from(addresses);
         let peer = rest.pop_front().unwrap_or(([0, 0, 0, 0], 0).into());
-        Route { protocol, framing, origin, peer, rest, left: Vec::new() }
+        Route { protocol, framing, origin, peer, rest, left: Vec::new(), was_short: false }
     }
 
     /// The address being tried or used.
@@ -77,6 +79,17 @@ impl Route {
             stage.pass_over(self.protocol, passed, &why);
         }
         goes_on
+    }
+
+    /// Says that this address cannot be tried for a [shortage](crate::process::limits::Shortage) of our own.
+    pub fn lack(&mut self, shortage: &io::Error, stage: &mut Stage) {
+        self.was_short = true;
+        stage.cannot_try(self.protocol, self.peer, shortage);
+    }
+
+    /// Whether an address was not tried: then not all of the name was, and where no other is open either, nothing is known.
+    pub fn was_short(&self) -> bool {
+        self.was_short
     }
 
     /// This address is the one.

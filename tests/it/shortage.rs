@@ -1,9 +1,12 @@
 //! What this machine lacks says nothing of the path: it is named, and the exit code is 2.
 
-use crate::harness::{Ended, Launch, Namespace, client_to, have, run, server, server_under_test, undisturbed};
+use crate::full_disk::served;
+use crate::harness::{
+    Ended, Launch, Namespace, Scratch, client_to, client_under_test, have, run, server, server_under_test, undisturbed,
+};
 
 /// Each mode in a way that ends soon.
-const MODES: [&str; 9] = [
+const MODES: [&str; 10] = [
     "-m hello",
     "-u -m hello",
     "-z",
@@ -13,6 +16,7 @@ const MODES: [&str; 9] = [
     "--find-idle 0.1",
     "--find-idle 0.1 -u",
     "--find-size 100 -u",
+    "--find-size 100 --framing lines",
 ];
 
 #[track_caller]
@@ -26,8 +30,8 @@ fn expect_shortage(mode: &str, ended: &Ended, what: &str) {
 #[test]
 fn a_low_descriptor_limit_is_named_in_every_mode_wherever_it_strikes() {
     undisturbed(|| {
-        let server = server("-q");
         for mode in MODES {
+            let server = served(mode);
             let mut enough = 0;
             for limit in 4..12 {
                 let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
@@ -123,6 +127,42 @@ fn a_local_firewall_is_named() {
         let Some(namespace) = Namespace::new(rule) else { return };
         for mode in MODES.into_iter().filter(|mode| mode.contains('u')) {
             expect_shortage(mode, &run(namespace.client(&format!("127.0.0.1 6666 {mode}"))), "not permitted");
+        }
+    });
+}
+
+/// Datagrams to the first of two addresses may not leave.
+#[test]
+fn an_address_that_cannot_be_tried_is_named_and_passed_over_for_the_next_in_every_mode() {
+    undisturbed(|| {
+        if !have("nft") {
+            return;
+        }
+        let hosts = Scratch::file("hosts-forbidden", "127.0.0.11 several\n127.0.0.12 several\n");
+        let Some(namespace) = Namespace::new(&format!(
+            "mount --bind {} /etc/hosts
+             nft 'table inet t {{ chain c {{ type filter hook output priority 0; ip daddr 127.0.0.11 udp dport 6666 drop; }}; }}'",
+            hosts.0.display()
+        )) else {
+            return;
+        };
+        let beside_a_server = format!(
+            "{} -q --host 127.0.0.12 < /dev/null > /dev/null &
+             until grep -q :1A0A /proc/net/udp; do sleep 0.02; done
+             exec \"$0\" \"$@\"",
+            server_under_test()
+        );
+        let named = "reactor-client: cannot try udp 127.0.0.11:6666: not permitted here (a local firewall or route?)";
+        for mode in ["-m hello", "-z", "--ping -c 1", "--find-idle 0.1", "--find-size 100", "--find-size 60"] {
+            let words = format!("several 6666 -u {mode}");
+            let ended = run(namespace.run(&client_under_test(), &words, &beside_a_server));
+            assert_eq!(ended.code, 0, "{mode}: {:?} {:?}", ended.out, ended.err);
+            assert_eq!(ended.err[0], named, "{mode}");
+            // Where the other one is refused, not all of the name was tried.
+            let ended = run(namespace.client(&words));
+            let expected = if mode.contains("--ping") { 1 } else { 2 };
+            assert_eq!(ended.code, expected, "{mode}: {:?} {:?}", ended.out, ended.err);
+            assert_eq!(ended.err.iter().filter(|line| *line == named).count(), 1, "{mode}: {:?}", ended.err);
         }
     });
 }

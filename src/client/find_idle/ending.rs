@@ -106,7 +106,8 @@ impl FindIdle {
         if let Some(found) = &found {
             self.stage.journal.tell(found);
         }
-        let code = self.exit_code(found, failed == untried && failed > 0);
+        let is_untried = failed > 0 && (failed == untried || failed == flows && self.route.was_short());
+        let code = self.exit_code(found, is_untried);
         self.stage.conclude(code)
     }
 

@@ -163,15 +163,12 @@ impl FindIdle {
 
     /// Where no flow stood at all, tries the next address of the name.
     fn go_on_elsewhere(&mut self) {
-        while self.each_flow().all(|flow| flow.state == Trial::Failed) {
-            let peer = self.route.peer();
-            if !self.route.go_on() {
-                return;
+        while self.route.has_others() && self.each_flow().all(|flow| flow.state == Trial::Failed) {
+            let untried = self.shortages.len() == self.each_flow().count();
+            if let Some(shortage) = self.shortages.first().filter(|_| untried) {
+                self.route.lack(shortage, &mut self.stage);
             }
-            let next = self.route.peer();
-            let shortage = self.shortages.first().map(cause);
-            log::info!("{peer} is not open ({:?} {shortage:?}), trying {next}", self.trouble);
-            self.trouble = None;
+            self.route.pass_over(&mut self.trouble, &mut self.stage);
             self.shortages.clear();
             self.control = Control::default();
             let keys: Vec<Key> = self.flows.iter().map(|(key, _)| key).collect();

@@ -179,12 +179,22 @@ impl Datagrams {
         (self.told, self.refused_here) = (Vec::new(), None);
         match self.open() {
             Ok(()) => {}
-            Err(error) if Shortage::is(&error) => self.shortage = Some(error),
+            Err(error) if Shortage::is(&error) => self.lack(error),
             Err(error) => {
                 self.trouble = Some(cause(&error));
                 self.search.fail(self.search.least());
             }
         }
+    }
+
+    /// Our own want ends the search, unless this address is not yet the one and another is left.
+    fn lack(&mut self, shortage: io::Error) {
+        if self.search.passed().is_some() || !self.route.has_others() {
+            return self.shortage = Some(shortage);
+        }
+        self.route.lack(&shortage, &mut self.stage);
+        self.trouble = None;
+        self.search.fail(self.search.least());
     }
 
     /// Opens a socket in place of the one before, whose late answers are nobody's then.
@@ -286,7 +296,7 @@ impl Datagrams {
             Ok(false) if now < began + self.settings.timeout => {
                 self.question = Some(Question { next: now + NO_ROOM, ..question });
             }
-            Ok(false) => self.shortage = Some(Shortage::of("no room to send")),
+            Ok(false) => self.fail_to_send(Shortage::of("no room to send"), purpose),
             // Some interfaces say so of what their other end does not take.
             Err(error) if Shortage::is_of_room(&error) && self.search.passed().is_some() => {
                 match now < began + self.settings.timeout {
@@ -311,7 +321,7 @@ impl Datagrams {
     fn fail_to_send(&mut self, error: io::Error, purpose: Purpose) {
         self.question = None;
         match self.search.passed() {
-            _ if Shortage::is(&error) => self.shortage = Some(error),
+            _ if Shortage::is(&error) => self.lack(error),
             None if purpose == Purpose::Size => {
                 self.trouble = Some(cause(&error));
                 self.search.fail(self.search.least());

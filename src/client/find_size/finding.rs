@@ -39,7 +39,7 @@ impl Datagrams {
         let Some(size) = self.found() else {
             let why = self.trouble.take().unwrap_or_else(|| "silent".to_owned());
             self.stage.fail(format_args!("the path to udp {shown} is not open: {why}"));
-            return exit::FAILED;
+            return if self.route.was_short() { exit::UNTRIED } else { exit::FAILED };
         };
         self.stage.journal.tell(&Event::Size { peer, size: &size });
         exit::DONE

@@ -60,6 +60,7 @@ pub(super) struct Stream {
     is_mute: bool,
     /// Whether the short message was acknowledged.
     is_open: bool,
+    /// What we lack for the last address.
     shortage: Option<io::Error>,
     live: Live,
     buffer: Box<[u8]>,
@@ -184,18 +185,15 @@ impl Stream {
             self.enter(Step::Connecting);
             match opened {
                 Ok(key) => return self.key = Some(key),
-                Err(error) => self.note(&error),
+                Err(error) if Shortage::is(&error) && self.route.has_others() => {
+                    self.route.lack(&error, &mut self.stage);
+                }
+                Err(error) if Shortage::is(&error) => self.shortage = Some(error),
+                Err(error) => self.trouble = Some(why(&error)),
             }
             if !self.route.pass_over(&mut self.trouble, &mut self.stage) {
                 return self.enter(Step::Failed);
             }
-        }
-    }
-
-    fn note(&mut self, error: &io::Error) {
-        match Shortage::of_error(error) {
-            Some(shortage) => self.shortage = Some(shortage.into()),
-            None => self.trouble = Some(why(error)),
         }
     }
 
@@ -309,7 +307,7 @@ impl Stream {
             }
             _ => return exit::FAILED,
         }
-        if let (Some(shortage), None) = (&self.shortage, &self.trouble) {
+        if let Some(shortage) = &self.shortage {
             self.stage.cannot_try(Protocol::Tcp, peer, shortage);
             return exit::UNTRIED;
         }
@@ -325,6 +323,6 @@ impl Stream {
         } else if self.is_mute {
             self.stage.complain(framing::question(self.settings.framing));
         }
-        exit::FAILED
+        if self.route.was_short() { exit::UNTRIED } else { exit::FAILED }
     }
 }
