@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::escape::cause;
 use crate::process::limits::Shortage;
+use crate::process::signals::Signal;
 use crate::process::{Ends, Process};
 use crate::reactor::{self, Key, Reactor, Slice};
 use crate::trace::{self, Counted, NextDeadline, trace};
@@ -36,18 +37,18 @@ impl Stage {
     ) -> io::Result<T> {
         let remembered = Instant::now() + REMEMBERED;
         let until = until.map_or(remembered, |until| until.min(remembered));
-        let mut said = false;
+        let mut is_asked = true;
         loop {
             let error = match begin(&self.reactor) {
                 Err(error) if Shortage::passes(&error) && Instant::now() < until => error,
                 outcome => return outcome,
             };
-            if !std::mem::replace(&mut said, true) {
+            if std::mem::take(&mut is_asked) {
                 self.complain(format_args!("{}: waiting", cause(&error)));
                 self.flush();
             }
             thread::sleep(AGAIN);
-            self.signals();
+            is_asked = self.signals().contains(&Signal::Report);
             if self.is_interrupted() {
                 return Err(error);
             }

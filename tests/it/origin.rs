@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use nix::sys::signal::Signal::SIGINT;
+use nix::sys::signal::Signal::{SIGINT, SIGQUIT};
 use serde_json::Value;
 
 use crate::harness::{
@@ -109,6 +109,10 @@ fn over_tcp_a_port_is_waited_for_until_it_is_free_again_and_that_is_said() {
         // Who waits can be interrupted.
         let mut second = client_to(server.tcp(), &format!("-z -I {own}")).start();
         second.stderr.find("that it waits", |line| line.ends_with(": waiting"));
+        // And asked how it stands.
+        let mark = second.stderr.count();
+        second.signal(SIGQUIT);
+        second.stderr.find_after(mark, "how it stands", |line| line.ends_with(": waiting"));
         second.signal(SIGINT);
         assert_eq!(second.wait_exit(), 2);
         drop(first);

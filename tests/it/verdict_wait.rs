@@ -299,6 +299,23 @@ fn the_figures_so_far_cost_no_look_up() {
     });
 }
 
+/// What is waited for here is our own want, which no verdict names.
+#[test]
+fn what_cannot_be_tried_so_far_is_named_among_the_figures() {
+    undisturbed(|| {
+        for protocol in ["-z", "-zu"] {
+            let mut client = Launch::client(&["fe80::1", protocol, "-w", "30"]).start();
+            wait_until("the handler", || client.proc().catches(SIGQUIT as i32).then_some(()));
+            client.signal(SIGQUIT);
+            client.stderr.find("what it lacks", |line| {
+                line.starts_with("reactor-client: cannot try ") && line.contains("needs its zone")
+            });
+            client.signal(SIGINT);
+            assert_eq!(client.wait_exit(), 2);
+        }
+    });
+}
+
 /// A resolver has 30 s in which to say nothing.
 #[test]
 fn no_resolver_holds_up_the_end_of_the_time_nor_an_interrupt() {

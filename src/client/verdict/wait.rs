@@ -10,7 +10,7 @@ use crate::client::lookup::{Lookup, Progress};
 use crate::client::stage::{Source, Stage};
 use crate::client::target::{Family, Target};
 use crate::error::{Error, exit};
-use crate::escape::escape;
+use crate::escape::{cause, escape};
 use crate::process::limits::Shortage;
 use crate::process::signals::Signal;
 use crate::reactor::Source as _;
@@ -179,7 +179,10 @@ impl Verdict {
             return;
         }
         let words = self.cases.iter().filter_map(|case| {
-            let word = case.last()?.word;
+            let word = match (&case.shortage, case.last()) {
+                (Some(shortage), _) => cause(shortage),
+                (None, last) => last?.word.to_string(),
+            };
             Some(format!("{} {} {word}", case.protocol, Address::new(case.address)))
         });
         let found = unresolved.map_or_else(|| words.collect::<Vec<_>>().join(", "), ToString::to_string);
@@ -195,12 +198,14 @@ impl Verdict {
         }
         for case in &self.cases {
             let address = Address::new(case.address);
-            match case.last() {
-                Some(finding) => {
+            match (&case.shortage, case.last()) {
+                (Some(why), _) => {
+                    self.stage.complain(format_args!("cannot try {} {address}: {}", case.protocol, cause(why)));
+                }
+                (None, Some(finding)) => {
                     self.stage.report(&finding.event(case.protocol, self.settings.framing, &address.to_string()));
                 }
-                None if case.is_decided() => {}
-                None => self.stage.complain(format_args!("no verdict on {} {address} yet", case.protocol)),
+                (None, None) => self.stage.complain(format_args!("no verdict on {} {address} yet", case.protocol)),
             }
         }
     }
