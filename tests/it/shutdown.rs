@@ -280,7 +280,7 @@ fn ignoring(signals: &str) -> Server {
 
 #[test]
 fn a_signal_under_load_is_answered_at_once() {
-    let mut server = server("-t -q --framing lines");
+    let mut server = server("-t -q --framing lines --grace 60");
     let mut flooder = server.quiet_client();
     let mut sender = flooder.clone_handle();
     let flood = thread::spawn(move || while sender.try_send(&b"x\n".repeat(8192)) {});
