@@ -145,30 +145,3 @@ impl<S> fmt::Debug for BatchIn<S> {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::net::Ipv4Addr;
-    use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixDatagram;
-
-    use nix::sys::socket::SockaddrIn;
-
-    use super::*;
-
-    /// Nothing over IP comes without its sender; what comes from a socket of the system's own that has no name does.
-    #[test]
-    fn messages_without_a_sender_have_come_all_the_same() {
-        let (ours, theirs) = UnixDatagram::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let mut batch = BatchIn::<SockaddrIn>::new(Ipv4Addr::UNSPECIFIED.into(), false);
-        let send = |count| (0..count).for_each(|_| assert_eq!(theirs.send(b"hello").unwrap(), 5));
-        send(SockaddrIn::FEW);
-        assert_eq!(batch.receive(ours.as_raw_fd()).unwrap(), Received::More);
-        assert!(batch.next().is_none());
-        send(1);
-        assert_eq!(batch.receive(ours.as_raw_fd()).unwrap(), Received::Drained);
-    }
-}
