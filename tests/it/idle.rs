@@ -130,6 +130,7 @@ fn a_partial_message_does_not_count() {
 fn a_client_that_takes_none_of_its_acks_is_cut() {
     undisturbed(|| {
         let mut server = ServerBuilder::new("-t -q --framing lines --idle-timeout 0.4 --grace 0.2").operated().start();
+        assert_eq!(server.stat("connections"), 0.0);
         let descriptors = server.proc().descriptors();
         let mut client = Client::connect_narrow(server.tcp(), 4096);
         client.send_until_stuck(&[b'\n'; 65536]);
@@ -185,7 +186,8 @@ fn absurdly_long_means_never() {
 #[test]
 fn a_cut_client_that_does_not_close_is_not_kept_for_ever() {
     undisturbed(|| {
-        let server = server("-t --idle-timeout 0.4 --grace 0.2");
+        let mut server = ServerBuilder::new("-t --idle-timeout 0.4 --grace 0.2").operated().start();
+        assert_eq!(server.stat("connections"), 0.0);
         let descriptors = server.proc().descriptors();
         let mut client = server.client();
         client.expect_last("idle timeout");

@@ -288,7 +288,8 @@ fn a_signal_under_load_is_answered_at_once() {
     server.signal(Signal::SIGTERM);
     let all = flooder.read_to_end();
     assert!(all.ends_with(b"ACK\nserver is shutting down\n"), "{}", all[all.len().saturating_sub(40)..].escape_ascii());
-    drop(flooder);
+    // The sender has a handle of its own.
+    flooder.finish_writing();
     assert_eq!(server.wait_exit(), 0);
     flood.join().unwrap();
 }
