@@ -244,6 +244,8 @@ fn the_address_that_is_open_is_the_one() {
         let ended = run(names.client(&format!("several {} --find-idle 1", server.tcp().port())));
         assert_eq!((ended.code, ended.out.len()), (0, 1), "{:?} {:?}", ended.out, ended.err);
         assert!(ended.out[0].ends_with("announced by the server"), "{:?}", ended.out);
+        let passed = format!("reactor-client: cannot connect to tcp {}:", addresses[0].ip());
+        assert!(ended.err[0].starts_with(&passed) && ended.err[0].ends_with("refused"), "{:?}", ended.err);
         let ended = run(names.client(&format!("several {} --find-idle 0.5 -u --format json", server.udp().port())));
         assert_eq!(last_object(&ended.out)["address"], server.udp().to_string());
     });
