@@ -92,9 +92,10 @@ impl Route {
         self.was_short
     }
 
-    /// This address is the one.
+    /// This address is the one, whatever kept others from being tried.
     pub fn settle(&mut self) {
         self.rest.clear();
+        self.was_short = false;
     }
 
     /// The name has moved: another address is the one from now on.

@@ -164,7 +164,7 @@ impl Chat {
         match well && known && self.ledger.is_settled() {
             true => exit::DONE,
             // That says nothing of the path.
-            false if self.untried => exit::UNTRIED,
+            false if self.route.was_short() => exit::UNTRIED,
             false => exit::FAILED,
         }
     }

@@ -86,8 +86,6 @@ pub struct Chat {
     /// One at most: an event of the one before is no news of this one.
     links: Slots<Link>,
     link: Option<Key>,
-    /// An address could not be tried for want of our own means.
-    untried: bool,
     /// Why nothing can be sent any more, while what had arrived is still being read.
     cannot_send: Option<io::Error>,
     state: Phase,
@@ -123,7 +121,6 @@ impl Chat {
             route: Route::new(settings.protocol, settings.framing, settings.origin.clone(), addresses),
             links: Slots::new(),
             link: None,
-            untried: false,
             cannot_send: None,
             state: Phase::Talking,
             buffer: buffer(),

@@ -201,7 +201,7 @@ impl Chat {
     pub(super) fn answered(&mut self, now: Instant) {
         self.progress = now;
         self.answered_at = now;
-        self.settle();
+        self.route.settle();
         if matches!(self.outgoing, Some(Outgoing::Sent(_))) {
             self.outgoing = None;
         }

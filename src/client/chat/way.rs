@@ -55,18 +55,11 @@ impl Chat {
     /// There is no way to the address: says so, and goes to the next.
     pub(super) fn no_way(&mut self, error: &io::Error, now: Instant) {
         if Shortage::is(error) {
-            self.untried = true;
-            self.stage.cannot_try(self.settings.protocol, self.route.peer(), error);
+            self.route.lack(error, &mut self.stage);
         } else {
             self.tell_no_way(error);
         }
         self.next_address(now);
-    }
-
-    /// This address is the one, whatever kept others from being tried.
-    pub(super) fn settle(&mut self) {
-        self.route.settle();
-        self.untried = false;
     }
 
     fn tell_no_way(&mut self, error: &io::Error) {
@@ -96,7 +89,7 @@ impl Chat {
             Ok(false) => {}
             Ok(true) => {
                 self.state = Phase::Talking;
-                self.settle();
+                self.route.settle();
                 self.progress = slice.now();
                 let peer = self.route.peer();
                 self.stage.journal.tell(&Event::Connected { peer });
@@ -134,7 +127,7 @@ impl Chat {
         match self.settings.protocol {
             Protocol::Udp => {
                 if self.ledger.is_answered() {
-                    self.settle();
+                    self.route.settle();
                 }
                 self.no_way(error, now);
             }
