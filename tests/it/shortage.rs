@@ -117,14 +117,17 @@ fn what_is_prohibited_here_is_named_in_every_mode() {
     });
 }
 
+/// A network where datagrams to the server's port may not leave. `None` (and a word of it) where there can be none.
+#[track_caller]
+pub(crate) fn behind_a_firewall() -> Option<Namespace> {
+    let rule = "nft 'table inet t { chain c { type filter hook output priority 0; udp dport 6666 drop; }; }'";
+    if have("nft") { Namespace::new(rule) } else { None }
+}
+
 #[test]
 fn a_local_firewall_is_named() {
     undisturbed(|| {
-        if !have("nft") {
-            return;
-        }
-        let rule = "nft 'table inet t { chain c { type filter hook output priority 0; udp dport 6666 drop; }; }'";
-        let Some(namespace) = Namespace::new(rule) else { return };
+        let Some(namespace) = behind_a_firewall() else { return };
         for mode in MODES.into_iter().filter(|mode| mode.contains('u')) {
             expect_shortage(mode, &run(namespace.client(&format!("127.0.0.1 6666 {mode}"))), "not permitted");
         }

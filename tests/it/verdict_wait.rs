@@ -12,6 +12,7 @@ use crate::harness::{
     private_loopback, run, server, server_under_test, sooner_than, timed, undisturbed, wait_until,
 };
 use crate::ping_moves::with_a_silent_resolver;
+use crate::shortage::behind_a_firewall;
 
 #[test]
 fn a_port_that_opens_later_is_waited_for() {
@@ -303,11 +304,7 @@ fn the_figures_so_far_cost_no_look_up() {
 #[test]
 fn what_cannot_be_tried_so_far_is_named_among_the_figures() {
     undisturbed(|| {
-        if !have("nft") {
-            return;
-        }
-        let rule = "nft 'table inet t { chain c { type filter hook output priority 0; udp dport 6666 drop; }; }'";
-        let Some(namespace) = Namespace::new(rule) else { return };
+        let Some(namespace) = behind_a_firewall() else { return };
         let said = Scratch::path("want");
         let script = format!(
             "\"$0\" \"$@\" 2> {0} & client=$!
